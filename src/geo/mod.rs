@@ -1,0 +1,3 @@
+//! Where a client is: IP to location.
+mod place;
+pub use place::{Continent, Coordinates, Country, Subdivision};

@@ -1,0 +1,28 @@
+//! rhumb: an authoritative DNS server for global server load balancing.
+//!
+//! # The house
+//!
+//! A module uses only the floors below it; siblings on one floor do not know each other.
+//! `tests/tidy.rs` enforces this.
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 5 | [`daemon`]: wires it together |
+//! | 4 | [`serve`], [`probe`], [`admin`], [`telemetry`], [`cli`]: the outside world |
+//! | 3 | [`control`]: the sole writer |
+//! | 2 | [`config`]: text to plan; [`routing`]: plan and verdicts to answers |
+//! | 1 | [`plan`]: what the operator asked for |
+//! | 0 | [`dns`], [`geo`], [`health`]: the wire, the map, the belief |
+//!
+//! # The two journeys
+//!
+//! A query travels one way: a UDP worker or a TCP connection hands its bytes to
+//! [`routing::answer`], which reads one table and writes the reply into the caller's buffer.
+//!
+//! A health event travels one way: a probe's outcome enters [`control`], the address's
+//! machine observes it, and on a transition the touched pool is compiled anew and one
+//! pointer is swapped. The next query reads the new table.
+
+pub mod dns;
+pub mod geo;
+pub mod plan;

@@ -1,0 +1,67 @@
+use std::time::Duration;
+
+/// How the addresses of a pool are watched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthCheck {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What one probe does.
+    pub kind: CheckKind,
+    /// From one probe's start to the next one's.
+    pub interval: Duration,
+    /// How long one probe may take, connection and all; never above `interval`.
+    pub timeout: Duration,
+    /// Failures in a row until an address is down, at least 1.
+    pub fall: u32,
+    /// Passes in a row until an address is up again, at least 1.
+    pub rise: u32,
+}
+
+/// What one probe does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CheckKind {
+    /// Connects.
+    Tcp,
+    /// Connects, asks with HTTP/1.1 and reads the status.
+    Http(HttpCheck),
+    /// The same inside TLS.
+    Https {
+        /// The request.
+        http: HttpCheck,
+        /// Whether the certificate must be valid for the host.
+        verify: bool,
+    },
+}
+
+/// An HTTP request and what is expected of the response.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpCheck {
+    /// Path and query.
+    pub path: String,
+    /// The Host header, and for https the SNI; `None`: the address itself.
+    pub host: Option<String>,
+    /// Statuses that count as a pass. Never empty.
+    pub expect_status: Vec<StatusRange>,
+    /// Whether one connection is kept for all probes of an address.
+    pub reuse: bool,
+}
+
+/// HTTP statuses from `first` to `last`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusRange {
+    /// The lowest status that passes.
+    pub first: u16,
+    /// The highest status that passes.
+    pub last: u16,
+}
+
+impl HealthCheck {
+    /// The port that a probe connects to where an address names none: the scheme's, if it has one.
+    pub fn default_port(&self) -> Option<u16> {
+        match self.kind {
+            CheckKind::Tcp => None,
+            CheckKind::Http(_) => Some(80),
+            CheckKind::Https { .. } => Some(443),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The validated world that the operator asked for.
+//!
+//! Parse, don't validate: whoever holds a [`Plan`] holds one that can be served. Every
+//! reference points at something that exists, a pool is never empty and never mixes IPs
+//! with names, and a domain stands in a zone. Only `config` makes one.
+
+mod domain;
+mod health_check;
+mod pool;
+mod zone;
+
+pub use domain::{Domain, DomainPolicy, WhenAllDown};
+pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRange};
+pub use pool::{Address, Addresses, Pool, PoolPolicy, Source};
+pub use zone::Zone;
+
+/// Everything that a reload or an edit may change.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Zones, in the order of the configuration.
+    pub zones: Vec<Zone>,
+    /// Health checks that pools refer to.
+    pub health_checks: Vec<HealthCheck>,
+    /// Pools that domains refer to.
+    pub pools: Vec<Pool>,
+    /// Steered names.
+    pub domains: Vec<Domain>,
+}
+
+/// Defines the position of a thing in one of the plan's lists, as a type of its own.
+macro_rules! position {
+    ($name:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// As an index into the plan's list.
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+position!(ZoneId, "A zone's position in [`Plan::zones`].");
+position!(CheckId, "A health check's position in [`Plan::health_checks`].");
+position!(PoolId, "A pool's position in [`Plan::pools`].");

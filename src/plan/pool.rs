@@ -1,0 +1,95 @@
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::CheckId;
+use crate::dns::Name;
+use crate::geo::{Continent, Coordinates, Country, Subdivision};
+
+/// A site: addresses that stand in for each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it stands, for `nearest`.
+    pub coordinates: Option<Coordinates>,
+    /// Clients that are sent here by decree, whatever the distance.
+    pub serves: Vec<Source>,
+    /// How addresses are chosen.
+    pub policy: PoolPolicy,
+    /// How many addresses one reply carries, at least 1.
+    pub answers: u8,
+    /// What watches the addresses; without one they count as up.
+    pub health_check: Option<CheckId>,
+    /// The addresses.
+    pub addresses: Addresses,
+}
+
+/// Clients named by where they come from, from the most specific kind to the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// An IP prefix.
+    Prefix(IpNet),
+    /// An autonomous system.
+    Asn(u32),
+    /// A first-level subdivision (ISO 3166-2).
+    Subdivision(Subdivision),
+    /// A country (ISO 3166-1 alpha-2).
+    Country(Country),
+    /// A continent.
+    Continent(Continent),
+}
+
+/// How a pool chooses among its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolPolicy {
+    /// Each in its turn; weights other than 0 do not count.
+    RoundRobin,
+    /// At random, in proportion to the weights.
+    Weighted,
+}
+
+/// The addresses of a pool: all of one kind, never empty.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Addresses {
+    /// Answered as A and AAAA.
+    Ip(Vec<Address<IpAddr>>),
+    /// Answered as CNAME.
+    Cname(Vec<Address<Name>>),
+}
+
+/// One address of a pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Address<T> {
+    /// Its name within the pool.
+    pub name: String,
+    /// What clients are given.
+    pub target: T,
+    /// Where the check connects; `None`: the scheme's own port.
+    pub port: Option<u16>,
+    /// Its share under `weighted`; 0 takes no traffic.
+    pub weight: u16,
+}
+
+impl Addresses {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Addresses::Ip(list) => list.len(),
+            Addresses::Cname(list) => list.len(),
+        }
+    }
+
+    /// Always false; here because a `len` without it surprises.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The name of each address, in order.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Addresses::Ip(list) => list.iter().map(|address| &address.name[..]).collect(),
+            Addresses::Cname(list) => list.iter().map(|address| &address.name[..]).collect(),
+        }
+    }
+}
