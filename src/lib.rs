@@ -25,4 +25,6 @@
 
 pub mod dns;
 pub mod geo;
+pub mod health;
 pub mod plan;
+pub mod routing;

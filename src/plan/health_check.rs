@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 /// How the addresses of a pool are watched.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HealthCheck {
     /// Its name in the configuration.
     pub name: String,
@@ -18,7 +18,7 @@ pub struct HealthCheck {
 }
 
 /// What one probe does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CheckKind {
     /// Connects.
     Tcp,
@@ -34,7 +34,7 @@ pub enum CheckKind {
 }
 
 /// An HTTP request and what is expected of the response.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HttpCheck {
     /// Path and query.
     pub path: String,
@@ -47,7 +47,7 @@ pub struct HttpCheck {
 }
 
 /// HTTP statuses from `first` to `last`, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StatusRange {
     /// The lowest status that passes.
     pub first: u16,

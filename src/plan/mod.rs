@@ -7,11 +7,13 @@
 mod domain;
 mod health_check;
 mod pool;
+mod watch;
 mod zone;
 
 pub use domain::{Domain, DomainPolicy, WhenAllDown};
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRange};
 pub use pool::{Address, Addresses, Pool, PoolPolicy, Source};
+pub use watch::{Endpoint, Watch};
 pub use zone::Zone;
 
 /// Everything that a reload or an edit may change.
