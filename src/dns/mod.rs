@@ -4,8 +4,16 @@
 //! into the caller's buffer; nothing here allocates except where a `Name` or an `Rrset`
 //! is made at load.
 
+mod edns;
+mod header;
 mod name;
-
-pub use name::{MAX_LABEL, MAX_NAME, Name, NameError};
+mod query;
+mod reply;
 mod rrset;
+
+pub use edns::{BadOptions, ClientSubnet, Edns, MAX_UDP_REPLY, PLAIN_UDP_REPLY};
+pub use header::{CLASS_IN, HEADER, Rcode};
+pub use name::{MAX_LABEL, MAX_NAME, Name, NameError};
+pub use query::{NameBuffer, Query, Question, Unanswerable};
+pub use reply::{Full, Mark, Owner, Reply, Section, error_reply};
 pub use rrset::{Rrset, Rtype};

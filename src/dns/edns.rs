@@ -1,0 +1,216 @@
+//! EDNS(0) (RFC 6891) and the client subnet option (RFC 7871).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The most a reply over UDP may have, whatever a client offers: what passes every common path
+/// unfragmented (DNS flag day 2020; IPv6's least MTU of 1,280 less 48 octets of headers).
+pub const MAX_UDP_REPLY: usize = 1232;
+/// The most that a client without EDNS can take (RFC 1035 section 4.2.1).
+pub const PLAIN_UDP_REPLY: usize = 512;
+
+/// The option code of the client subnet (RFC 7871 section 6).
+const CLIENT_SUBNET: u16 = 8;
+
+/// What a query's OPT record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edns {
+    /// The version; only 0 is served.
+    pub version: u8,
+    /// Octets that the client can take over UDP.
+    pub udp_payload: u16,
+    /// DO: the client understands DNSSEC records; echoed (RFC 3225 section 3).
+    pub dnssec_ok: bool,
+    /// Whom the query is asked for, where the resolver says so.
+    pub client_subnet: Option<ClientSubnet>,
+}
+
+/// The client subnet option of a query (RFC 7871 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientSubnet {
+    /// The address, zero beyond the prefix.
+    pub address: IpAddr,
+    /// How many leading bits of it the resolver tells.
+    pub source_prefix: u8,
+    /// FAMILY as sent: a prefix of no bits may come with family 0.
+    family: u16,
+}
+
+/// The options could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadOptions;
+
+impl Edns {
+    /// Reads the fixed part of an OPT record (RFC 6891 section 6.1.2) and its options.
+    pub(super) fn parse(class: u16, ttl: u32, mut options: &[u8]) -> Result<Edns, BadOptions> {
+        let [_extended_rcode, version, flags, _] = ttl.to_be_bytes();
+        let mut edns =
+            Edns { version, udp_payload: class, dnssec_ok: flags & 0x80 != 0, client_subnet: None };
+        // Options of another version might look otherwise; its BADVERS needs none of them.
+        if version != 0 {
+            return Ok(edns);
+        }
+        while let [code_high, code_low, length_high, length_low, rest @ ..] = options {
+            let length = usize::from(u16::from_be_bytes([*length_high, *length_low]));
+            let (data, behind) = rest.split_at_checked(length).ok_or(BadOptions)?;
+            if u16::from_be_bytes([*code_high, *code_low]) == CLIENT_SUBNET && edns.client_subnet.is_none() {
+                edns.client_subnet = Some(ClientSubnet::parse(data)?);
+            }
+            options = behind;
+        }
+        if options.is_empty() { Ok(edns) } else { Err(BadOptions) }
+    }
+
+    /// The size of the largest reply that the client can take over UDP.
+    pub fn udp_limit(&self) -> usize {
+        // RFC 6891 section 6.2.3: values below 512 are taken as 512.
+        usize::from(self.udp_payload).clamp(PLAIN_UDP_REPLY, MAX_UDP_REPLY)
+    }
+
+    /// Octets of the reply's OPT record.
+    pub(super) fn reply_length(&self) -> usize {
+        OPT_FIXED + self.client_subnet.map_or(0, |subnet| OPTION_HEADER + 4 + subnet.address_octets())
+    }
+
+    /// Writes the reply's OPT record into `out`, which has [`Edns::reply_length`] octets.
+    pub(super) fn write_reply(&self, extended_rcode: u8, scope: u8, out: &mut [u8]) {
+        // The root as owner, then the type.
+        out[..3].copy_from_slice(&[0, 0, 41]);
+        // What this server takes; it reads larger queries, but asks for none to be fragmented.
+        out[3..5].copy_from_slice(&(MAX_UDP_REPLY as u16).to_be_bytes());
+        out[5..9].copy_from_slice(&[extended_rcode, 0, if self.dnssec_ok { 0x80 } else { 0 }, 0]);
+        let options = out.len() - OPT_FIXED;
+        out[9..11].copy_from_slice(&(options as u16).to_be_bytes());
+        if let Some(subnet) = self.client_subnet {
+            subnet.write_reply(scope, &mut out[OPT_FIXED..]);
+        }
+    }
+}
+
+/// Octets of an OPT record without options.
+const OPT_FIXED: usize = 11;
+/// Octets of an option's code and length.
+const OPTION_HEADER: usize = 4;
+
+impl ClientSubnet {
+    /// The subnet of the first `source_prefix` bits of `address`.
+    pub fn new(address: IpAddr, source_prefix: u8) -> Self {
+        let family = if address.is_ipv4() { 1 } else { 2 };
+        ClientSubnet { address: masked(address, source_prefix), source_prefix, family }
+    }
+
+    /// RFC 7871 section 6; what its section 7.1 forbids a query to carry is malformed.
+    fn parse(data: &[u8]) -> Result<Self, BadOptions> {
+        let [family_high, family_low, source_prefix, scope, octets @ ..] = data else {
+            return Err(BadOptions);
+        };
+        let (family, source_prefix) = (u16::from_be_bytes([*family_high, *family_low]), *source_prefix);
+        if *scope != 0 || octets.len() != usize::from(source_prefix).div_ceil(8) {
+            return Err(BadOptions);
+        }
+        let address = match family {
+            // dig +subnet=0 names no family: there is no address to be of one.
+            0 if source_prefix == 0 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            1 if source_prefix <= 32 => IpAddr::V4(Ipv4Addr::from(padded(octets))),
+            2 if source_prefix <= 128 => IpAddr::V6(Ipv6Addr::from(padded(octets))),
+            _ => return Err(BadOptions),
+        };
+        if masked(address, source_prefix) != address {
+            return Err(BadOptions);
+        }
+        Ok(ClientSubnet { address, source_prefix, family })
+    }
+
+    fn address_octets(&self) -> usize {
+        usize::from(self.source_prefix).div_ceil(8)
+    }
+
+    /// RFC 7871 section 7.2.1: family, source prefix and address as in the query.
+    fn write_reply(&self, scope: u8, out: &mut [u8]) {
+        let octets = self.address_octets();
+        out[0..2].copy_from_slice(&CLIENT_SUBNET.to_be_bytes());
+        out[2..4].copy_from_slice(&((4 + octets) as u16).to_be_bytes());
+        out[4..6].copy_from_slice(&self.family.to_be_bytes());
+        // A resolver that gave no bits asked that nobody be located: section 7.1.2.
+        let scope = if self.source_prefix == 0 { 0 } else { scope };
+        out[6..8].copy_from_slice(&[self.source_prefix, scope]);
+        match self.address {
+            IpAddr::V4(ip) => out[8..8 + octets].copy_from_slice(&ip.octets()[..octets]),
+            IpAddr::V6(ip) => out[8..8 + octets].copy_from_slice(&ip.octets()[..octets]),
+        }
+    }
+}
+
+/// `octets` with zeros behind; at most `N` of them.
+fn padded<const N: usize>(octets: &[u8]) -> [u8; N] {
+    let mut all = [0; N];
+    all[..octets.len()].copy_from_slice(octets);
+    all
+}
+
+/// `address` with all but its first `prefix` bits zero.
+fn masked(address: IpAddr, prefix: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(ip.to_bits() & mask))
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & mask))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subnet(data: &[u8]) -> Result<ClientSubnet, BadOptions> {
+        ClientSubnet::parse(data)
+    }
+
+    #[test]
+    fn subnets_are_read() {
+        assert_eq!(subnet(&[0, 1, 24, 0, 192, 0, 2]), Ok(ClientSubnet::new([192, 0, 2, 0].into(), 24)));
+        assert_eq!(
+            subnet(&[0, 2, 32, 0, 0x20, 1, 0xd, 0xb8]),
+            Ok(ClientSubnet::new("2001:db8::".parse().expect("an address"), 32))
+        );
+        assert_eq!(subnet(&[0, 1, 0, 0]).map(|subnet| subnet.source_prefix), Ok(0));
+        assert_eq!(subnet(&[0, 0, 0, 0]).map(|subnet| subnet.source_prefix), Ok(0));
+    }
+
+    #[test]
+    fn what_rfc_7871_forbids_is_malformed() {
+        for (data, why) in [
+            (&[0, 1, 24][..], "cut off"),
+            (&[0, 1, 24, 0, 192, 0], "too few octets"),
+            (&[0, 1, 24, 0, 192, 0, 2, 0], "too many octets"),
+            (&[0, 1, 24, 1, 192, 0, 2], "a scope in a query"),
+            (&[0, 1, 33, 0, 192, 0, 2, 0, 0], "more bits than the family has"),
+            (&[0, 1, 20, 0, 192, 0, 0xff], "bits beyond the prefix"),
+            (&[0, 3, 8, 0, 1], "an unknown family"),
+            (&[0, 0, 8, 0, 1], "bits of no family"),
+        ] {
+            assert_eq!(subnet(data), Err(BadOptions), "{why}");
+        }
+    }
+
+    #[test]
+    fn the_size_a_client_offers_is_clamped() {
+        for (offered, limit) in [(0, 512), (511, 512), (513, 513), (1232, 1232), (4096, 1232)] {
+            let edns = Edns::parse(offered, 0, &[]).expect("no options");
+            assert_eq!(edns.udp_limit(), limit);
+        }
+    }
+
+    #[test]
+    fn unknown_options_are_skipped_and_cut_off_ones_are_malformed() {
+        let cookie_then_subnet = [&[0, 10, 0, 8][..], &[7; 8], &[0, 8, 0, 5, 0, 1, 8, 0, 10]].concat();
+        let edns = Edns::parse(1232, 0, &cookie_then_subnet).expect("well formed");
+        assert_eq!(edns.client_subnet, Some(ClientSubnet::new([10, 0, 0, 0].into(), 8)));
+        for cut in [1, 3, 5, cookie_then_subnet.len() - 1] {
+            assert_eq!(Edns::parse(1232, 0, &cookie_then_subnet[..cut]), Err(BadOptions));
+        }
+    }
+}

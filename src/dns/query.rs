@@ -1,0 +1,254 @@
+//! Reading a query where it lies.
+
+use super::header::{
+    CLASS_IN, FLAG_CHECKING_DISABLED, FLAG_RECURSION_DESIRED, FLAG_RESPONSE, HEADER, MASK_OPCODE, Rcode,
+};
+use super::{Edns, MAX_LABEL, MAX_NAME, Rtype};
+
+/// A query that can be answered: one question of class IN, well formed to its end.
+#[derive(Debug)]
+pub struct Query {
+    /// What is asked.
+    pub question: Question,
+    /// The OPT record, if there is one.
+    pub edns: Option<Edns>,
+}
+
+/// The question of a query.
+#[derive(Debug)]
+pub struct Question {
+    /// The name, in lowercase.
+    pub name: NameBuffer,
+    /// The type.
+    pub rtype: Rtype,
+}
+
+/// Why a message gets no answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Unanswerable {
+    /// Nothing may be sent back: shorter than a header, or itself a response. Replying to
+    /// responses would let two servers talk to each other for ever.
+    Silence,
+    /// This code goes back.
+    Error {
+        /// Which.
+        rcode: Rcode,
+        /// Octets of the question section that can be echoed; 0 where it could not be read.
+        question_octets: usize,
+        /// The OPT record, if it was read: one is owed in return (RFC 6891 section 6.1.1).
+        edns: Option<Edns>,
+    },
+}
+
+impl Query {
+    /// Reads `message`.
+    pub fn parse(message: &[u8]) -> Result<Query, Unanswerable> {
+        let header: &[u8; HEADER] = message.first_chunk().ok_or(Unanswerable::Silence)?;
+        if header[2] & FLAG_RESPONSE != 0 {
+            return Err(Unanswerable::Silence);
+        }
+        let error = |rcode, question_octets, edns| Unanswerable::Error { rcode, question_octets, edns };
+        if header[2] & MASK_OPCODE != 0 {
+            return Err(error(Rcode::NotImp, 0, None));
+        }
+        let [questions, answers, authorities, additionals] =
+            [4, 6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
+        if questions != 1 || answers != 0 {
+            return Err(error(Rcode::FormErr, 0, None));
+        }
+        let mut rest = &message[HEADER..];
+        let (question, class) = Question::parse(&mut rest).ok_or(error(Rcode::FormErr, 0, None))?;
+        let question_octets = message.len() - HEADER - rest.len();
+        // IXFR alone carries a record there (RFC 1995 section 3).
+        if authorities > u16::from(question.rtype == Rtype::IXFR) {
+            return Err(error(Rcode::FormErr, question_octets, None));
+        }
+        let mut edns = None;
+        for index in 0..u32::from(authorities) + u32::from(additionals) {
+            let record = Record::parse(&mut rest).ok_or(error(Rcode::FormErr, question_octets, edns))?;
+            if record.rtype != Rtype::OPT {
+                continue;
+            }
+            // RFC 6891 section 6.1.1: at most one, in the additional section, owned by the root.
+            if edns.is_some() || index < u32::from(authorities) || !record.owner_is_root {
+                return Err(error(Rcode::FormErr, question_octets, edns));
+            }
+            let opt = Edns::parse(record.class, record.ttl, record.data)
+                .map_err(|_| error(Rcode::FormErr, question_octets, None))?;
+            edns = Some(opt);
+        }
+        if !rest.is_empty() {
+            return Err(error(Rcode::FormErr, question_octets, edns));
+        }
+        if edns.is_some_and(|edns| edns.version != 0) {
+            return Err(error(Rcode::BadVers, question_octets, edns));
+        }
+        if class != CLASS_IN {
+            return Err(error(Rcode::Refused, question_octets, edns));
+        }
+        Ok(Query { question, edns })
+    }
+}
+
+/// The header octets 2 and 3 of a response to `query`, which has at least a header: what is
+/// copied, and that it is a response.
+pub(super) fn response_flags(query: &[u8]) -> [u8; 2] {
+    [FLAG_RESPONSE | (query[2] & (MASK_OPCODE | FLAG_RECURSION_DESIRED)), query[3] & FLAG_CHECKING_DISABLED]
+}
+
+impl Question {
+    /// Reads a question off the front of `rest`: it and its class.
+    fn parse(rest: &mut &[u8]) -> Option<(Question, u16)> {
+        let name = NameBuffer::parse(rest)?;
+        let [type_high, type_low, class_high, class_low, behind @ ..] = rest else {
+            return None;
+        };
+        let rtype = Rtype(u16::from_be_bytes([*type_high, *type_low]));
+        let class = u16::from_be_bytes([*class_high, *class_low]);
+        *rest = behind;
+        Some((Question { name, rtype }, class))
+    }
+}
+
+/// A resource record, as far as a query's are looked at.
+struct Record<'a> {
+    owner_is_root: bool,
+    rtype: Rtype,
+    class: u16,
+    ttl: u32,
+    data: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record off the front of `rest`. Its owner is skipped, not followed: no query needs it.
+    fn parse(rest: &mut &'a [u8]) -> Option<Record<'a>> {
+        let mut owner = *rest;
+        let owner_is_root = owner.first() == Some(&0);
+        loop {
+            let (&length, behind) = owner.split_first()?;
+            match length {
+                0 => {
+                    owner = behind;
+                    break;
+                }
+                // A compression pointer ends a name (RFC 1035 section 4.1.4).
+                0xc0..=0xff => {
+                    owner = behind.get(1..)?;
+                    break;
+                }
+                1..=0x3f => owner = behind.get(usize::from(length)..)?,
+                _ => return None,
+            }
+        }
+        let (fixed, behind) = owner.split_first_chunk::<10>()?;
+        let length = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+        let (data, behind) = behind.split_at_checked(length)?;
+        *rest = behind;
+        Some(Record {
+            owner_is_root,
+            rtype: Rtype(u16::from_be_bytes([fixed[0], fixed[1]])),
+            class: u16::from_be_bytes([fixed[2], fixed[3]]),
+            ttl: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
+            data,
+        })
+    }
+}
+
+/// A name being looked up: lowercase wire form in place, with the start of every label.
+#[derive(Clone)]
+pub struct NameBuffer {
+    octets: [u8; MAX_NAME + 1],
+    length: u8,
+    /// Where each label starts, the root's left out; a name has at most 127.
+    starts: [u8; 127],
+    labels: u8,
+}
+
+impl NameBuffer {
+    /// The root.
+    pub const ROOT: NameBuffer =
+        NameBuffer { octets: [0; MAX_NAME + 1], length: 1, starts: [0; 127], labels: 0 };
+
+    /// Reads an uncompressed name off the front of `rest`: nothing stands before a question's
+    /// name that a pointer could mean.
+    fn parse(rest: &mut &[u8]) -> Option<NameBuffer> {
+        let mut name = NameBuffer::ROOT;
+        let mut at = 0;
+        loop {
+            let length = usize::from(*rest.get(at)?);
+            if length == 0 {
+                break;
+            }
+            if length > MAX_LABEL || at + 1 + length >= MAX_NAME {
+                return None;
+            }
+            // Below 255 by the line above, which also bounds the labels to 127.
+            name.starts[usize::from(name.labels)] = at as u8;
+            name.labels += 1;
+            at += 1 + length;
+        }
+        at += 1;
+        let (wire, behind) = rest.split_at_checked(at)?;
+        name.octets[..at].copy_from_slice(wire);
+        // Length octets are at most 63 and no letters: the whole wire form can be folded at once.
+        name.octets[..at].make_ascii_lowercase();
+        name.length = at as u8;
+        *rest = behind;
+        Some(name)
+    }
+
+    /// Takes the wire form of a name that is known to be one.
+    pub fn set(&mut self, name: &super::Name) {
+        let mut wire = name.wire();
+        // A `Name` is an uncompressed name of at most 255 octets.
+        if let Some(parsed) = NameBuffer::parse(&mut wire) {
+            *self = parsed;
+        }
+    }
+
+    /// Replaces the labels from the `kept`th on by `target`: what a DNAME at that suffix means
+    /// (RFC 6672 section 2.2). False, and unchanged, if the name would be too long.
+    pub fn substitute(&mut self, kept: usize, target: &super::Name) -> bool {
+        let prefix = self.label_start(kept);
+        let mut wire = [0; 2 * MAX_NAME];
+        wire[..prefix].copy_from_slice(&self.octets[..prefix]);
+        wire[prefix..prefix + target.wire().len()].copy_from_slice(target.wire());
+        match NameBuffer::parse(&mut &wire[..prefix + target.wire().len()]) {
+            Some(parsed) => {
+                *self = parsed;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The whole name in wire form.
+    pub fn wire(&self) -> &[u8] {
+        &self.octets[..usize::from(self.length)]
+    }
+
+    /// How many labels, the root not counted.
+    pub fn label_count(&self) -> usize {
+        usize::from(self.labels)
+    }
+
+    /// The name from its `label`th label on; the root where `label` is the count.
+    pub fn suffix(&self, label: usize) -> &[u8] {
+        &self.wire()[self.label_start(label)..]
+    }
+
+    /// Where the `label`th label starts.
+    pub fn label_start(&self, label: usize) -> usize {
+        if label < self.label_count() {
+            usize::from(self.starts[label])
+        } else {
+            usize::from(self.length) - 1
+        }
+    }
+}
+
+impl std::fmt::Debug for NameBuffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", super::Name::from_wire(self.wire()))
+    }
+}

@@ -1,0 +1,344 @@
+//! Writing a reply into the caller's buffer.
+
+use super::header::{CLASS_IN, FLAG_AUTHORITATIVE, FLAG_TRUNCATED, HEADER, Rcode};
+use super::query::response_flags;
+use super::{Edns, Rtype};
+
+/// The part of a reply that a record belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// What was asked for.
+    Answer,
+    /// The zone's SOA beside a negative answer, or the servers of a delegation.
+    Authority,
+    /// Addresses of names in the other sections.
+    Additional,
+}
+
+/// The name that a record stands at.
+#[derive(Clone, Copy, Debug)]
+pub enum Owner<'a> {
+    /// One that is in the message already, by its offset; see [`Reply::QUESTION`].
+    At(u16),
+    /// This name in wire form.
+    Name(&'a [u8]),
+}
+
+/// The record does not fit into what the client can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// A reply being written. Names are compressed (RFC 1035 section 4.1.4) against all that were
+/// written before.
+pub struct Reply<'b> {
+    buffer: &'b mut [u8],
+    /// Where the next record goes.
+    at: usize,
+    /// Where records must end: the client's limit less what the OPT record will take.
+    limit: usize,
+    question_end: usize,
+    /// Records per section.
+    counts: [u16; 3],
+    edns: Option<Edns>,
+    names: NameTable,
+}
+
+/// What [`Reply::rewind`] goes back to.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    at: usize,
+    counts: [u16; 3],
+}
+
+/// Offsets of names in the message that a pointer may mean.
+struct NameTable {
+    offsets: [u16; NAMES],
+    used: u8,
+    /// Whether the question's labels are in it: entered at the first need, since most replies
+    /// write no name but the question's.
+    has_question: bool,
+}
+
+/// How many names are remembered for compression. A name more is written without a pointer to
+/// it, which is longer and as right.
+const NAMES: usize = 48;
+/// A pointer has 14 bits (RFC 1035 section 4.1.4).
+const MAX_POINTER: usize = 0x3fff;
+
+impl<'b> Reply<'b> {
+    /// The offset of the question's name.
+    pub const QUESTION: u16 = HEADER as u16;
+
+    /// Starts the reply to `query`, of which `question_octets` behind the header are echoed as
+    /// they came (the case of letters included), limited to `limit` octets in all.
+    ///
+    /// `buffer` must hold `limit` octets, and `limit` be at least 512 or whatever the question and
+    /// an OPT record take.
+    pub fn start(
+        query: &[u8],
+        question_octets: usize,
+        edns: Option<Edns>,
+        limit: usize,
+        buffer: &'b mut [u8],
+    ) -> Reply<'b> {
+        let question_end = HEADER + question_octets;
+        buffer[..question_end].copy_from_slice(&query[..question_end]);
+        buffer[2..4].copy_from_slice(&response_flags(query));
+        buffer[4..HEADER].fill(0);
+        buffer[5] = u8::from(question_octets > 0);
+        let reserved = edns.map_or(0, |edns| edns.reply_length());
+        Reply {
+            at: question_end,
+            limit: limit.min(buffer.len()) - reserved,
+            buffer,
+            question_end,
+            counts: [0; 3],
+            edns,
+            names: NameTable { offsets: [0; NAMES], used: 0, has_question: false },
+        }
+    }
+
+    /// Writes a record whose data holds no name that may be compressed.
+    pub fn record(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: Rtype,
+        ttl: u32,
+        data: &[u8],
+    ) -> Result<(), Full> {
+        self.owner(owner)?;
+        let out = self.claim(RECORD_FIXED + data.len())?;
+        write_fixed(out, rtype, ttl, data.len());
+        out[RECORD_FIXED..].copy_from_slice(data);
+        self.counts[section as usize] += 1;
+        Ok(())
+    }
+
+    /// Writes a record of a zone, compressing the names in its data where RFC 3597 section 4
+    /// allows it: the types of RFC 1035 only.
+    pub fn zone_record(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: Rtype,
+        ttl: u32,
+        data: &[u8],
+    ) -> Result<(), Full> {
+        let (before, names) = match rtype {
+            Rtype::NS | Rtype::CNAME | Rtype::PTR => (0, 1),
+            Rtype::MX => (2, 1),
+            Rtype::SOA => (0, 2),
+            _ => return self.record(section, owner, rtype, ttl, data),
+        };
+        self.owner(owner)?;
+        let fixed_at = self.at;
+        self.claim(RECORD_FIXED)?;
+        let (head, mut rest) = data.split_at_checked(before).ok_or(Full)?;
+        self.claim(head.len())?.copy_from_slice(head);
+        for _ in 0..names {
+            let (name, behind) = split_name(rest).ok_or(Full)?;
+            self.name(name)?;
+            rest = behind;
+        }
+        self.claim(rest.len())?.copy_from_slice(rest);
+        let length = self.at - fixed_at - RECORD_FIXED;
+        write_fixed(&mut self.buffer[fixed_at..], rtype, ttl, length);
+        self.counts[section as usize] += 1;
+        Ok(())
+    }
+
+    /// Where the last `octets` of the message so far start, as an owner for what follows: the
+    /// name at the end of a CNAME record just written.
+    pub fn offset(&self) -> u16 {
+        self.at.min(MAX_POINTER) as u16
+    }
+
+    /// A place to come back to.
+    pub fn mark(&self) -> Mark {
+        Mark { at: self.at, counts: self.counts }
+    }
+
+    /// Takes back all records since `mark`.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.at = mark.at;
+        self.counts = mark.counts;
+        let names = &mut self.names;
+        while names.used > 0 && usize::from(names.offsets[usize::from(names.used) - 1]) >= mark.at {
+            names.used -= 1;
+        }
+    }
+
+    /// How many records a section has so far.
+    pub fn count(&self, section: Section) -> u16 {
+        self.counts[section as usize]
+    }
+
+    /// Ends the reply: header, counts and the OPT record with `scope` for the client subnet.
+    /// Returns its length.
+    pub fn finish(self, rcode: Rcode, authoritative: bool, scope: u8) -> usize {
+        self.end(rcode, if authoritative { FLAG_AUTHORITATIVE } else { 0 }, scope)
+    }
+
+    /// Ends the reply with nothing but the question and TC, so that the client asks by TCP.
+    /// An empty reply is the smallest amplifier, and no client has a use for half an RRset
+    /// (RFC 2181 section 9).
+    pub fn finish_truncated(mut self, authoritative: bool, scope: u8) -> usize {
+        self.at = self.question_end;
+        self.counts = [0; 3];
+        let flags = FLAG_TRUNCATED | if authoritative { FLAG_AUTHORITATIVE } else { 0 };
+        self.end(Rcode::NoError, flags, scope)
+    }
+
+    /// Ends the reply with an error and nothing but the question.
+    pub fn finish_error(mut self, rcode: Rcode) -> usize {
+        self.at = self.question_end;
+        self.counts = [0; 3];
+        self.end(rcode, 0, 0)
+    }
+
+    fn end(self, rcode: Rcode, flags: u8, scope: u8) -> usize {
+        let [answers, authorities, mut additionals] = self.counts;
+        let mut length = self.at;
+        if let Some(edns) = self.edns {
+            length += edns.reply_length();
+            let extended = (rcode as u16 >> 4) as u8;
+            edns.write_reply(extended, scope, &mut self.buffer[self.at..length]);
+            additionals += 1;
+        }
+        self.buffer[2] |= flags;
+        self.buffer[3] |= (rcode as u16 & 0xf) as u8;
+        for (at, count) in [(6, answers), (8, authorities), (10, additionals)] {
+            self.buffer[at..at + 2].copy_from_slice(&count.to_be_bytes());
+        }
+        length
+    }
+
+    fn owner(&mut self, owner: Owner<'_>) -> Result<(), Full> {
+        match owner {
+            Owner::At(offset) => self.pointer(offset),
+            Owner::Name(name) => self.name(name),
+        }
+    }
+
+    fn pointer(&mut self, offset: u16) -> Result<(), Full> {
+        self.claim(2)?.copy_from_slice(&(0xc000 | offset).to_be_bytes());
+        Ok(())
+    }
+
+    /// Writes `name`, its longest suffix that is in the message already as a pointer.
+    fn name(&mut self, name: &[u8]) -> Result<(), Full> {
+        if !self.names.has_question {
+            self.names.has_question = true;
+            self.remember(HEADER);
+        }
+        let start = self.at;
+        let mut rest = name;
+        while let [length @ 1..=63, behind @ ..] = rest {
+            if let Some(offset) = self.find(rest) {
+                self.pointer(offset)?;
+                self.remember(start);
+                return Ok(());
+            }
+            let length = usize::from(*length);
+            self.claim(1 + length)?.copy_from_slice(&rest[..1 + length]);
+            rest = &behind[length..];
+        }
+        self.claim(1)?[0] = 0;
+        self.remember(start);
+        Ok(())
+    }
+
+    /// Enters every label of the name at `at` up to its end or first pointer.
+    fn remember(&mut self, mut at: usize) {
+        while at <= MAX_POINTER {
+            let length = usize::from(self.buffer[at]);
+            if !(1..=63).contains(&length) || usize::from(self.names.used) == NAMES {
+                return;
+            }
+            self.names.offsets[usize::from(self.names.used)] = at as u16;
+            self.names.used += 1;
+            at += 1 + length;
+        }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<u16> {
+        self.names.offsets[..usize::from(self.names.used)]
+            .iter()
+            .copied()
+            .find(|&offset| self.is_at(usize::from(offset), name))
+    }
+
+    /// Whether the name at `at` is `name`, whatever the case of its letters (RFC 4343).
+    fn is_at(&self, mut at: usize, mut name: &[u8]) -> bool {
+        loop {
+            let length = self.buffer[at];
+            if length >= 0xc0 {
+                // Written by this module: it points backwards, so this comes to an end.
+                at = usize::from(u16::from_be_bytes([length & 0x3f, self.buffer[at + 1]]));
+                continue;
+            }
+            let octets = 1 + usize::from(length);
+            let Some((label, rest)) = name.split_at_checked(octets) else {
+                return false;
+            };
+            if !label.eq_ignore_ascii_case(&self.buffer[at..at + octets]) {
+                return false;
+            }
+            if length == 0 {
+                return true;
+            }
+            at += octets;
+            name = rest;
+        }
+    }
+
+    /// The next `octets` of the message, to be written.
+    fn claim(&mut self, octets: usize) -> Result<&mut [u8], Full> {
+        let end = self.at + octets;
+        if end > self.limit {
+            return Err(Full);
+        }
+        let claimed = &mut self.buffer[self.at..end];
+        self.at = end;
+        Ok(claimed)
+    }
+}
+
+/// Octets of a record between its owner and its data: type, class, TTL and length.
+const RECORD_FIXED: usize = 10;
+
+fn write_fixed(out: &mut [u8], rtype: Rtype, ttl: u32, data_octets: usize) {
+    out[0..2].copy_from_slice(&rtype.0.to_be_bytes());
+    out[2..4].copy_from_slice(&CLASS_IN.to_be_bytes());
+    out[4..8].copy_from_slice(&ttl.to_be_bytes());
+    // Data is at most 65,535 octets: config admits no more.
+    out[8..10].copy_from_slice(&(data_octets as u16).to_be_bytes());
+}
+
+/// Splits an uncompressed name off the front of `data`.
+fn split_name(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut at = 0;
+    loop {
+        let length = usize::from(*data.get(at)?);
+        at += 1 + length;
+        if length == 0 {
+            return data.split_at_checked(at);
+        }
+    }
+}
+
+/// Writes the reply to a message that could not be read or is not served; see
+/// [`super::Unanswerable::Error`]. Returns its length.
+pub fn error_reply(
+    query: &[u8],
+    rcode: Rcode,
+    question_octets: usize,
+    edns: Option<Edns>,
+    buffer: &mut [u8],
+) -> usize {
+    let limit = buffer.len();
+    // BADVERS answers with the version that is served and without options: RFC 6891 section 6.1.3.
+    let edns = edns.map(|edns| Edns { client_subnet: None, ..edns });
+    Reply::start(query, question_octets, edns, limit, buffer).finish_error(rcode)
+}
