@@ -197,10 +197,8 @@ impl NameBuffer {
         Some(name)
     }
 
-    /// Takes the wire form of a name that is known to be one.
-    pub fn set(&mut self, name: &super::Name) {
-        let mut wire = name.wire();
-        // A `Name` is an uncompressed name of at most 255 octets.
+    /// Takes the uncompressed name that `wire` starts with; unchanged if it is none.
+    pub fn set(&mut self, mut wire: &[u8]) {
         if let Some(parsed) = NameBuffer::parse(&mut wire) {
             *self = parsed;
         }
@@ -208,12 +206,15 @@ impl NameBuffer {
 
     /// Replaces the labels from the `kept`th on by `target`: what a DNAME at that suffix means
     /// (RFC 6672 section 2.2). False, and unchanged, if the name would be too long.
-    pub fn substitute(&mut self, kept: usize, target: &super::Name) -> bool {
+    pub fn substitute(&mut self, kept: usize, target: &[u8]) -> bool {
         let prefix = self.label_start(kept);
         let mut wire = [0; 2 * MAX_NAME];
+        let Some(end) = prefix.checked_add(target.len()).filter(|end| *end <= wire.len()) else {
+            return false;
+        };
         wire[..prefix].copy_from_slice(&self.octets[..prefix]);
-        wire[prefix..prefix + target.wire().len()].copy_from_slice(target.wire());
-        match NameBuffer::parse(&mut &wire[..prefix + target.wire().len()]) {
+        wire[prefix..end].copy_from_slice(target);
+        match NameBuffer::parse(&mut &wire[..end]) {
             Some(parsed) => {
                 *self = parsed;
                 true

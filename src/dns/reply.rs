@@ -148,10 +148,16 @@ impl<'b> Reply<'b> {
         Ok(())
     }
 
-    /// Where the last `octets` of the message so far start, as an owner for what follows: the
-    /// name at the end of a CNAME record just written.
-    pub fn offset(&self) -> u16 {
-        self.at.min(MAX_POINTER) as u16
+    /// Writes a CNAME record and returns its target as an owner for what follows.
+    pub fn alias(&mut self, owner: Owner<'_>, ttl: u32, target: &[u8]) -> Result<Owner<'static>, Full> {
+        self.owner(owner)?;
+        let fixed_at = self.at;
+        self.claim(RECORD_FIXED)?;
+        let target_at = self.name(target)?;
+        let length = self.at - fixed_at - RECORD_FIXED;
+        write_fixed(&mut self.buffer[fixed_at..], Rtype::CNAME, ttl, length);
+        self.counts[Section::Answer as usize] += 1;
+        Ok(Owner::At(target_at))
     }
 
     /// A place to come back to.
@@ -217,7 +223,7 @@ impl<'b> Reply<'b> {
     fn owner(&mut self, owner: Owner<'_>) -> Result<(), Full> {
         match owner {
             Owner::At(offset) => self.pointer(offset),
-            Owner::Name(name) => self.name(name),
+            Owner::Name(name) => self.name(name).map(|_| ()),
         }
     }
 
@@ -226,8 +232,9 @@ impl<'b> Reply<'b> {
         Ok(())
     }
 
-    /// Writes `name`, its longest suffix that is in the message already as a pointer.
-    fn name(&mut self, name: &[u8]) -> Result<(), Full> {
+    /// Writes `name`, its longest suffix that is in the message already as a pointer. Returns
+    /// where the name can be pointed at.
+    fn name(&mut self, name: &[u8]) -> Result<u16, Full> {
         if !self.names.has_question {
             self.names.has_question = true;
             self.remember(HEADER);
@@ -238,7 +245,7 @@ impl<'b> Reply<'b> {
             if let Some(offset) = self.find(rest) {
                 self.pointer(offset)?;
                 self.remember(start);
-                return Ok(());
+                return Ok(if rest.len() == name.len() { offset } else { start as u16 });
             }
             let length = usize::from(*length);
             self.claim(1 + length)?.copy_from_slice(&rest[..1 + length]);
@@ -246,7 +253,7 @@ impl<'b> Reply<'b> {
         }
         self.claim(1)?[0] = 0;
         self.remember(start);
-        Ok(())
+        Ok(start as u16)
     }
 
     /// Enters every label of the name at `at` up to its end or first pointer.

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::dns::Rcode;
+
 /// What one worker has counted since it started.
 ///
 /// Aligned to two cache lines, since the adjacent-line prefetcher of x86 fetches them in pairs:
@@ -9,8 +11,54 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Default, Debug)]
 #[repr(align(128))]
 pub struct Counters {
-    /// Datagrams or TCP messages received.
-    pub queries: Counter,
+    /// Messages that got no reply: shorter than a header, or responses themselves.
+    pub dropped: Counter,
+    /// Replies by code, in the order of [`Counters::RCODES`].
+    rcodes: [Counter; Counters::RCODES.len()],
+    /// Replies that were cut, so that the client asks again by TCP.
+    pub truncated: Counter,
+    /// Queries with a client subnet.
+    pub client_subnets: Counter,
+}
+
+impl Counters {
+    /// Every code that a reply may carry.
+    pub const RCODES: [Rcode; 8] = [
+        Rcode::NoError,
+        Rcode::FormErr,
+        Rcode::ServFail,
+        Rcode::NxDomain,
+        Rcode::NotImp,
+        Rcode::Refused,
+        Rcode::YxDomain,
+        Rcode::BadVers,
+    ];
+
+    /// How many replies carried `rcode`.
+    pub fn replies(&self, rcode: Rcode) -> u64 {
+        self.rcodes[position(rcode)].read()
+    }
+
+    pub(super) fn replied(&self, rcode: Rcode, truncated: bool) {
+        self.rcodes[position(rcode)].add(1);
+        if truncated {
+            self.truncated.add(1);
+        }
+    }
+}
+
+/// Where [`Counters::RCODES`] has `rcode`.
+const fn position(rcode: Rcode) -> usize {
+    match rcode {
+        Rcode::NoError => 0,
+        Rcode::FormErr => 1,
+        Rcode::ServFail => 2,
+        Rcode::NxDomain => 3,
+        Rcode::NotImp => 4,
+        Rcode::Refused => 5,
+        Rcode::YxDomain => 6,
+        Rcode::BadVers => 7,
+    }
 }
 
 /// A number that one thread writes and any may read. Not a read-modify-write: an uncontended
@@ -27,5 +75,17 @@ impl Counter {
     /// The current value, from any thread.
     pub fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_place() {
+        for (index, rcode) in Counters::RCODES.into_iter().enumerate() {
+            assert_eq!(position(rcode), index);
+        }
     }
 }

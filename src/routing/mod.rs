@@ -1,14 +1,26 @@
 //! Plan and verdicts to answers: the compiled table and the one function that reads it.
+//!
+//! [`RoutingTable::compile`] turns a plan and a map into a table, [`RoutingTable::with_pool`]
+//! makes its successor when the health of a pool's addresses changes, and [`answer`] reads it.
+//! A query never asks whether something is healthy: the table holds what may be given.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
+mod answer;
+mod compile;
 mod counters;
-pub use counters::Counters;
+mod names;
+mod nearest;
+mod recorder;
+mod select;
+mod steer;
+mod table;
+mod worker;
 
-/// Everything that a query reads, compiled; swapped as a whole and never changed in place.
-#[derive(Default)]
-pub struct RoutingTable {}
+pub use answer::answer;
+pub use counters::{Counter, Counters};
+pub use table::RoutingTable;
+pub use worker::Worker;
 
 /// How a query came, as far as the answer depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,37 +38,4 @@ pub struct Client {
     pub address: IpAddr,
     /// How the query came.
     pub transport: Transport,
-}
-
-/// What one thread that answers keeps between queries: rotation, randomness and its counters.
-pub struct Worker {
-    counters: Arc<Counters>,
-}
-
-impl Worker {
-    /// A worker whose random choices follow from `seed`.
-    pub fn new(seed: u64, counters: Arc<Counters>) -> Self {
-        let _ = seed;
-        Worker { counters }
-    }
-
-    /// Makes room for what `table` rotates; to be called whenever the worker sees a new table,
-    /// so that `answer` need not allocate.
-    pub fn prepare(&mut self, table: &RoutingTable) {
-        let _ = table;
-    }
-}
-
-/// Answers `query` into `reply` and returns the reply's length; 0 means: send nothing.
-///
-/// `reply` holds at least 1,232 octets for UDP and 65,535 for TCP.
-pub fn answer(
-    table: &RoutingTable,
-    worker: &mut Worker,
-    client: Client,
-    query: &[u8],
-    reply: &mut [u8],
-) -> usize {
-    let _ = (table, client, query, reply, &worker.counters);
-    0
 }

@@ -1,0 +1,387 @@
+//! Query bytes to reply bytes.
+
+use super::names::{Found, NONE, Node, hash};
+use super::recorder::{Recorder, Silent};
+use super::steer::{Decision, Family, Whereabouts, steer};
+use super::table::{CompiledRrset, RoutingTable};
+use super::worker::{TURNS_PER_POOL, Worker};
+use super::{Client, Transport};
+use crate::dns::{
+    Full, NameBuffer, Owner, PLAIN_UDP_REPLY, Query, Rcode, Reply, Rtype, Section, Unanswerable, error_reply,
+};
+
+/// Answers `query` into `reply` and returns the reply's length; 0 means: send nothing.
+///
+/// `reply` holds at least [`crate::dns::MAX_UDP_REPLY`] octets for UDP and should hold 65,535
+/// for TCP. Every transport calls this function. It allocates nothing, locks nothing, logs
+/// nothing, asks no clock and waits for nothing.
+pub fn answer(
+    table: &RoutingTable,
+    worker: &mut Worker,
+    client: Client,
+    query: &[u8],
+    reply: &mut [u8],
+) -> usize {
+    answer_recorded(table, worker, client, query, reply, &mut Silent)
+}
+
+/// [`answer`], telling `recorder` of every step.
+pub(super) fn answer_recorded(
+    table: &RoutingTable,
+    worker: &mut Worker,
+    client: Client,
+    message: &[u8],
+    buffer: &mut [u8],
+    recorder: &mut impl Recorder,
+) -> usize {
+    let query = match Query::parse(message) {
+        Ok(query) => query,
+        Err(Unanswerable::Silence) => {
+            worker.counters.dropped.add(1);
+            return 0;
+        }
+        Err(Unanswerable::Error { rcode, question_octets, edns }) => {
+            worker.counters.replied(rcode, false);
+            return error_reply(message, rcode, question_octets, edns, buffer);
+        }
+    };
+    let limit = match (client.transport, query.edns) {
+        (Transport::Udp, None) => PLAIN_UDP_REPLY,
+        (Transport::Udp, Some(edns)) => edns.udp_limit(),
+        (Transport::Tcp, _) => usize::from(u16::MAX),
+    };
+    let subnet = query.edns.and_then(|edns| edns.client_subnet);
+    if subnet.is_some() {
+        worker.counters.client_subnets.add(1);
+    }
+    // A resolver that gives no bits wants its client not to be located: its own address is all
+    // there is to go by (RFC 7871 section 7.1.2).
+    let located_by = subnet.filter(|subnet| subnet.source_prefix > 0).map_or(client.address, |subnet| subnet.address);
+    let question_octets = query.question.name.wire().len() + 4;
+    let mut responder = Responder {
+        table,
+        worker,
+        rtype: query.question.rtype,
+        name: query.question.name,
+        owner: Owner::At(Reply::QUESTION),
+        reply: Reply::start(message, question_octets, query.edns, limit, buffer),
+        whereabouts: Whereabouts::new(located_by, &table.world.geo),
+        visited: Visited::NONE,
+        recorder,
+    };
+    let outcome = responder.respond();
+    let Responder { reply, whereabouts, worker, .. } = responder;
+    match outcome {
+        Ok(Outcome { rcode, authoritative }) => {
+            worker.counters.replied(rcode, false);
+            match rcode {
+                Rcode::NoError | Rcode::NxDomain | Rcode::YxDomain => {
+                    reply.finish(rcode, authoritative, whereabouts.scope())
+                }
+                _ => reply.finish_error(rcode),
+            }
+        }
+        Err(Full) if client.transport == Transport::Udp => {
+            worker.counters.replied(Rcode::NoError, true);
+            reply.finish_truncated(true, whereabouts.scope())
+        }
+        // More than a message can hold: there is no larger transport to send the client to.
+        Err(Full) => {
+            worker.counters.replied(Rcode::ServFail, false);
+            reply.finish_error(Rcode::ServFail)
+        }
+    }
+}
+
+/// The most names that one answer goes through by CNAME and DNAME. Resolvers follow about as
+/// many before they give up (BIND 16, Unbound 11).
+const MAX_CHAIN: usize = 16;
+
+/// How a reply ends.
+#[derive(Clone, Copy)]
+struct Outcome {
+    rcode: Rcode,
+    authoritative: bool,
+}
+
+impl Outcome {
+    const NO_ERROR: Outcome = Outcome { rcode: Rcode::NoError, authoritative: true };
+
+    fn error(rcode: Rcode) -> Self {
+        Outcome { rcode, authoritative: false }
+    }
+}
+
+/// One answer in the making.
+struct Responder<'t, 'w, 'b, 'r, R> {
+    table: &'t RoutingTable,
+    worker: &'w mut Worker,
+    rtype: Rtype,
+    /// The name that is answered now: the question's, or where a chain has led.
+    name: NameBuffer,
+    /// The same as the owner of its records.
+    owner: Owner<'static>,
+    reply: Reply<'b>,
+    whereabouts: Whereabouts<'t>,
+    visited: Visited,
+    recorder: &'r mut R,
+}
+
+/// What one name of a chain contributed.
+enum Step {
+    /// The answer is complete.
+    Done(Outcome),
+    /// A CNAME was written, and `name` and `owner` are its target.
+    Follow,
+}
+
+impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
+    /// RFC 1034 section 4.3.2, with RFC 4592 for wildcards and RFC 6672 for DNAME.
+    fn respond(&mut self) -> Result<Outcome, Full> {
+        match self.rtype {
+            Rtype::AXFR | Rtype::IXFR => return Ok(Outcome::error(Rcode::Refused)),
+            // A pseudo type cannot be asked for (RFC 6891 section 6.1.1).
+            Rtype::OPT => return Ok(Outcome::error(Rcode::FormErr)),
+            Rtype::ANY => {}
+            meta if meta.is_meta() => return Ok(Outcome::error(Rcode::NotImp)),
+            _ => {}
+        }
+        let mut zone = None;
+        for _ in 0..=MAX_CHAIN {
+            let found = self.table.world.names.find(&self.name);
+            let node = match found {
+                Found::Nowhere => break,
+                Found::Exact(node)
+                | Found::Wildcard(node)
+                | Found::Missing(node, _)
+                | Found::Delegated(node, _) => node,
+            };
+            // A chain is followed inside its zone. Beyond, the resolver asks whoever is
+            // authoritative, even if that is this server again (RFC 1034 section 5.3.3).
+            if *zone.get_or_insert(node.zone) != node.zone {
+                break;
+            }
+            match self.at(found)? {
+                Step::Done(outcome) => return Ok(outcome),
+                Step::Follow => {}
+            }
+        }
+        // Only the question's own name is looked for without a zone to have come from.
+        Ok(if zone.is_none() { Outcome::error(Rcode::Refused) } else { Outcome::NO_ERROR })
+    }
+
+    /// What one name of the chain contributes.
+    fn at(&mut self, found: Found<'t>) -> Result<Step, Full> {
+        match found {
+            Found::Nowhere => Ok(Step::Done(Outcome::error(Rcode::Refused))),
+            // The parent's side of a cut is authoritative for DS (RFC 4035 section 3.1.4.1).
+            Found::Delegated(cut, true) if self.rtype == Rtype::DS => self.at_name(cut),
+            Found::Delegated(cut, _) => self.refer(cut).map(Step::Done),
+            Found::Exact(node) | Found::Wildcard(node) => self.at_name(node),
+            Found::Missing(encloser, label) => match self.rrset(encloser, Rtype::DNAME) {
+                Some(dname) => self.redirect(dname, label),
+                None => self.negative(encloser, Rcode::NxDomain),
+            },
+        }
+    }
+
+    fn at_name(&mut self, node: &'t Node) -> Result<Step, Full> {
+        if let Some(rrset) = self.static_answer(node) {
+            for rdata in &rrset.rdata {
+                self.reply.zone_record(Section::Answer, self.owner, rrset.rtype, rrset.ttl, rdata)?;
+            }
+            return Ok(Step::Done(Outcome::NO_ERROR));
+        }
+        if node.domain != NONE
+            && let Some(step) = self.steered(node)?
+        {
+            return Ok(step);
+        }
+        match self.rrset(node, Rtype::CNAME) {
+            Some(alias) => self.follow(alias.ttl, &alias.rdata[0]),
+            None => self.negative(node, Rcode::NoError),
+        }
+    }
+
+    /// The static RRset that answers the question at `node`.
+    fn static_answer(&self, node: &Node) -> Option<&'t CompiledRrset> {
+        match self.rtype {
+            // One RRset that exists says enough (RFC 8482 section 4.1). A steered name says its
+            // addresses.
+            Rtype::ANY if node.domain != NONE => None,
+            Rtype::ANY => self.rrsets(node).first(),
+            rtype => self.rrset(node, rtype),
+        }
+    }
+
+    fn rrset(&self, node: &Node, rtype: Rtype) -> Option<&'t CompiledRrset> {
+        self.rrsets(node).iter().find(|rrset| rrset.rtype == rtype)
+    }
+
+    fn rrsets(&self, node: &Node) -> &'t [CompiledRrset] {
+        let (start, count) = node.rrsets;
+        &self.table.world.rrsets[start as usize..][..usize::from(count)]
+    }
+
+    /// The answer of a steered name; `None` if it has none of the type asked for.
+    fn steered(&mut self, node: &'t Node) -> Result<Option<Step>, Full> {
+        let world = &self.table.world;
+        let domain = &world.domains[node.domain as usize];
+        let family = match self.rtype {
+            Rtype::A => Family::V4,
+            Rtype::AAAA => Family::V6,
+            // The type that most clients take.
+            Rtype::ANY => Family::V4,
+            _ if world.steerings[domain.steering as usize].has_names => Family::Any,
+            _ => return Ok(None),
+        };
+        let decision = steer(self.table, node.domain, family, &mut self.whereabouts, self.recorder);
+        let (pool, choices) = match decision {
+            Decision::Healthy(pool) => (pool, &self.table.pool(pool).healthy),
+            Decision::Any(pool) => (pool, &self.table.pool(pool).all),
+            Decision::Nodata => return Ok(None),
+            Decision::Servfail => return Ok(Some(Step::Done(Outcome::error(Rcode::ServFail)))),
+        };
+        let (reply, owner, ttl) = (&mut self.reply, self.owner, domain.ttl);
+        let turn = pool.index() * TURNS_PER_POOL;
+        if !choices.cname.is_empty() {
+            let mut target = None;
+            choices.cname.choose(self.worker, turn + 2, |name| {
+                target = Some(name);
+                Ok::<(), Full>(())
+            })?;
+            return match target {
+                Some(target) => self.follow(ttl, target.wire()).map(Some),
+                None => Ok(None),
+            };
+        }
+        let before = reply.count(Section::Answer);
+        match self.rtype {
+            Rtype::A | Rtype::ANY => choices.v4.choose(self.worker, turn, |ip| {
+                reply.record(Section::Answer, owner, Rtype::A, ttl, ip)
+            })?,
+            Rtype::AAAA => choices.v6.choose(self.worker, turn + 1, |ip| {
+                reply.record(Section::Answer, owner, Rtype::AAAA, ttl, ip)
+            })?,
+            _ => {}
+        }
+        let has_answered = reply.count(Section::Answer) > before;
+        Ok(has_answered.then_some(Step::Done(Outcome::NO_ERROR)))
+    }
+
+    /// Writes a CNAME at the current name and goes on at its target, unless it is the answer.
+    fn follow(&mut self, ttl: u32, target: &'t [u8]) -> Result<Step, Full> {
+        self.owner = self.reply.alias(self.owner, ttl, target)?;
+        if matches!(self.rtype, Rtype::CNAME | Rtype::ANY) {
+            return Ok(Step::Done(Outcome::NO_ERROR));
+        }
+        self.visited.push(self.name.wire());
+        self.name.set(target);
+        // A chain that comes back to itself ends where it closes: all there is has been said.
+        if self.visited.has(self.name.wire()) {
+            return Ok(Step::Done(Outcome::NO_ERROR));
+        }
+        Ok(Step::Follow)
+    }
+
+    /// Answers from a DNAME at the closest encloser, whose name starts at `label` of the current
+    /// one: the record, a CNAME made from it, and on at the CNAME's target (RFC 6672 section 3.2).
+    fn redirect(&mut self, dname: &'t CompiledRrset, label: usize) -> Result<Step, Full> {
+        let (ttl, target) = (dname.ttl, &dname.rdata[0]);
+        let dname_owner = Owner::Name(self.name.suffix(label));
+        self.reply.record(Section::Answer, dname_owner, Rtype::DNAME, ttl, target)?;
+        let mut name = self.name.clone();
+        if !name.substitute(label, target) {
+            return Ok(Step::Done(Outcome { rcode: Rcode::YxDomain, authoritative: true }));
+        }
+        self.owner = self.reply.alias(self.owner, ttl, name.wire())?;
+        self.visited.push(self.name.wire());
+        self.name = name;
+        if self.rtype == Rtype::CNAME || self.visited.has(self.name.wire()) {
+            return Ok(Step::Done(Outcome::NO_ERROR));
+        }
+        Ok(Step::Follow)
+    }
+
+    /// NXDOMAIN or NODATA with the zone's SOA (RFC 2308 sections 2 and 3). At the end of a chain
+    /// the code is that of its last name (RFC 6604 section 2.1).
+    fn negative(&mut self, node: &Node, rcode: Rcode) -> Result<Step, Full> {
+        let zone = &self.table.world.zones[node.zone as usize];
+        let apex = Owner::Name(&zone.apex);
+        self.reply.zone_record(Section::Authority, apex, Rtype::SOA, zone.negative_ttl, &zone.soa)?;
+        Ok(Step::Done(Outcome { rcode, authoritative: true }))
+    }
+
+    /// A referral to the servers of a delegated zone, with glue.
+    fn refer(&mut self, cut: &'t Node) -> Result<Outcome, Full> {
+        let world = &self.table.world;
+        let owner = world.names.name_of(cut);
+        let Some(servers) = self.rrset(cut, Rtype::NS) else {
+            return Ok(Outcome::error(Rcode::ServFail));
+        };
+        for server in &servers.rdata {
+            self.reply.zone_record(Section::Authority, Owner::Name(owner), Rtype::NS, servers.ttl, server)?;
+        }
+        // Without the addresses of servers inside the delegated zone it cannot be reached: they
+        // are not optional (RFC 9471 section 3.1). Addresses of others are, and go last.
+        for is_required in [true, false] {
+            for server in servers.rdata.iter().filter(|server| is_within(server, owner) == is_required) {
+                let mark = self.reply.mark();
+                let written = self.glue(server);
+                if is_required {
+                    written?;
+                } else if written.is_err() {
+                    self.reply.rewind(mark);
+                }
+            }
+        }
+        // The first owner of a chain is this zone's, a bare referral is not (RFC 1035 4.1.1).
+        let authoritative = self.reply.count(Section::Answer) > 0;
+        Ok(Outcome { rcode: Rcode::NoError, authoritative })
+    }
+
+    fn glue(&mut self, server: &[u8]) -> Result<(), Full> {
+        let names = &self.table.world.names;
+        let Some(node) = names.exact(server) else {
+            return Ok(());
+        };
+        for rrset in self.rrsets(names.node(node)) {
+            if matches!(rrset.rtype, Rtype::A | Rtype::AAAA) {
+                for rdata in &rrset.rdata {
+                    let owner = Owner::Name(server);
+                    self.reply.record(Section::Additional, owner, rrset.rtype, rrset.ttl, rdata)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the name `wire` is `ancestor` or below it; both are uncompressed and in lowercase.
+fn is_within(mut wire: &[u8], ancestor: &[u8]) -> bool {
+    while wire.len() > ancestor.len() {
+        wire = &wire[1 + usize::from(wire[0])..];
+    }
+    wire == ancestor
+}
+
+/// The names that a chain has led through, by hash.
+struct Visited {
+    hashes: [u64; MAX_CHAIN],
+    count: usize,
+}
+
+impl Visited {
+    const NONE: Visited = Visited { hashes: [0; MAX_CHAIN], count: 0 };
+
+    fn push(&mut self, name: &[u8]) {
+        if let Some(place) = self.hashes.get_mut(self.count) {
+            *place = hash(name);
+            self.count += 1;
+        }
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
+        self.hashes[..self.count].contains(&hash(name))
+    }
+}

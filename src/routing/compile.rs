@@ -1,0 +1,155 @@
+//! Plan to the part of the table that health does not touch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::names::{NONE, NameIndex};
+use super::steer::{CompiledDomain, Family, Steering};
+use super::table::{CompiledRrset, CompiledZone, PoolSet, World};
+use crate::dns::{Name, Rrset, Rtype};
+use crate::geo::GeoTable;
+use crate::plan::{Domain, DomainPolicy, Plan, PoolId};
+
+impl World {
+    pub(super) fn compile(
+        plan: Arc<Plan>,
+        geo: Arc<GeoTable>,
+        configured: [PoolSet; Family::COUNT],
+    ) -> Self {
+        let mut names = NameIndex::new();
+        for (zone, id) in plan.zones.iter().zip(0..) {
+            names.insert(&zone.name, id);
+        }
+        let rrsets = enter_records(&plan, &mut names);
+        let (domains, steerings) = enter_domains(&plan, &mut names);
+        link_wildcards(&mut names);
+        link_cuts(&plan, &mut names);
+        let zones = plan
+            .zones
+            .iter()
+            .map(|zone| CompiledZone {
+                apex: zone.name.wire().into(),
+                soa: zone.rrsets[0].rdata[0].clone(),
+                negative_ttl: zone.negative_ttl,
+            })
+            .collect();
+        World { plan, geo, names, zones, rrsets, domains, steerings, configured }
+    }
+}
+
+/// Enters every static RRset; those of one name end up side by side, as a node refers to them.
+fn enter_records(plan: &Plan, names: &mut NameIndex) -> Vec<CompiledRrset> {
+    let mut by_node: Vec<(u32, &Rrset)> = Vec::new();
+    for (zone, id) in plan.zones.iter().zip(0..) {
+        for rrset in &zone.rrsets {
+            // What the parent zone says at and below another zone of this server is that zone's.
+            if zone_of(plan, names, &rrset.owner) == Some(id) {
+                by_node.push((enter(names, &rrset.owner, id, &zone.name), rrset));
+            }
+        }
+    }
+    by_node.sort_by_key(|(node, rrset)| (*node, rrset.rtype));
+    let mut compiled: Vec<CompiledRrset> = Vec::with_capacity(by_node.len());
+    for (node, rrset) in by_node {
+        let place = &mut names.node_mut(node).rrsets;
+        if place.1 == 0 {
+            place.0 = compiled.len() as u32;
+        }
+        place.1 += 1;
+        let Rrset { owner: _, rtype, ttl, rdata } = rrset;
+        compiled.push(CompiledRrset { rtype: *rtype, ttl: *ttl, rdata: rdata.clone() });
+    }
+    compiled
+}
+
+/// Enters every domain. Domains of the same policy over the same pools share one steering.
+fn enter_domains(plan: &Plan, names: &mut NameIndex) -> (Vec<CompiledDomain>, Vec<Steering>) {
+    let mut steerings = Vec::new();
+    let mut known: HashMap<(DomainPolicy, &[PoolId]), u32> = HashMap::new();
+    let domains = plan
+        .domains
+        .iter()
+        .zip(0..)
+        .map(|(domain, id)| {
+            let Domain { name, zone, policy, pools, ttl, when_all_down } = domain;
+            let node = enter(names, name, zone.0, &plan.zones[zone.index()].name);
+            names.node_mut(node).domain = id;
+            let steering = *known.entry((*policy, pools)).or_insert_with(|| {
+                steerings.push(Steering::compile(*policy, pools, &plan.pools));
+                steerings.len() as u32 - 1
+            });
+            CompiledDomain { ttl: *ttl, steering, when_all_down: *when_all_down }
+        })
+        .collect();
+    (domains, steerings)
+}
+
+/// Enters `name` and everything between it and its zone's apex: what lies between exists too, as
+/// an empty non-terminal.
+fn enter(names: &mut NameIndex, name: &Name, zone: u32, apex: &Name) -> u32 {
+    let node = names.insert(name, zone);
+    let mut above = name.parent();
+    while let Some(ancestor) = above.filter(|ancestor| ancestor != apex && ancestor.is_within(apex)) {
+        let before = names.len();
+        names.insert(&ancestor, zone);
+        if names.len() == before {
+            break;
+        }
+        above = ancestor.parent();
+    }
+    node
+}
+
+/// The zone of this server that `name` belongs to, by the apex closest above it.
+fn zone_of(plan: &Plan, names: &NameIndex, name: &Name) -> Option<u32> {
+    let mut at = Some(name.clone());
+    while let Some(name) = at {
+        // Apexes were entered first, as the first nodes, in the plan's order.
+        match names.exact(name.wire()) {
+            Some(node) if (node as usize) < plan.zones.len() => return Some(names.node(node).zone),
+            _ => at = name.parent(),
+        }
+    }
+    None
+}
+
+fn link_wildcards(names: &mut NameIndex) {
+    for node in 0..names.len() {
+        let parent = match names.name_of(names.node(node)) {
+            [1, b'*', parent @ ..] => names.exact(parent),
+            _ => None,
+        };
+        if let Some(parent) = parent
+            && names.node(parent).zone == names.node(node).zone
+        {
+            names.node_mut(parent).wildcard = node;
+        }
+    }
+}
+
+/// Marks every name at or below a delegation with it, the highest one where they nest.
+fn link_cuts(plan: &Plan, names: &mut NameIndex) {
+    let cuts: Vec<&Name> = plan
+        .zones
+        .iter()
+        .flat_map(|zone| zone.rrsets.iter().filter(|rrset| rrset.rtype == Rtype::NS && rrset.owner != zone.name))
+        .map(|rrset| &rrset.owner)
+        .collect();
+    if cuts.is_empty() {
+        return;
+    }
+    let is_cut: std::collections::HashSet<&[u8]> = cuts.iter().map(|name| name.wire()).collect();
+    for node in 0..names.len() {
+        let zone = names.node(node).zone;
+        let apex = plan.zones[zone as usize].name.wire();
+        let mut cut = NONE;
+        let mut name = names.name_of(names.node(node));
+        while name.len() > apex.len() {
+            if is_cut.contains(name) {
+                cut = names.exact(name).unwrap_or(cut);
+            }
+            name = &name[1 + usize::from(name[0])..];
+        }
+        names.node_mut(node).cut = cut;
+    }
+}

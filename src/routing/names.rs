@@ -1,0 +1,237 @@
+//! One hash table over every name of every zone.
+
+use crate::dns::{Name, NameBuffer};
+
+/// A name that exists: it has records, is steered, or has something below it (an empty
+/// non-terminal, RFC 4592 section 2.2.2).
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// Where its wire form starts in [`NameIndex::octets`].
+    name_start: u32,
+    name_length: u8,
+    /// The zone that it belongs to.
+    pub(super) zone: u32,
+    /// The domain that steers it, or [`NONE`].
+    pub(super) domain: u32,
+    /// Its static RRsets: where they start in the table's list, and how many.
+    pub(super) rrsets: (u32, u16),
+    /// The node of `*` below it, or [`NONE`].
+    pub(super) wildcard: u32,
+    /// The node of the delegation at or above it, or [`NONE`].
+    pub(super) cut: u32,
+}
+
+/// No such node or domain.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// What a name turned out to be (RFC 1034 section 4.3.2, RFC 4592 section 3.3.1).
+#[derive(Debug)]
+pub(super) enum Found<'t> {
+    /// In no zone.
+    Nowhere,
+    /// It exists.
+    Exact(&'t Node),
+    /// It does not, but its closest encloser has a wildcard: this one.
+    Wildcard(&'t Node),
+    /// It does not exist below this closest encloser, whose name starts at this label.
+    Missing(&'t Node, usize),
+    /// It stands at or below this delegation; true: at it.
+    Delegated(&'t Node, bool),
+}
+
+/// Every name, by hash. Open addressing with linear probing: a hit costs one slot, one node and
+/// one comparison, whatever the number of zones.
+///
+/// The hash has no secret. Only names of the configuration are ever entered, so a client cannot
+/// make chains longer.
+pub(super) struct NameIndex {
+    slots: Vec<Slot>,
+    nodes: Vec<Node>,
+    /// The wire forms of all names, one behind the other.
+    octets: Vec<u8>,
+    /// The most labels that any name has: what is longer cannot exist, and is not looked for
+    /// label by label.
+    max_labels: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    /// The upper half of the hash, so that most mismatches end here.
+    tag: u32,
+    node: u32,
+}
+
+const EMPTY: Slot = Slot { tag: 0, node: NONE };
+
+impl NameIndex {
+    /// An index without names.
+    pub(super) fn new() -> Self {
+        NameIndex { slots: vec![EMPTY; 16], nodes: Vec::new(), octets: Vec::new(), max_labels: 0 }
+    }
+
+    /// The number of `name`'s node, which is made if there is none.
+    pub(super) fn insert(&mut self, name: &Name, zone: u32) -> u32 {
+        // Half full at the most: probes stay at about one and a half slots.
+        if (self.nodes.len() + 1) * 2 > self.slots.len() {
+            self.grow();
+        }
+        let hash = hash(name.wire());
+        let slot = match self.probe(hash, name.wire()) {
+            Ok(node) => return node,
+            Err(slot) => slot,
+        };
+        // Fewer than 2^32 names: their octets alone would take more memory than there is.
+        let node = self.nodes.len() as u32;
+        self.slots[slot] = Slot { tag: tag(hash), node };
+        self.nodes.push(Node {
+            name_start: self.octets.len() as u32,
+            name_length: name.wire().len() as u8,
+            zone,
+            domain: NONE,
+            rrsets: (0, 0),
+            wildcard: NONE,
+            cut: NONE,
+        });
+        self.octets.extend_from_slice(name.wire());
+        self.max_labels = self.max_labels.max(name.label_count());
+        node
+    }
+
+    /// The node of exactly this wire form.
+    pub(super) fn exact(&self, wire: &[u8]) -> Option<u32> {
+        self.probe(hash(wire), wire).ok()
+    }
+
+    /// The node with this number.
+    pub(super) fn node(&self, node: u32) -> &Node {
+        &self.nodes[node as usize]
+    }
+
+    /// The node with this number, to be filled in.
+    pub(super) fn node_mut(&mut self, node: u32) -> &mut Node {
+        &mut self.nodes[node as usize]
+    }
+
+    /// How many nodes there are.
+    pub(super) fn len(&self) -> u32 {
+        self.nodes.len() as u32
+    }
+
+    /// A node's name in wire form.
+    pub(super) fn name_of(&self, node: &Node) -> &[u8] {
+        &self.octets[node.name_start as usize..][..usize::from(node.name_length)]
+    }
+
+    /// What `name` is.
+    pub(super) fn find(&self, name: &NameBuffer) -> Found<'_> {
+        let labels = name.label_count();
+        // A name of more labels than any has cannot be met before as many are left out.
+        for label in labels.saturating_sub(self.max_labels)..=labels {
+            let Some(node) = self.exact(name.suffix(label)) else {
+                continue;
+            };
+            let node = self.node(node);
+            if node.cut != NONE {
+                let cut = self.node(node.cut);
+                return Found::Delegated(cut, label == 0 && cut.name_start == node.name_start);
+            }
+            if label == 0 {
+                return Found::Exact(node);
+            }
+            if node.wildcard != NONE {
+                return Found::Wildcard(self.node(node.wildcard));
+            }
+            return Found::Missing(node, label);
+        }
+        Found::Nowhere
+    }
+
+    /// The node of this name, or the slot where it would go.
+    fn probe(&self, hash: u64, wire: &[u8]) -> Result<u32, usize> {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot.node == NONE {
+                return Err(at);
+            }
+            if slot.tag == tag(hash) && self.name_of(self.node(slot.node)) == wire {
+                return Ok(slot.node);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn grow(&mut self) {
+        let mut slots = vec![EMPTY; self.slots.len() * 2];
+        let mask = slots.len() - 1;
+        for (number, node) in (0..).zip(&self.nodes) {
+            let hash = hash(self.name_of(node));
+            let mut at = hash as usize & mask;
+            while slots[at].node != NONE {
+                at = (at + 1) & mask;
+            }
+            slots[at] = Slot { tag: tag(hash), node: number };
+        }
+        self.slots = slots;
+    }
+}
+
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// Folds eight octets at a time by a 64 x 64 -> 128 bit multiplication, whose halves are xored:
+/// the mixing step of wyhash.
+pub(super) fn hash(wire: &[u8]) -> u64 {
+    /// Odd, without structure: the fractional part of the golden ratio, and of the root of two.
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    const SEED: u64 = 0x6a09_e667_f3bc_c909;
+    fn fold(state: u64, word: u64) -> u64 {
+        let product = u128::from(state ^ word) * u128::from(MULTIPLIER);
+        product as u64 ^ (product >> 64) as u64
+    }
+    let (words, tail) = wire.as_chunks::<8>();
+    let mut state = SEED ^ wire.len() as u64;
+    for word in words {
+        state = fold(state, u64::from_le_bytes(*word));
+    }
+    let mut last = [0; 8];
+    last[..tail.len()].copy_from_slice(tail);
+    fold(fold(state, u64::from_le_bytes(last)), SEED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer(text: &str) -> NameBuffer {
+        let mut buffer = NameBuffer::ROOT;
+        buffer.set(text.parse::<Name>().expect("a name").wire());
+        buffer
+    }
+
+    #[test]
+    fn every_name_entered_is_found_and_no_other() {
+        let mut index = NameIndex::new();
+        let names: Vec<Name> =
+            (0..10_000).map(|n| format!("www{n}.site{}.example", n % 97).parse().expect("a name")).collect();
+        let nodes: Vec<u32> = names.iter().map(|name| index.insert(name, 0)).collect();
+        for (name, node) in names.iter().zip(nodes) {
+            assert_eq!(index.exact(name.wire()), Some(node));
+            assert_eq!(index.insert(name, 0), node, "entered once");
+        }
+        assert_eq!(index.exact(b"\x05www-1\x05site0\x07example\0"), None);
+        assert_eq!(index.len(), 10_000);
+    }
+
+    #[test]
+    fn a_name_far_deeper_than_any_is_looked_for_from_where_it_can_exist() {
+        let mut index = NameIndex::new();
+        index.insert(&"example".parse().expect("a name"), 0);
+        let deep = buffer(&["a"; 120].join("."));
+        assert!(matches!(index.find(&deep), Found::Nowhere));
+        let below = buffer(&format!("{}.example", ["a"; 100].join(".")));
+        assert!(matches!(index.find(&below), Found::Missing(_, 100)));
+    }
+}

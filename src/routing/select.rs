@@ -1,0 +1,196 @@
+//! Pool to addresses: who is given, compiled when the pool changes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::Worker;
+use crate::dns::Name;
+use crate::plan::{Address, Addresses, Pool, PoolPolicy};
+
+/// What a pool answers, for one state of its addresses' health.
+#[derive(Debug)]
+pub(super) struct CompiledPool {
+    /// Which addresses are up, in the pool's order.
+    pub(super) up: Box<[bool]>,
+    /// What may be given: the addresses that are up.
+    pub(super) healthy: Arc<Choices>,
+    /// What is given when health is not believed: all of them.
+    pub(super) all: Arc<Choices>,
+}
+
+/// The addresses to choose from, by what a query can take.
+#[derive(Debug)]
+pub(super) struct Choices {
+    pub(super) v4: Selection<[u8; 4]>,
+    pub(super) v6: Selection<[u8; 16]>,
+    pub(super) cname: Selection<Name>,
+}
+
+/// One kind of address, and how to choose among them.
+#[derive(Debug)]
+pub(super) struct Selection<T> {
+    members: Box<[T]>,
+    /// For `weighted`: the sum of the weights up to and including each member. Empty for
+    /// `round-robin`.
+    cumulative: Box<[u32]>,
+    /// How many one reply carries; at most [`MAX_ANSWERS`].
+    answers: usize,
+}
+
+/// The most addresses that one reply may carry: 64 AAAA records take 1,792 octets, more than any
+/// UDP reply holds.
+pub(super) const MAX_ANSWERS: usize = 64;
+
+impl CompiledPool {
+    /// Compiles `pool`; `up` says of each address whether it is. `all` is what an earlier state
+    /// of the same pool had there, if there was one.
+    pub(super) fn new(pool: &Pool, up: Box<[bool]>, all: Option<Arc<Choices>>) -> Self {
+        let all = all.unwrap_or_else(|| Arc::new(Choices::new(pool, |_| true)));
+        let healthy = if up.iter().all(|up| *up) {
+            all.clone()
+        } else {
+            Arc::new(Choices::new(pool, |position| up[position]))
+        };
+        CompiledPool { up, healthy, all }
+    }
+}
+
+impl Choices {
+    fn new(pool: &Pool, admits: impl Fn(usize) -> bool) -> Self {
+        match &pool.addresses {
+            Addresses::Ip(list) => Choices {
+                v4: Selection::new(pool, list, &admits, |ip| match ip {
+                    IpAddr::V4(ip) => Some(ip.octets()),
+                    IpAddr::V6(_) => None,
+                }),
+                v6: Selection::new(pool, list, &admits, |ip| match ip {
+                    IpAddr::V4(_) => None,
+                    IpAddr::V6(ip) => Some(ip.octets()),
+                }),
+                cname: Selection::none(),
+            },
+            Addresses::Cname(list) => Choices {
+                v4: Selection::none(),
+                v6: Selection::none(),
+                cname: Selection::new(pool, list, &admits, |name| Some(name.clone())),
+            },
+        }
+    }
+}
+
+impl<T> Selection<T> {
+    fn none() -> Self {
+        Selection { members: Box::default(), cumulative: Box::default(), answers: 0 }
+    }
+
+    fn new<A>(
+        pool: &Pool,
+        list: &[Address<A>],
+        admits: impl Fn(usize) -> bool,
+        rdata: impl Fn(&A) -> Option<T>,
+    ) -> Self {
+        let admitted = list.iter().enumerate().filter(|(position, address)| {
+            // Weight 0 takes no traffic, under any policy and in any need.
+            address.weight > 0 && admits(*position)
+        });
+        let (members, weights): (Vec<T>, Vec<u16>) = admitted
+            .filter_map(|(_, address)| Some((rdata(&address.target)?, address.weight)))
+            .unzip();
+        let cumulative = match pool.policy {
+            PoolPolicy::RoundRobin => Vec::new(),
+            PoolPolicy::Weighted => weights
+                .iter()
+                .scan(0u32, |sum, &weight| {
+                    *sum += u32::from(weight);
+                    Some(*sum)
+                })
+                .collect(),
+        };
+        let answers = usize::from(pool.answers).min(members.len()).min(MAX_ANSWERS);
+        Selection { members: members.into(), cumulative: cumulative.into(), answers }
+    }
+
+    /// Whether there is nothing to give.
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Gives each chosen member to `give`, in the order of the reply; stops at its first error.
+    /// `slot` is the worker's counter for this pool and kind.
+    pub(super) fn choose<E>(
+        &self,
+        worker: &mut Worker,
+        slot: usize,
+        mut give: impl FnMut(&T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.members.is_empty() {
+            return Ok(());
+        }
+        if self.cumulative.is_empty() {
+            let mut next = worker.turn(slot) as usize % self.members.len();
+            for _ in 0..self.answers {
+                give(&self.members[next])?;
+                next += 1;
+                if next == self.members.len() {
+                    next = 0;
+                }
+            }
+            return Ok(());
+        }
+        let mut chosen = Chosen { positions: [0; MAX_ANSWERS], count: 0, weight: 0 };
+        for _ in 0..self.answers {
+            let position = self.draw(worker, &chosen);
+            chosen.add(position, self.weight(position));
+            give(&self.members[position])?;
+        }
+        Ok(())
+    }
+
+    /// One member in proportion to the weights of those not yet chosen, of which there is one.
+    fn draw(&self, worker: &mut Worker, chosen: &Chosen) -> usize {
+        /// Drawing again until a new one comes up is exact and, unless most of the weight is
+        /// taken, quick; this often before the rest is looked through instead.
+        const TRIES: usize = 4;
+        let total = self.cumulative[self.cumulative.len() - 1];
+        for _ in 0..TRIES {
+            let point = worker.below(total);
+            let position = self.cumulative.partition_point(|&sum| sum <= point);
+            if !chosen.has(position) {
+                return position;
+            }
+        }
+        let mut point = worker.below(total - chosen.weight);
+        for position in (0..self.members.len()).filter(|&position| !chosen.has(position)) {
+            let weight = self.weight(position);
+            if point < weight {
+                return position;
+            }
+            point -= weight;
+        }
+        unreachable!("the point lies below the sum of the weights that are left")
+    }
+
+    fn weight(&self, position: usize) -> u32 {
+        self.cumulative[position] - if position == 0 { 0 } else { self.cumulative[position - 1] }
+    }
+}
+
+/// The positions chosen so far for one reply.
+struct Chosen {
+    positions: [u16; MAX_ANSWERS],
+    count: usize,
+    /// The sum of their weights.
+    weight: u32,
+}
+
+impl Chosen {
+    fn has(&self, position: usize) -> bool {
+        self.positions[..self.count].iter().any(|&chosen| usize::from(chosen) == position)
+    }
+
+    fn add(&mut self, position: usize, weight: u32) {
+        self.positions[self.count] = position as u16;
+        self.count += 1;
+        self.weight += weight;
+    }
+}
