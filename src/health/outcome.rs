@@ -1,0 +1,177 @@
+use std::fmt;
+use std::time::Duration;
+
+/// What one probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The address did what the check expects of it.
+    Pass,
+    /// It did not.
+    Fail(Failure),
+}
+
+/// Why a probe did not pass, in words for a log and as a label for a counter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Nobody listens: the connection was answered with a reset.
+    #[error("connection refused")]
+    Refused,
+    /// The connection was torn down after it had been established.
+    #[error("connection reset")]
+    Reset,
+    /// The probe's time was over.
+    #[error("{phase} within {}", Span(*.after))]
+    TimedOut {
+        /// What the probe was waiting for.
+        phase: Phase,
+        /// How long the whole probe was allowed to take.
+        after: Duration,
+    },
+    /// The network has no way to the address, or forbids it.
+    #[error("unreachable")]
+    Unreachable,
+    /// An HTTP response with a status that the check does not expect.
+    #[error("status {0}")]
+    Status(u16),
+    /// What came back is not the protocol that was asked for.
+    #[error("malformed response")]
+    Malformed,
+    /// The TLS handshake failed: the certificate, or what the two sides could agree on.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The name has no address.
+    #[error("name does not resolve")]
+    Unresolved,
+    /// The connection was closed in good order before an answer was complete.
+    #[error("closed without an answer")]
+    Closed,
+    /// An error of our own side. It says nothing of the address and never counts against it.
+    #[error("not probed: {0}")]
+    Local(LocalFailure),
+}
+
+/// What a probe was waiting for when its time was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The addresses of a name.
+    Resolve,
+    /// The TCP handshake.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// The head of the response.
+    Response,
+}
+
+/// Why a probe could not be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LocalFailure {
+    /// The process or the host is out of file descriptors (EMFILE, ENFILE).
+    #[error("out of file descriptors")]
+    OutOfDescriptors,
+    /// No address or no free port to connect from (EADDRNOTAVAIL).
+    #[error("no local address or port to connect from")]
+    NoSourceAddress,
+    /// The kernel is out of memory for sockets (ENOBUFS, ENOMEM).
+    #[error("out of socket memory")]
+    OutOfMemory,
+    /// A certificate is to be verified, and this host trusts no certificate authority.
+    #[error("no trusted root certificates on this host")]
+    NoRoots,
+    /// The check's path or host cannot be put into a request.
+    #[error("the check cannot be asked: {0}")]
+    BadRequest(String),
+    /// Any other refusal of the operating system, in its words.
+    #[error("{0}")]
+    System(String),
+}
+
+impl Failure {
+    /// The kind of failure as a metric's label: one of a fixed, small set.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Failure::Refused => "refused",
+            Failure::Reset => "reset",
+            Failure::TimedOut { phase: Phase::Resolve, .. } => "timeout_resolve",
+            Failure::TimedOut { phase: Phase::Connect, .. } => "timeout_connect",
+            Failure::TimedOut { phase: Phase::Tls, .. } => "timeout_tls",
+            Failure::TimedOut { phase: Phase::Response, .. } => "timeout_response",
+            Failure::Unreachable => "unreachable",
+            Failure::Status(_) => "status",
+            Failure::Malformed => "malformed",
+            Failure::Tls(_) => "tls",
+            Failure::Unresolved => "unresolved",
+            Failure::Closed => "closed",
+            Failure::Local(_) => "local",
+        }
+    }
+}
+
+impl Outcome {
+    /// The outcome as a metric's label: `pass` or the failure's label.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Outcome::Pass => "pass",
+            Outcome::Fail(failure) => failure.label(),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Pass => f.write_str("passed"),
+            Outcome::Fail(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    /// What did not come.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Resolve => "name not resolved",
+            Phase::Connect => "no connection",
+            Phase::Tls => "no TLS handshake",
+            Phase::Response => "no response",
+        })
+    }
+}
+
+/// A duration as it is written in the configuration: "300ms", "1s 500ms".
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_read_as_an_operator_would_say_them() {
+        let timed_out = |phase| Failure::TimedOut { phase, after: Duration::from_millis(300) };
+        for (failure, words, label) in [
+            (Failure::Refused, "connection refused", "refused"),
+            (Failure::Reset, "connection reset", "reset"),
+            (timed_out(Phase::Resolve), "name not resolved within 300ms", "timeout_resolve"),
+            (timed_out(Phase::Connect), "no connection within 300ms", "timeout_connect"),
+            (timed_out(Phase::Tls), "no TLS handshake within 300ms", "timeout_tls"),
+            (timed_out(Phase::Response), "no response within 300ms", "timeout_response"),
+            (Failure::Unreachable, "unreachable", "unreachable"),
+            (Failure::Status(503), "status 503", "status"),
+            (Failure::Malformed, "malformed response", "malformed"),
+            (Failure::Tls("certificate expired".into()), "TLS: certificate expired", "tls"),
+            (Failure::Unresolved, "name does not resolve", "unresolved"),
+            (Failure::Closed, "closed without an answer", "closed"),
+            (Failure::Local(LocalFailure::OutOfDescriptors), "not probed: out of file descriptors", "local"),
+        ] {
+            let outcome = Outcome::Fail(failure);
+            assert_eq!((&outcome.to_string()[..], outcome.label()), (words, label));
+        }
+        assert_eq!((&Outcome::Pass.to_string()[..], Outcome::Pass.label()), ("passed", "pass"));
+    }
+}
