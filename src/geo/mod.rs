@@ -1,3 +1,24 @@
-//! Where a client is: IP to location.
+//! Where a client is: IP address to location, from MaxMind-format databases.
+//!
+//! Databases are read once, at load: every record becomes a [`Location`], the databases are laid
+//! over each other field by field, and what comes out is one [`GeoTable`] of address ranges. A
+//! query then costs one [`GeoTable::locate`]: no decoding, no allocation.
+
+mod countries;
+mod database;
+mod globe;
+mod interner;
+mod location;
 mod place;
-pub use place::{Continent, Coordinates, Country, Subdivision};
+mod poptrie;
+mod range_map;
+mod record;
+mod runs;
+mod table;
+
+pub use database::{Database, GeoError};
+pub use globe::{Coordinates, UnitVector};
+pub use location::{Location, Place};
+pub use place::{Continent, Country, PlaceError, Subdivision};
+pub use range_map::RangeMap;
+pub use table::{Description, GeoTable, Located, Sources};

@@ -1,0 +1,238 @@
+//! A family of addresses cut into runs of equal value, and the ways to make it.
+
+use std::cmp::Reverse;
+use std::ops::BitXor;
+
+/// An address of one family as the integer it is.
+pub(super) trait Key: Copy + Ord + BitXor<Output = Self> + std::fmt::Debug {
+    /// The length of an address in bits.
+    const BITS: u32;
+    /// The lowest address.
+    const FIRST: Self;
+    /// The highest address.
+    const LAST: Self;
+
+    /// The address after this one, unless it is the last.
+    fn next(self) -> Option<Self>;
+    /// The address before this one, unless it is the first.
+    fn previous(self) -> Option<Self>;
+    /// How many bits are zero before the first that is not.
+    fn leading_zeros(self) -> u32;
+    /// The `width` bits after the first `depth`; bits past the end of the address are zero.
+    fn bits(self, depth: u32, width: u32) -> usize;
+    /// This address plus `count` blocks of 2^`log_size` addresses, wrapping.
+    fn skip(self, count: usize, log_size: u32) -> Self;
+}
+
+macro_rules! key {
+    ($integer:ty) => {
+        impl Key for $integer {
+            const BITS: u32 = <$integer>::BITS;
+            const FIRST: Self = <$integer>::MIN;
+            const LAST: Self = <$integer>::MAX;
+
+            #[inline]
+            fn next(self) -> Option<Self> {
+                self.checked_add(1)
+            }
+
+            #[inline]
+            fn previous(self) -> Option<Self> {
+                self.checked_sub(1)
+            }
+
+            #[inline]
+            fn leading_zeros(self) -> u32 {
+                <$integer>::leading_zeros(self)
+            }
+
+            #[inline]
+            fn bits(self, depth: u32, width: u32) -> usize {
+                ((self << depth) >> (<$integer>::BITS - width)) as usize
+            }
+
+            #[inline]
+            fn skip(self, count: usize, log_size: u32) -> Self {
+                self.wrapping_add((count as $integer) << log_size)
+            }
+        }
+    };
+}
+
+key!(u32);
+key!(u128);
+
+/// All addresses of one family as runs: each reaches from its start to the next one's, the first
+/// starts at the lowest address, and neighbours differ in value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Runs<K, V> {
+    pub(super) starts: Vec<K>,
+    pub(super) values: Vec<V>,
+}
+
+impl<K: Key, V: Copy + PartialEq> Runs<K, V> {
+    /// No address yet: the first push starts at the lowest address.
+    pub(super) fn new() -> Self {
+        Runs { starts: Vec::new(), values: Vec::new() }
+    }
+
+    /// The same value everywhere.
+    pub(super) fn uniform(value: V) -> Self {
+        Runs { starts: vec![K::FIRST], values: vec![value] }
+    }
+
+    /// From `start`, which is above every start before it, the value is `value`.
+    pub(super) fn push(&mut self, start: K, value: V) {
+        debug_assert!(self.starts.last().map_or(start == K::FIRST, |&last| last < start));
+        if self.values.last() != Some(&value) {
+            self.starts.push(start);
+            self.values.push(value);
+        }
+    }
+
+    /// Cuts the family at the bounds of `prefixes`, each an interval of addresses that nests in or
+    /// is disjoint from any other; the value of a piece is `value_of` the marks of the prefixes that
+    /// cover it, the smallest prefix first and equal ones in the order given.
+    pub(super) fn from_nested<T: Copy>(
+        mut prefixes: Vec<(K, K, T)>,
+        value_of: &mut impl FnMut(&[T]) -> V,
+    ) -> Self {
+        // Outer before inner; of equal ones the last given is the outermost.
+        prefixes.reverse();
+        prefixes.sort_by_key(|&(first, last, _)| (first, Reverse(last)));
+        let mut sweep =
+            Sweep { runs: Runs::new(), open: Vec::new(), covered_to: None, marks: Vec::new(), value_of };
+        for (first, last, mark) in prefixes {
+            sweep.close_before(first);
+            sweep.open.push((last, mark));
+        }
+        sweep.close_all();
+        sweep.runs
+    }
+
+    /// Cuts the family wherever `one` or `other` is cut; the value of a piece is `value_of` theirs.
+    pub(super) fn zip<A: Copy, B: Copy>(
+        one: &Runs<K, A>,
+        other: &Runs<K, B>,
+        mut value_of: impl FnMut(A, B) -> V,
+    ) -> Self {
+        let mut runs = Runs::new();
+        let (mut i, mut j) = (0, 0);
+        let mut start = K::FIRST;
+        loop {
+            runs.push(start, value_of(one.values[i], other.values[j]));
+            let ends = (one.starts.get(i + 1), other.starts.get(j + 1));
+            start = match ends {
+                (None, None) => return runs,
+                (Some(&next), None) | (None, Some(&next)) => next,
+                (Some(&next), Some(&other_next)) => next.min(other_next),
+            };
+            i += usize::from(ends.0 == Some(&start));
+            j += usize::from(ends.1 == Some(&start));
+        }
+    }
+}
+
+/// A pass over nested prefixes in the order of their first addresses.
+struct Sweep<'f, K, V, T, F> {
+    runs: Runs<K, V>,
+    /// The prefixes around the current address, outermost first: the last address and the mark of each.
+    open: Vec<(K, T)>,
+    /// The last address that has its value already.
+    covered_to: Option<K>,
+    /// Where the marks are put in order for `value_of`.
+    marks: Vec<T>,
+    value_of: &'f mut F,
+}
+
+impl<K: Key, V: Copy + PartialEq, T: Copy, F: FnMut(&[T]) -> V> Sweep<'_, K, V, T, F> {
+    /// Gives every address below `address` its value and forgets the prefixes that end there.
+    fn close_before(&mut self, address: K) {
+        let Some(end) = address.previous() else { return };
+        while let Some(&(last, _)) = self.open.last()
+            && last <= end
+        {
+            self.cover_to(last);
+            self.open.pop();
+        }
+        self.cover_to(end);
+    }
+
+    fn close_all(&mut self) {
+        while let Some((last, _)) = self.open.last().copied() {
+            self.cover_to(last);
+            self.open.pop();
+        }
+        self.cover_to(K::LAST);
+    }
+
+    /// Gives the addresses up to `last` that have no value yet the one of the open prefixes.
+    fn cover_to(&mut self, last: K) {
+        if self.covered_to.is_some_and(|covered| covered >= last) {
+            return;
+        }
+        let start = match self.covered_to {
+            None => K::FIRST,
+            Some(covered) => covered.next().expect("an address above it remains to be covered"),
+        };
+        self.marks.clear();
+        self.marks.extend(self.open.iter().rev().map(|&(_, mark)| mark));
+        self.runs.push(start, (self.value_of)(&self.marks));
+        self.covered_to = Some(last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn bits_are_cut_out_and_padded() {
+        assert_eq!(0x1234_5678u32.bits(0, 16), 0x1234);
+        assert_eq!(0x1234_5678u32.bits(16, 6), 0b010101);
+        // Four bits are left at depth 28; two zeros are put after them.
+        assert_eq!(0x0000_000Fu32.bits(28, 6), 0b111100);
+        assert_eq!(u128::MAX.bits(124, 6), 0b111100);
+    }
+
+    #[test]
+    fn equal_neighbours_are_one_run() {
+        let mut runs = Runs::new();
+        for (start, value) in [(0u32, 'a'), (5, 'a'), (7, 'b'), (9, 'a')] {
+            runs.push(start, value);
+        }
+        assert_eq!(runs.starts, [0, 7, 9]);
+    }
+
+    /// Prefixes among the first and the last 256 addresses, each marked by its place in the list.
+    fn prefixes() -> impl Strategy<Value = Vec<(u32, u32, usize)>> {
+        let prefix = (any::<u8>(), 0u32..=8, any::<bool>()).prop_map(|(address, host_bits, high)| {
+            let base = if high { !0xFF } else { 0 };
+            let first = (u32::from(address) >> host_bits) << host_bits;
+            (base + first, base + first + ((1 << host_bits) - 1))
+        });
+        prop::collection::vec(prefix, 0..12).prop_map(|prefixes| {
+            prefixes.into_iter().enumerate().map(|(mark, (first, last))| (first, last, mark)).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nested_prefixes_cover_as_a_linear_search_says(prefixes in prefixes()) {
+            let mut lists = Vec::new();
+            let runs = Runs::from_nested(prefixes.clone(), &mut |marks: &[usize]| {
+                lists.push(marks.to_vec());
+                lists.len() - 1
+            });
+            for address in (0..=256).chain(u32::MAX - 256..=u32::MAX) {
+                let run = runs.starts.partition_point(|&start| start <= address) - 1;
+                let mut expected: Vec<_> =
+                    prefixes.iter().filter(|(first, last, _)| (*first..=*last).contains(&address)).collect();
+                expected.sort_by_key(|(first, last, mark)| (last - first, *mark));
+                let expected: Vec<_> = expected.iter().map(|(.., mark)| *mark).collect();
+                prop_assert_eq!(&lists[runs.values[run]], &expected);
+            }
+        }
+    }
+}
