@@ -134,11 +134,13 @@ impl Status {
 /// Name, target and weight of each address.
 fn described(addresses: &Addresses) -> Vec<(String, String, u16)> {
     match addresses {
-        Addresses::Ip(list) => {
-            list.iter().map(|address| (address.name.clone(), address.target.to_string(), address.weight)).collect()
-        }
-        Addresses::Cname(list) => {
-            list.iter().map(|address| (address.name.clone(), address.target.to_string(), address.weight)).collect()
-        }
+        Addresses::Ip(list) => list
+            .iter()
+            .map(|address| (address.name.clone(), address.target.to_string(), address.weight))
+            .collect(),
+        Addresses::Cname(list) => list
+            .iter()
+            .map(|address| (address.name.clone(), address.target.to_string(), address.weight))
+            .collect(),
     }
 }

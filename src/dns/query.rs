@@ -3,7 +3,7 @@
 use super::header::{
     CLASS_IN, FLAG_CHECKING_DISABLED, FLAG_RECURSION_DESIRED, FLAG_RESPONSE, HEADER, MASK_OPCODE, Rcode,
 };
-use super::{Edns, MAX_LABEL, MAX_NAME, Rtype};
+use super::{ClientSubnet, Edns, MAX_LABEL, MAX_NAME, Name, Rtype};
 
 /// A query that can be answered: one question of class IN, well formed to its end.
 #[derive(Debug)]
@@ -88,6 +88,24 @@ impl Query {
         }
         Ok(Query { question, edns })
     }
+}
+
+/// A query for the records of `rtype` at `name`, with EDNS, and for clients of `subnet` if there
+/// is one: what a resolver sends.
+pub fn query_message(id: u16, name: &Name, rtype: Rtype, subnet: Option<ClientSubnet>) -> Vec<u8> {
+    let edns = Edns { version: 0, udp_payload: 0, dnssec_ok: false, client_subnet: subnet };
+    let mut message = Vec::with_capacity(HEADER + name.wire().len() + 4 + edns.reply_length());
+    message.extend(id.to_be_bytes());
+    // One question and one additional record: the OPT.
+    message.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
+    message.extend(name.wire());
+    message.extend(rtype.0.to_be_bytes());
+    message.extend(CLASS_IN.to_be_bytes());
+    let opt = message.len();
+    message.resize(opt + edns.reply_length(), 0);
+    // An OPT record reads the same in a query and in a reply of scope 0 (RFC 7871 section 6).
+    edns.write_reply(0, 0, &mut message[opt..]);
+    message
 }
 
 /// The header octets 2 and 3 of a response to `query`, which has at least a header: what is
@@ -250,6 +268,6 @@ impl NameBuffer {
 
 impl std::fmt::Debug for NameBuffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", super::Name::from_wire(self.wire()))
+        write!(f, "{:?}", Name::from_wire(self.wire()))
     }
 }

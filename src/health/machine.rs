@@ -87,6 +87,11 @@ impl HealthMachine {
         }
     }
 
+    /// The same belief under other thresholds: what was seen so far stays seen.
+    pub fn with_thresholds(self, thresholds: Thresholds) -> Self {
+        HealthMachine { thresholds, ..self }
+    }
+
     /// Takes in the outcome of a probe at `now`; says so if the verdict changes by it.
     pub fn observe(&mut self, outcome: &Outcome, now: Instant) -> Option<Transition> {
         let passing = match outcome {

@@ -19,7 +19,7 @@ pub struct Domain {
 }
 
 /// How a domain chooses among its pools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DomainPolicy {
     /// The pool whose `serves` names the client most specifically, else the closest one.
     Nearest,

@@ -56,7 +56,8 @@ pub(super) fn answer_recorded(
     }
     // A resolver that gives no bits wants its client not to be located: its own address is all
     // there is to go by (RFC 7871 section 7.1.2).
-    let located_by = subnet.filter(|subnet| subnet.source_prefix > 0).map_or(client.address, |subnet| subnet.address);
+    let located_by =
+        subnet.filter(|subnet| subnet.source_prefix > 0).map_or(client.address, |subnet| subnet.address);
     let question_octets = query.question.name.wire().len() + 4;
     let mut responder = Responder {
         table,
@@ -257,9 +258,9 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         }
         let before = reply.count(Section::Answer);
         match self.rtype {
-            Rtype::A | Rtype::ANY => choices.v4.choose(self.worker, turn, |ip| {
-                reply.record(Section::Answer, owner, Rtype::A, ttl, ip)
-            })?,
+            Rtype::A | Rtype::ANY => choices
+                .v4
+                .choose(self.worker, turn, |ip| reply.record(Section::Answer, owner, Rtype::A, ttl, ip))?,
             Rtype::AAAA => choices.v6.choose(self.worker, turn + 1, |ip| {
                 reply.record(Section::Answer, owner, Rtype::AAAA, ttl, ip)
             })?,

@@ -11,11 +11,7 @@ use crate::geo::GeoTable;
 use crate::plan::{Domain, DomainPolicy, Plan, PoolId};
 
 impl World {
-    pub(super) fn compile(
-        plan: Arc<Plan>,
-        geo: Arc<GeoTable>,
-        configured: [PoolSet; Family::COUNT],
-    ) -> Self {
+    pub(super) fn compile(plan: Arc<Plan>, geo: Arc<GeoTable>, configured: [PoolSet; Family::COUNT]) -> Self {
         let mut names = NameIndex::new();
         for (zone, id) in plan.zones.iter().zip(0..) {
             names.insert(&zone.name, id);
@@ -132,7 +128,9 @@ fn link_cuts(plan: &Plan, names: &mut NameIndex) {
     let cuts: Vec<&Name> = plan
         .zones
         .iter()
-        .flat_map(|zone| zone.rrsets.iter().filter(|rrset| rrset.rtype == Rtype::NS && rrset.owner != zone.name))
+        .flat_map(|zone| {
+            zone.rrsets.iter().filter(|rrset| rrset.rtype == Rtype::NS && rrset.owner != zone.name)
+        })
         .map(|rrset| &rrset.owner)
         .collect();
     if cuts.is_empty() {

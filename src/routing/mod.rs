@@ -9,6 +9,7 @@ use std::net::IpAddr;
 mod answer;
 mod compile;
 mod counters;
+mod explain;
 mod names;
 mod nearest;
 mod recorder;
@@ -19,6 +20,9 @@ mod worker;
 
 pub use answer::answer;
 pub use counters::{Counter, Counters};
+pub use explain::{
+    AddressExplained, CandidateExplained, DecisionExplained, Explanation, PlaceExplained, explain,
+};
 pub use table::RoutingTable;
 pub use worker::Worker;
 

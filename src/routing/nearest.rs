@@ -187,4 +187,3 @@ fn first_of<K: Ord + Copy>(
         .take_while(|(other, _)| *other == key)
         .find_map(|&(_, number)| Some((serves(number)?, source(key))))
 }
-

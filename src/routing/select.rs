@@ -93,9 +93,8 @@ impl<T> Selection<T> {
             // Weight 0 takes no traffic, under any policy and in any need.
             address.weight > 0 && admits(*position)
         });
-        let (members, weights): (Vec<T>, Vec<u16>) = admitted
-            .filter_map(|(_, address)| Some((rdata(&address.target)?, address.weight)))
-            .unzip();
+        let (members, weights): (Vec<T>, Vec<u16>) =
+            admitted.filter_map(|(_, address)| Some((rdata(&address.target)?, address.weight))).unzip();
         let cumulative = match pool.policy {
             PoolPolicy::RoundRobin => Vec::new(),
             PoolPolicy::Weighted => weights
@@ -117,11 +116,11 @@ impl<T> Selection<T> {
 
     /// Gives each chosen member to `give`, in the order of the reply; stops at its first error.
     /// `slot` is the worker's counter for this pool and kind.
-    pub(super) fn choose<E>(
-        &self,
+    pub(super) fn choose<'s, E>(
+        &'s self,
         worker: &mut Worker,
         slot: usize,
-        mut give: impl FnMut(&T) -> Result<(), E>,
+        mut give: impl FnMut(&'s T) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.members.is_empty() {
             return Ok(());
