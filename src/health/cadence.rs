@@ -11,11 +11,12 @@ const MAX_INTERVAL: Duration = Duration::from_secs(365 * 24 * 3600);
 /// When an address is due.
 ///
 /// Probes start on a grid: a first slot chosen by a seed, then one slot every interval. A probe
-/// that ends late moves no later slot, so the schedule does not drift. A slot that went by while
-/// a probe was under way is served late if it is at most half an interval ago, and skipped
-/// otherwise: two probes never start less than half an interval apart.
+/// that starts or ends late moves no later slot, so the schedule does not drift. A slot that went
+/// by while a probe was under way is served late if it is at most half an interval ago, and
+/// skipped otherwise; so is one less than half an interval after the last start. There is never
+/// a burst to catch up.
 ///
-/// Serving the slot late matters where the timeout equals the interval: a timer fires a little
+/// Serving a slot late matters where the timeout equals the interval: a timer fires a little
 /// after its time, and without that grace an address that hangs would be probed at half its rate,
 /// just when it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,18 +38,17 @@ impl Cadence {
         self.slot
     }
 
-    /// The probe of the current slot is over at `now`: moves on to the next slot to serve.
-    pub fn advance(&mut self, now: Instant) {
+    /// The probe of the current slot ran from `started` to `finished`: moves on to the next slot
+    /// to serve.
+    pub fn advance(&mut self, started: Instant, finished: Instant) {
         self.slot += self.interval;
-        let late = now.saturating_duration_since(self.slot);
-        let (interval, late) = (self.interval.as_nanos(), late.as_nanos());
-        let mut missed = late / interval;
-        if (late % interval) * 2 > interval {
-            missed += 1;
-        }
-        // More slots than fit in u32 can only be missed with an interval of nanoseconds; what
-        // remains of them is skipped the next time.
-        self.slot += self.interval.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX));
+        let grace = self.interval / 2;
+        let too_close = (started + grace).saturating_duration_since(self.slot);
+        let too_late = finished.saturating_duration_since(self.slot).saturating_sub(grace);
+        let skipped = too_close.max(too_late).as_nanos().div_ceil(self.interval.as_nanos());
+        // More than fit in u32 are skipped only where the interval is one of nanoseconds; the
+        // rest of them is skipped the next time.
+        self.slot += self.interval * u32::try_from(skipped).unwrap_or(u32::MAX);
     }
 }
 
@@ -66,4 +66,89 @@ fn scrambled(seed: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "simulated time needs some instant to start from")]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// Runs probes that take `lengths` in turn and that the host starts `lag` after they are due,
+    /// and returns their starts, counted from the first slot.
+    fn starts(interval: Duration, lag: Duration, lengths: &[Duration]) -> Vec<Duration> {
+        let mut cadence = Cadence::new(interval, 7, Instant::now());
+        let origin = cadence.due();
+        let mut now = origin;
+        let mut starts = Vec::new();
+        for &length in lengths {
+            let started = now.max(cadence.due()) + lag;
+            starts.push(started - origin);
+            now = started + length;
+            cadence.advance(started, now);
+        }
+        starts
+    }
+
+    #[test]
+    fn starts_keep_to_the_grid() {
+        let interval = ms(100);
+        for (what, lag, lengths, expected) in [
+            ("quick", ms(0), [1, 1, 1, 1], [0, 100, 200, 300]),
+            ("slow, but within the interval", ms(0), [99, 99, 99, 99], [0, 100, 200, 300]),
+            ("a late start does not add up", ms(3), [1, 1, 1, 1], [3, 103, 203, 303]),
+            ("a timeout that fires late serves the slot", ms(0), [101, 101, 1, 1], [0, 101, 202, 300]),
+            ("half an interval late is served", ms(0), [150, 1, 1, 1], [0, 150, 200, 300]),
+            ("more is skipped", ms(0), [151, 1, 1, 1], [0, 200, 300, 400]),
+            ("many missed are all skipped", ms(0), [1055, 1, 1, 1], [0, 1100, 1200, 1300]),
+            ("a very late start is not made up for", ms(140), [1, 1, 1, 1], [140, 340, 540, 740]),
+        ] {
+            assert_eq!(starts(interval, lag, &lengths.map(ms)), expected.map(ms), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_million_probes_do_not_drift() {
+        let lengths = vec![ms(7); 1_000_000];
+        let starts = starts(ms(100), Duration::from_micros(900), &lengths);
+        assert_eq!(starts.last(), Some(&(ms(999_999 * 100) + Duration::from_micros(900))));
+    }
+
+    #[test]
+    fn starts_are_never_closer_than_half_an_interval() {
+        // Lengths from nothing to three intervals in an order without a pattern.
+        let lengths: Vec<Duration> = (0..10_000).map(|n| fraction(ms(300), n)).collect();
+        for lag in [0, 1, 49, 50, 51, 99, 140, 250] {
+            let starts = starts(ms(100), ms(lag), &lengths);
+            assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= ms(50)), "lag {lag} ms");
+        }
+    }
+
+    #[test]
+    fn first_slots_are_spread_evenly() {
+        let now = Instant::now();
+        for (interval, spread) in [(ms(500), ms(500)), (Duration::from_secs(60), MAX_SPREAD)] {
+            let mut tenths = [0; 10];
+            for seed in 0..10_000 {
+                let wait = Cadence::new(interval, seed, now).due() - now;
+                assert!(wait < spread);
+                tenths[(wait.as_nanos() * 10 / spread.as_nanos()) as usize] += 1;
+            }
+            assert!(tenths.iter().all(|count| (900..1100).contains(count)), "{tenths:?}");
+        }
+    }
+
+    #[test]
+    fn odd_intervals_do_no_harm() {
+        let now = Instant::now();
+        for interval in [Duration::ZERO, Duration::MAX] {
+            let mut cadence = Cadence::new(interval, 1, now);
+            let before = cadence.due();
+            cadence.advance(now, now + Duration::from_secs(3600));
+            assert!(cadence.due() > before, "{interval:?}");
+        }
+    }
 }

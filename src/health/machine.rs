@@ -165,3 +165,140 @@ impl fmt::Display for Transition {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "simulated time needs some instant to start from")]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::health::LocalFailure;
+
+    const PASS: Outcome = Outcome::Pass;
+    const FAIL: Outcome = Outcome::Fail(Failure::Refused);
+    const LOCAL: Outcome = Outcome::Fail(Failure::Local(LocalFailure::OutOfDescriptors));
+
+    /// `+` passes, `-` fails, `!` is a local failure.
+    fn outcome(symbol: char) -> Outcome {
+        match symbol {
+            '+' => PASS,
+            '-' => FAIL,
+            '!' => LOCAL,
+            other => panic!("{other} is no outcome"),
+        }
+    }
+
+    #[test]
+    fn outcomes_make_verdicts() {
+        use Verdict::{Down, Unknown, Up};
+        for (fall, rise, outcomes, verdict, streak) in [
+            (2, 2, "", Unknown, 0),
+            (2, 2, "!!", Unknown, 0),
+            (2, 2, "+", Up, 1),
+            (2, 2, "-", Down, 1),
+            (2, 2, "!-", Down, 1),
+            (2, 2, "+-", Up, 1),
+            (2, 2, "+--", Down, 2),
+            (2, 2, "+-+-", Up, 1),
+            (2, 2, "+-!-", Down, 2),
+            (2, 2, "+-!", Up, 1),
+            (2, 2, "-+", Down, 1),
+            (2, 2, "-++", Up, 2),
+            (2, 2, "-+-+", Down, 1),
+            (3, 1, "+--", Up, 2),
+            (3, 1, "+---", Down, 3),
+            (3, 1, "+---+", Up, 1),
+            (0, 0, "+-", Down, 1),
+            (0, 0, "+-+", Up, 1),
+        ] {
+            let mut machine = HealthMachine::new(Thresholds { fall, rise });
+            for symbol in outcomes.chars() {
+                machine.observe(&outcome(symbol), Instant::now());
+            }
+            let found = (machine.verdict(), machine.streak());
+            assert_eq!(found, (verdict, streak), "fall {fall}, rise {rise}, {outcomes}");
+        }
+    }
+
+    #[test]
+    fn transitions_read_as_a_log_line() {
+        let start = Instant::now();
+        let mut machine = HealthMachine::new(Thresholds { fall: 2, rise: 3 });
+        let mut lines = Vec::new();
+        for (second, symbol) in "+-!-+++".chars().enumerate() {
+            let now = start + Duration::from_secs(second as u64);
+            if let Some(transition) = machine.observe(&outcome(symbol), now) {
+                assert_eq!((transition.at, machine.since()), (now, Some(now)));
+                lines.push(format!("{second}: {} -> {}, {transition}", transition.from, transition.to));
+            }
+        }
+        assert_eq!(
+            lines,
+            [
+                "0: unknown -> up, passed, first probe",
+                "3: up -> down, connection refused, 2 of 2",
+                "6: down -> up, passed, 3 of 3",
+            ]
+        );
+        assert_eq!(machine.last_failure(), Some(&Failure::Refused));
+    }
+
+    #[test]
+    fn a_local_failure_leaves_no_trace() {
+        let now = Instant::now();
+        let mut machine = HealthMachine::new(Thresholds { fall: 2, rise: 2 });
+        for symbol in "+-".chars() {
+            machine.observe(&outcome(symbol), now);
+        }
+        let before = machine.clone();
+        assert_eq!(machine.observe(&LOCAL, now + Duration::from_secs(1)), None);
+        assert_eq!(machine, before);
+    }
+
+    /// The verdict read off the whole history: the side of the last outcome that completed a
+    /// streak of its threshold, or of the first outcome.
+    fn verdict_of_history(thresholds: Thresholds, history: &[bool]) -> Verdict {
+        let decides = |&end: &usize| {
+            let kind = history[end];
+            let threshold = if kind { thresholds.rise } else { thresholds.fall } as usize;
+            end == 0
+                || (end + 1 >= threshold && history[end + 1 - threshold..=end].iter().all(|&k| k == kind))
+        };
+        match (0..history.len()).rev().find(decides) {
+            None => Verdict::Unknown,
+            Some(end) if history[end] => Verdict::Up,
+            Some(_) => Verdict::Down,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn verdicts_follow_from_the_history(
+            fall in 1u32..5,
+            rise in 1u32..5,
+            symbols in proptest::collection::vec(prop_oneof![Just('+'), Just('-'), Just('!')], 0..60),
+        ) {
+            let thresholds = Thresholds { fall, rise };
+            let start = Instant::now();
+            let mut machine = HealthMachine::new(thresholds);
+            let mut history = Vec::new();
+            let mut verdict = Verdict::Unknown;
+            for (step, &symbol) in symbols.iter().enumerate() {
+                if symbol != '!' {
+                    history.push(symbol == '+');
+                }
+                let now = start + Duration::from_secs(step as u64);
+                let transition = machine.observe(&outcome(symbol), now);
+                let expected = verdict_of_history(thresholds, &history);
+                prop_assert_eq!(machine.verdict(), expected);
+                let changed = (verdict != expected).then_some((verdict, expected, now));
+                prop_assert_eq!(transition.map(|t| (t.from, t.to, t.at)), changed);
+                verdict = expected;
+                let like_last = history.iter().rev().take_while(|k| Some(*k) == history.last()).count();
+                prop_assert_eq!(machine.streak() as usize, like_last);
+            }
+        }
+    }
+}
