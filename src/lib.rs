@@ -28,4 +28,5 @@ pub mod dns;
 pub mod geo;
 pub mod health;
 pub mod plan;
+pub mod probe;
 pub mod routing;

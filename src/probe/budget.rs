@@ -1,0 +1,43 @@
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use super::cause;
+use crate::health::{Failure, Phase};
+
+/// Longer timeouts count as this one, so that no sum of times overflows.
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// The time that one probe may take, from the first lookup to the last octet it needs.
+#[derive(Clone, Copy)]
+pub(super) struct Budget {
+    end: tokio::time::Instant,
+    whole: Duration,
+}
+
+impl Budget {
+    pub(super) fn new(started: Instant, whole: Duration) -> Self {
+        Budget { end: (started + whole.min(MAX_TIMEOUT)).into(), whole }
+    }
+
+    /// The time of the whole probe, however much of it is left.
+    pub(super) fn whole(self) -> Duration {
+        self.whole
+    }
+
+    /// Runs one phase in what is left of the time.
+    ///
+    /// A result that is there when the time is over counts: where this process is what was slow,
+    /// the answer is found in the socket before the timer is looked at.
+    pub(super) async fn spend<T, E: Error + 'static>(
+        self,
+        phase: Phase,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure> {
+        let timed_out = || Failure::TimedOut { phase, after: self.whole };
+        match tokio::time::timeout_at(self.end, work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(cause::failure(&error).unwrap_or_else(timed_out)),
+            Err(_) => Err(timed_out()),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+use std::net::SocketAddr;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::budget::Budget;
+use crate::health::{Failure, LocalFailure, Phase};
+use crate::plan::{Endpoint, HttpCheck, Watch};
+
+/// A response's head may be this long, in octets: servers and proxies accept 8 to 16 KiB
+/// themselves, and each probe under way may hold this much.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// A body up to this long, in octets, is read to keep the connection; behind a longer one it is
+/// cheaper to connect anew.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What carries HTTP: TCP, or TLS on it.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection that speaks HTTP/1.1, pinned to the address it was made to.
+///
+/// There is no task behind it: it moves only inside [`ask`](Self::ask) and
+/// [`linger`](Self::linger), and dropping it closes the socket.
+pub(super) struct Session {
+    address: SocketAddr,
+    sender: SendRequest<Empty<Bytes>>,
+    connection: Connection<TokioIo<Box<dyn Stream>>, Empty<Bytes>>,
+    /// Of the last response, as far as it has not been read.
+    body: Option<Incoming>,
+    over: bool,
+}
+
+impl Session {
+    pub(super) async fn open(
+        address: SocketAddr,
+        stream: Box<dyn Stream>,
+        budget: Budget,
+    ) -> Result<Self, Failure> {
+        let opening = Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream));
+        let (sender, connection) = budget.spend(Phase::Response, opening).await?;
+        Ok(Session { address, sender, connection, body: None, over: false })
+    }
+
+    /// What it is connected to.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether another request may be sent: the last body is read and nobody has closed.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.body.is_none() && !self.over && !self.sender.is_closed()
+    }
+
+    /// Sends `request` and returns the status of the response as soon as its head is there.
+    pub(super) async fn ask(
+        &mut self,
+        request: Request<Empty<Bytes>>,
+        budget: Budget,
+    ) -> Result<u16, Failure> {
+        let Session { sender, connection, over, .. } = self;
+        let response = async {
+            sender.ready().await?;
+            sender.send_request(request).await
+        };
+        let answered = async {
+            tokio::pin!(response);
+            loop {
+                tokio::select! {
+                    biased;
+                    response = &mut response => return response,
+                    // How it ended is what the response fails with.
+                    _ = &mut *connection, if !*over => *over = true,
+                }
+            }
+        };
+        let response = budget.spend(Phase::Response, answered).await?;
+        let status = response.status().as_u16();
+        self.body = Some(response.into_body()).filter(|body| !body.is_end_stream());
+        Ok(status)
+    }
+
+    /// Reads the rest of the last response, then waits. Returns when the connection has ended or
+    /// is not worth keeping; may be dropped and called again at any time.
+    pub(super) async fn linger(&mut self) {
+        let mut room = MAX_BODY;
+        while !self.over {
+            let Some(body) = &mut self.body else {
+                let _ = (&mut self.connection).await;
+                self.over = true;
+                return;
+            };
+            tokio::select! {
+                biased;
+                frame = body.frame() => match frame {
+                    None => self.body = None,
+                    Some(Err(_)) => return,
+                    Some(Ok(frame)) => {
+                        let length = frame.data_ref().map_or(0, Bytes::len);
+                        match room.checked_sub(length) {
+                            Some(rest) => room = rest,
+                            None => return,
+                        }
+                    }
+                },
+                _ = &mut self.connection => self.over = true,
+            }
+        }
+    }
+}
+
+/// The request that `check` asks for.
+///
+/// # Errors
+///
+/// [`LocalFailure::BadRequest`] if path or host cannot stand in a request.
+pub(super) fn request(watch: &Watch, check: &HttpCheck) -> Result<Request<Empty<Bytes>>, LocalFailure> {
+    let bad = |what: &str| LocalFailure::BadRequest(format!("{what:?} cannot stand in a request"));
+    let path = Uri::try_from(&check.path[..]).map_err(|_| bad(&check.path))?;
+    let host = host_header(watch, check);
+    let host = HeaderValue::try_from(&host[..]).map_err(|_| bad(&host))?;
+
+    let mut request = Request::new(Empty::new());
+    *request.uri_mut() = path;
+    let headers = request.headers_mut();
+    headers.insert(HOST, host);
+    headers.insert(USER_AGENT, HeaderValue::from_static("rhumb"));
+    if !check.reuse {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(request)
+}
+
+/// The check's host as it is written; without one the endpoint, with its port unless it is the
+/// scheme's (RFC 9110 section 7.2).
+fn host_header(watch: &Watch, check: &HttpCheck) -> String {
+    if let Some(host) = &check.host {
+        return host.clone();
+    }
+    let host = match &watch.endpoint {
+        Endpoint::Ip(std::net::IpAddr::V6(ip)) => format!("[{ip}]"),
+        endpoint => endpoint.to_string(),
+    };
+    match watch.check.default_port() {
+        Some(default) if default == watch.port => host,
+        _ => format!("{host}:{}", watch.port),
+    }
+}
+
+/// The host that TLS is spoken with: the check's, without a port, or the endpoint's name; `None`
+/// where it is an address.
+pub(super) fn server_name(watch: &Watch, check: &HttpCheck) -> Option<String> {
+    match (&check.host, &watch.endpoint) {
+        (Some(host), _) => {
+            let uri = Uri::try_from(&host[..]).ok();
+            let bare = uri.as_ref().and_then(Uri::host).unwrap_or(host);
+            Some(bare.trim_start_matches('[').trim_end_matches(']').to_owned())
+        }
+        (None, Endpoint::Name(name)) => Some(name.to_string()),
+        (None, Endpoint::Ip(_)) => None,
+    }
+}

@@ -1,0 +1,113 @@
+//! Sockets of health checks.
+//!
+//! Every watched address has a task of its own, with its own schedule and timeout: a slow one
+//! delays no other, and ending the task closes its sockets. What a probe finds leaves as a
+//! [`Report`]; nothing is judged here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+
+use crate::health::{Cadence, Outcome, TargetId};
+use crate::plan::Watch;
+
+mod attempt;
+mod budget;
+mod cause;
+mod http;
+mod resolve;
+mod tcp;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+use attempt::Probe;
+use tls::Tls;
+
+/// What one probe found, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What was probed.
+    pub target: TargetId,
+    /// What was found.
+    pub outcome: Outcome,
+    /// When the probe started.
+    pub started: Instant,
+    /// When the outcome was known.
+    pub finished: Instant,
+}
+
+/// Probes a set of targets, each on its own schedule, until it is dropped.
+pub struct Prober {
+    reports: UnboundedSender<Report>,
+    runtime: Handle,
+    tls: Arc<Tls>,
+    running: HashMap<TargetId, Running>,
+}
+
+/// A target's task, which ends with this value.
+struct Running(JoinHandle<()>);
+
+impl Prober {
+    /// A prober that watches nothing yet. Its tasks run on `runtime`, whose I/O and time drivers
+    /// must be enabled, and send to `reports`; they end when nobody receives any more.
+    pub fn new(reports: UnboundedSender<Report>, runtime: Handle) -> Self {
+        Self::with_tls(reports, runtime, Tls::default())
+    }
+
+    fn with_tls(reports: UnboundedSender<Report>, runtime: Handle, tls: Tls) -> Self {
+        Prober { reports, runtime, tls: Arc::new(tls), running: HashMap::new() }
+    }
+
+    /// Watches exactly `targets` from now on: starts those whose id is new, stops those that are
+    /// gone, and leaves the others as they are.
+    ///
+    /// A report of a target that is gone may still be on its way; its receiver drops it.
+    pub fn watch(&mut self, targets: impl IntoIterator<Item = (TargetId, Watch)>) {
+        let mut before = std::mem::take(&mut self.running);
+        for (target, watch) in targets {
+            let running = before.remove(&target).unwrap_or_else(|| self.start(target, watch));
+            self.running.insert(target, running);
+        }
+    }
+
+    fn start(&self, target: TargetId, watch: Watch) -> Running {
+        let (tls, reports) = (Arc::clone(&self.tls), self.reports.clone());
+        Running(self.runtime.spawn(async move {
+            // Before the first slot, because reading root certificates may take longer than a
+            // probe's timeout.
+            let mut probe = Probe::new(watch, &tls).await;
+            let mut cadence = Cadence::new(probe.interval(), target.0, now());
+            loop {
+                tokio::select! {
+                    biased;
+                    never = probe.idle() => match never {},
+                    () = tokio::time::sleep_until(cadence.due().into()) => {}
+                }
+                let started = now();
+                let outcome = probe.run(started).await;
+                let finished = now();
+                if reports.send(Report { target, outcome, started, finished }).is_err() {
+                    return;
+                }
+                cadence.advance(started, finished);
+            }
+        }))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "probe/ is an I/O floor")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,191 @@
+//! Probes against real servers on loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::attempt::Probe;
+use super::http::Stream;
+use super::tls::Tls;
+use super::{Report, now};
+use crate::health::{Failure, Outcome, TargetId};
+use crate::plan::{CheckKind, Endpoint, HealthCheck, HttpCheck, StatusRange, Watch};
+
+mod http;
+mod https;
+mod schedule;
+mod tcp;
+
+/// Longer than anything here takes on the slowest machine.
+const AMPLE: Duration = Duration::from_secs(60);
+
+/// What a server does with a request.
+#[derive(Clone, Copy)]
+enum Script {
+    /// Answers, and waits for the next one.
+    Reply(&'static str),
+    /// Answers, and closes the connection without having announced it.
+    ReplyAndClose(&'static str),
+    /// Never answers.
+    Hang,
+    /// Closes the connection.
+    Close,
+    /// Speaks first, then hangs.
+    Banner(&'static str),
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+/// What a server saw.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// The server name of a TLS handshake.
+    Sni(Option<String>),
+    /// A request's head.
+    Request(String),
+    /// The end of a connection, by either side.
+    End,
+}
+
+/// An HTTP server that follows a script, until it is dropped.
+struct Server {
+    address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+    seen: UnboundedReceiver<Seen>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(script: Script) -> Self {
+        Self::start_at("127.0.0.1:0", script, None).await
+    }
+
+    async fn start_at(bind: &str, script: Script, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(bind).await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("is bound");
+        let (saw, seen) = unbounded_channel();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
+                let (tls, saw) = (tls.clone(), saw.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => converse(stream, script, &saw).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                let sni = stream.get_ref().1.server_name().map(str::to_owned);
+                                let _ = saw.send(Seen::Sni(sni));
+                                converse(stream, script, &saw).await;
+                            }
+                        }
+                    }
+                    let _ = saw.send(Seen::End);
+                });
+            }
+        });
+        Server { address, accepted, seen, task }
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Stops listening.
+    async fn stop(&mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
+    async fn next_seen(&mut self) -> Seen {
+        self.seen.recv().await.expect("the server runs")
+    }
+
+    async fn until_end_of_connection(&mut self) {
+        while self.next_seen().await != Seen::End {}
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Serves one connection to its end.
+async fn converse(mut stream: impl Stream, script: Script, saw: &UnboundedSender<Seen>) {
+    if let Script::Banner(text) = script {
+        let _ = stream.write_all(text.as_bytes()).await;
+    }
+    let mut input = Vec::new();
+    loop {
+        while !input.ends_with(b"\r\n\r\n") {
+            match stream.read_buf(&mut input).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        let _ = saw.send(Seen::Request(String::from_utf8_lossy(&input).into_owned()));
+        input.clear();
+        match script {
+            Script::Hang | Script::Banner(_) => {}
+            Script::Close => return,
+            Script::Reply(text) | Script::ReplyAndClose(text) => {
+                if stream.write_all(text.as_bytes()).await.is_err() || stream.flush().await.is_err() {
+                    return;
+                }
+            }
+        }
+        if let Script::ReplyAndClose(_) = script {
+            return;
+        }
+    }
+}
+
+/// A port of loopback that refuses connections.
+async fn refusing() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    listener.local_addr().expect("is bound")
+}
+
+fn http_check() -> HttpCheck {
+    HttpCheck {
+        path: "/health".into(),
+        host: None,
+        expect_status: vec![StatusRange { first: 200, last: 299 }],
+        reuse: false,
+    }
+}
+
+fn reusing() -> CheckKind {
+    CheckKind::Http(HttpCheck { reuse: true, ..http_check() })
+}
+
+fn watch(address: SocketAddr, kind: CheckKind) -> Watch {
+    Watch {
+        pool: "pool".into(),
+        address: "address".into(),
+        endpoint: Endpoint::Ip(address.ip()),
+        port: address.port(),
+        check: HealthCheck {
+            name: "check".into(),
+            kind,
+            interval: Duration::from_millis(50),
+            timeout: AMPLE,
+            fall: 2,
+            rise: 2,
+        },
+    }
+}
+
+async fn probe(watch: Watch) -> Outcome {
+    Probe::new(watch, &Tls::default()).await.run(now()).await
+}

@@ -1,0 +1,91 @@
+use super::*;
+use crate::probe::Prober;
+use tokio::runtime::Handle;
+
+const INTERVAL: Duration = Duration::from_millis(100);
+
+fn prober() -> (Prober, UnboundedReceiver<Report>) {
+    let (reports, reported) = unbounded_channel();
+    (Prober::new(reports, Handle::current()), reported)
+}
+
+fn every_interval(address: SocketAddr, kind: CheckKind) -> Watch {
+    let mut watch = watch(address, kind);
+    watch.check.interval = INTERVAL;
+    watch
+}
+
+#[tokio::test]
+async fn probes_start_an_interval_apart() {
+    let server = Server::start(Script::Reply(OK)).await;
+    let (mut prober, mut reported) = prober();
+    let before = now();
+    prober.watch([(TargetId(1), every_interval(server.address, CheckKind::Http(http_check())))]);
+    for number in 0..5 {
+        let report = reported.recv().await.expect("the prober runs");
+        assert_eq!((report.target, &report.outcome), (TargetId(1), &Outcome::Pass));
+        assert!(report.started >= before + INTERVAL * number, "probe {number} came too early");
+        assert!(report.finished >= report.started);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_target_delays_no_other() {
+    let (slow, quick) = (Server::start(Script::Hang).await, Server::start(Script::Reply(OK)).await);
+    let (mut prober, mut reported) = prober();
+    let kind = || CheckKind::Http(http_check());
+    prober.watch([
+        (TargetId(1), every_interval(slow.address, kind())),
+        (TargetId(2), every_interval(quick.address, kind())),
+    ]);
+    for _ in 0..5 {
+        assert_eq!(reported.recv().await.expect("the prober runs").target, TargetId(2));
+    }
+    assert!(slow.accepted() <= 1);
+}
+
+#[tokio::test]
+async fn a_new_set_stops_the_gone_and_leaves_the_others() {
+    let mut gone = Server::start(Script::Hang).await;
+    let stays = Server::start(Script::Reply(OK)).await;
+    let comes = Server::start(Script::Reply(OK)).await;
+    let (mut prober, mut reported) = prober();
+    let staying = || (TargetId(2), every_interval(stays.address, reusing()));
+    prober.watch([(TargetId(1), every_interval(gone.address, reusing())), staying()]);
+    assert!(matches!(gone.next_seen().await, Seen::Request(_)));
+    assert_eq!(reported.recv().await.expect("the prober runs").target, TargetId(2));
+
+    prober.watch([staying(), (TargetId(3), every_interval(comes.address, reusing()))]);
+    assert_eq!(gone.next_seen().await, Seen::End);
+    let mut counts = [0; 2];
+    while counts.iter().any(|&count| count < 3) {
+        match reported.recv().await.expect("the prober runs").target {
+            TargetId(2) => counts[0] += 1,
+            TargetId(3) => counts[1] += 1,
+            other => panic!("{other:?} is not watched"),
+        }
+    }
+    assert_eq!(gone.accepted(), 1);
+}
+
+#[tokio::test]
+async fn dropping_the_prober_closes_its_connections() {
+    let mut server = Server::start(Script::Hang).await;
+    let (mut prober, mut reported) = prober();
+    prober.watch([(TargetId(1), every_interval(server.address, CheckKind::Http(http_check())))]);
+    assert!(matches!(server.next_seen().await, Seen::Request(_)));
+    drop(prober);
+    assert_eq!(server.next_seen().await, Seen::End);
+    assert_eq!(reported.recv().await, None);
+}
+
+#[tokio::test]
+async fn probes_end_when_nobody_receives() {
+    let mut server = Server::start(Script::Reply(OK)).await;
+    let (mut prober, reported) = prober();
+    drop(reported);
+    prober.watch([(TargetId(1), every_interval(server.address, reusing()))]);
+    server.until_end_of_connection().await;
+    assert_eq!(server.accepted(), 1);
+    assert!(prober.running.values().all(|running| running.0.is_finished()));
+}

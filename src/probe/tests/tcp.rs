@@ -1,0 +1,43 @@
+use super::super::budget::Budget;
+use super::*;
+
+#[tokio::test]
+async fn a_listener_passes() {
+    for bind in ["127.0.0.1:0", "[::1]:0"] {
+        let server = Server::start_at(bind, Script::Hang, None).await;
+        assert_eq!(probe(watch(server.address, CheckKind::Tcp)).await, Outcome::Pass, "{bind}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_port_refuses() {
+    let outcome = probe(watch(refusing().await, CheckKind::Tcp)).await;
+    assert_eq!(outcome, Outcome::Fail(Failure::Refused));
+}
+
+#[tokio::test]
+async fn a_name_is_resolved_by_the_system() {
+    let server = Server::start(Script::Hang).await;
+    let name = "localhost".parse().expect("a name");
+    let watch = Watch { endpoint: Endpoint::Name(name), ..watch(server.address, CheckKind::Tcp) };
+    assert_eq!(probe(watch).await, Outcome::Pass);
+}
+
+#[tokio::test]
+async fn one_address_of_a_name_is_enough() {
+    let (good, slow) = (Server::start(Script::Reply(OK)).await, Server::start(Script::Hang).await);
+    let bad = Server::start(Script::Reply("HTTP/1.1 500 Oops\r\n\r\n")).await;
+    let refused = refusing().await;
+    for (what, addresses, expected) in [
+        ("the first", vec![good.address, slow.address], Ok(())),
+        ("after one that refuses", vec![refused, good.address], Ok(())),
+        ("after one that hangs", vec![slow.address, good.address], Ok(())),
+        ("none", vec![refused, bad.address], Err(Failure::Status(500))),
+    ] {
+        let watch = watch(good.address, CheckKind::Http(http_check()));
+        let probe = Probe::new(watch, &Tls::default()).await;
+        let budget = Budget::new(now(), Duration::from_millis(1500));
+        let (result, _) = probe.check.any_of(addresses, None, budget).await;
+        assert_eq!(result, expected, "{what}");
+    }
+}
