@@ -23,6 +23,7 @@
 //! machine observes it, and on a transition the touched pool is compiled anew and one
 //! pointer is swapped. The next query reads the new table.
 
+pub mod config;
 pub mod control;
 pub mod dns;
 pub mod geo;
