@@ -31,3 +31,4 @@ pub mod health;
 pub mod plan;
 pub mod probe;
 pub mod routing;
+pub mod serve;

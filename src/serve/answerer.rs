@@ -1,0 +1,93 @@
+//! What the sockets ask for replies: the routing table in service, the tests' own in tests.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+
+use crate::routing::{self, Client, RoutingTable, Worker};
+
+/// Turns queries into replies for one thread or one TCP seat. Bytes in, length out: the sockets
+/// know no DNS beyond the framing of TCP, the answerer knows no sockets.
+pub trait Answerer: Send + 'static {
+    /// Called once before each batch of queries, and at least once a second when there are
+    /// none: the moment to notice a new table and let go of the old one.
+    fn refresh(&mut self);
+
+    /// Writes the reply to `query` into `reply` and returns its length; 0 means: send nothing.
+    ///
+    /// `reply` holds 1,232 octets for UDP and 65,535 for TCP.
+    fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize;
+}
+
+/// Which answerer of a server: the name of its thread and the label of its counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WorkerId {
+    /// The nth UDP thread. Addresses follow one another: with two workers, 0 and 1 serve the
+    /// first address.
+    Udp(usize),
+    /// The nth of the few that all TCP connections share.
+    Tcp(usize),
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WorkerId::Udp(n) => write!(f, "udp-{n}"),
+            WorkerId::Tcp(n) => write!(f, "tcp-{n}"),
+        }
+    }
+}
+
+/// Answers from the published routing table.
+pub struct TableAnswerer {
+    published: Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>,
+    /// The table that the worker is prepared for. Not read through the cache, which may move on
+    /// in the middle of a batch to one that the worker has made no room for.
+    table: Arc<RoutingTable>,
+    worker: Worker,
+}
+
+impl TableAnswerer {
+    /// Answers from what `published` holds at each refresh, keeping rotation in `worker`.
+    pub fn new(published: Arc<ArcSwap<RoutingTable>>, mut worker: Worker) -> Self {
+        let mut published = Cache::new(published);
+        let table = Arc::clone(published.load());
+        worker.prepare(&table);
+        TableAnswerer { published, table, worker }
+    }
+}
+
+impl Answerer for TableAnswerer {
+    fn refresh(&mut self) {
+        let published = self.published.load();
+        if !Arc::ptr_eq(published, &self.table) {
+            self.worker.prepare(published);
+            self.table = Arc::clone(published);
+        }
+    }
+
+    fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize {
+        routing::answer(&self.table, &mut self.worker, client, query, reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::Counters;
+
+    #[test]
+    fn a_refresh_takes_the_new_table_and_releases_the_old() {
+        let old = Arc::new(RoutingTable::default());
+        let published = Arc::new(ArcSwap::new(Arc::clone(&old)));
+        let mut answerer = TableAnswerer::new(published.clone(), Worker::new(0, Arc::<Counters>::default()));
+
+        let new = Arc::new(RoutingTable::default());
+        published.store(Arc::clone(&new));
+        assert!(Arc::ptr_eq(&answerer.table, &old), "a table never changes within a batch");
+        answerer.refresh();
+        assert!(Arc::ptr_eq(&answerer.table, &new));
+        assert_eq!(Arc::strong_count(&old), 1);
+    }
+}

@@ -1,0 +1,141 @@
+//! Sockets, bound and set up, not yet served.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{mmsg, udp};
+use crate::routing::Transport;
+
+/// Octets asked for a UDP receive buffer; the kernel grants at most `net.core.rmem_max`. It
+/// doubles the number and counts at least 768 octets a datagram: room for some 10,900 queries,
+/// which one thread answers in about 20 ms. A burst fits; what waits longer has been asked again.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Octets asked for a UDP send buffer, likewise: some 2,700 replies on their way to the card.
+const SEND_BUFFER: usize = 1 << 20;
+
+/// Connections that the kernel completes before they are accepted: what comes in while the
+/// acceptor is busy for a moment. The kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 1024;
+
+/// With port 0, how often another port is tried when TCP cannot have the one that UDP was given.
+/// One failure is rare; this many in a row have another cause.
+const PORT_ATTEMPTS: usize = 16;
+
+/// Why an address cannot be served.
+#[derive(Debug)]
+pub struct BindError {
+    /// The address as configured.
+    pub address: SocketAddr,
+    /// Which of its two sockets failed.
+    pub transport: Transport,
+    /// What the kernel said.
+    pub cause: io::Error,
+}
+
+impl BindError {
+    /// What is likely behind it, in words for the operator.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self.cause.raw_os_error()? {
+            libc::EADDRINUSE => "another server holds this port",
+            libc::EACCES => "ports below 1024 need CAP_NET_BIND_SERVICE or root",
+            libc::EADDRNOTAVAIL => "no interface of this machine has this address",
+            libc::EAFNOSUPPORT => "this machine does not have this version of IP",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transport = match self.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        };
+        write!(f, "cannot listen on {} ({transport}): {}", self.address, self.cause)?;
+        match self.hint() {
+            Some(hint) => write!(f, ": {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// The sockets of one address: one of UDP for each worker, and the TCP listener.
+pub(super) struct Endpoint {
+    /// With the port that was chosen, if 0 was asked for.
+    pub(super) address: SocketAddr,
+    pub(super) udp: Vec<Socket>,
+    pub(super) tcp: TcpListener,
+}
+
+impl Endpoint {
+    pub(super) fn bind(address: SocketAddr, workers: usize) -> Result<Self, BindError> {
+        let failed = |transport| move |cause| BindError { address, transport, cause };
+        let mut attempts = if address.port() == 0 { PORT_ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            let (bound, udp) = bind_udp(address, workers).map_err(failed(Transport::Udp))?;
+            match bind_tcp(bound) {
+                Ok(tcp) => return Ok(Endpoint { address: bound, udp, tcp }),
+                Err(cause) if attempts > 0 && cause.kind() == io::ErrorKind::AddrInUse => {}
+                Err(cause) => return Err(failed(Transport::Tcp)(cause)),
+            }
+        }
+    }
+}
+
+/// Binds `workers` sockets to one address, among which the kernel divides the clients.
+///
+/// The first is bound before it is opened to sharing: so it fails if anyone else holds the
+/// port, even one who would share it. Two daemons would each get a part of the queries and
+/// neither would notice.
+fn bind_udp(mut address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<Socket>)> {
+    let first = udp_socket(address)?;
+    first.bind(&address.into())?;
+    first.set_reuse_port(true)?;
+    let bound = first.local_addr()?.as_socket();
+    address.set_port(bound.expect("an internet socket has an internet address").port());
+
+    let mut sockets = vec![first];
+    for _ in 1..workers {
+        let socket = udp_socket(address)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        sockets.push(socket);
+    }
+    Ok((address, sockets))
+}
+
+fn udp_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if address.ip().is_unspecified() {
+        mmsg::tell_asked_address(socket.as_fd(), address.ip())?;
+    }
+    mmsg::ignore_path_mtu(socket.as_fd(), address.ip())?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_read_timeout(Some(udp::IDLE_WAKE))?;
+    Ok(socket)
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A restart need not wait for the connections that the last process closed.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}

@@ -1,0 +1,206 @@
+//! The sockets of DNS: UDP in batches on threads of its own, TCP on the tokio runtime.
+//!
+//! Binding and serving are apart, so that a daemon can take its ports as root, drop its
+//! privileges, load its tables, and only then answer. What to answer comes from an [`Answerer`];
+//! [`TableAnswerer`] is the one in service.
+//!
+//! UDP has a plain thread for each socket: it sleeps in `recvmmsg` and shares nothing with others
+//! but the kernel, which divides the clients among the sockets of an address. TCP is the rare
+//! path (truncated replies, resolvers that were told to prove their address), where a client may hold a
+//! connection for long; there a task each is cheap and a short lock is affordable.
+
+use std::convert::Infallible;
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::Socket;
+use tokio::sync::{mpsc, watch};
+
+mod answerer;
+mod bind;
+mod counters;
+mod mmsg;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod udp;
+
+pub use answerer::{Answerer, TableAnswerer, WorkerId};
+pub use bind::BindError;
+use bind::Endpoint;
+pub use counters::{Tally, TcpCounters, UdpCounters};
+pub use tcp::TcpLimits;
+
+/// Bound sockets that nobody serves yet; the kernel already queues what arrives.
+pub struct Listeners {
+    endpoints: Vec<Endpoint>,
+    workers: usize,
+}
+
+impl Listeners {
+    /// Binds UDP and TCP on each of `addresses`, with `workers` UDP sockets each (0: one for
+    /// each core that this process may use). With port 0 the kernel chooses, and UDP and TCP
+    /// get the same port.
+    ///
+    /// # Errors
+    ///
+    /// If one socket cannot be had; the others are closed again.
+    pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, BindError> {
+        let workers = match workers {
+            // Counts what a container's quota leaves, which the cores alone do not tell.
+            0 => thread::available_parallelism().map_or(1, NonZero::get),
+            workers => workers,
+        };
+        let endpoints =
+            addresses.iter().map(|address| Endpoint::bind(*address, workers)).collect::<Result<_, _>>()?;
+        Ok(Listeners { endpoints, workers })
+    }
+
+    /// The addresses in the order given to [`Listeners::bind`], with the ports chosen.
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        self.endpoints.iter().map(|endpoint| endpoint.address).collect()
+    }
+
+    /// Begins to answer: UDP on new threads, TCP on the current tokio runtime. `answerer` is
+    /// called once for each thread and for each of the few answerers that TCP shares.
+    ///
+    /// # Errors
+    ///
+    /// If a thread cannot be started or the runtime cannot watch a listener; then all is
+    /// stopped and closed again.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start<A: Answerer>(
+        self,
+        limits: TcpLimits,
+        mut answerer: impl FnMut(WorkerId) -> A,
+    ) -> io::Result<Serving> {
+        let cores = udp::allowed_cores();
+        let (holder, released) = mpsc::channel(1);
+        let mut serving = Serving {
+            stop: Arc::default(),
+            phase: watch::Sender::new(Phase::Serving),
+            released,
+            threads: Vec::new(),
+            udp: Vec::new(),
+            tcp: Arc::default(),
+        };
+
+        let mut listeners = Vec::new();
+        for endpoint in self.endpoints {
+            listeners.push(tokio::net::TcpListener::from_std(endpoint.tcp)?);
+            for (worker, socket) in endpoint.udp.into_iter().enumerate() {
+                let id = WorkerId::Udp(serving.threads.len());
+                // Fewer threads than cores are better left to the scheduler.
+                let core = if cores.len() == self.workers { cores.get(worker).copied() } else { None };
+                let thread = UdpThread {
+                    socket,
+                    answerer: answerer(id),
+                    counters: Arc::default(),
+                    stop: Arc::clone(&serving.stop),
+                    core,
+                    _holder: holder.clone(),
+                };
+                serving.udp.push((id, Arc::clone(&thread.counters)));
+                serving
+                    .threads
+                    .push(thread::Builder::new().name(id.to_string()).spawn(move || thread.run())?);
+            }
+        }
+        let server = tcp::Server::new(limits, self.workers, &mut answerer, Arc::clone(&serving.tcp));
+        server.start(listeners, &serving.phase, &holder);
+        Ok(serving)
+    }
+}
+
+/// A server that answers. Dropping it cuts TCP off and lets UDP end on its own within 100 ms;
+/// [`Serving::shutdown`] finishes what has been asked and waits for it.
+pub struct Serving {
+    stop: Arc<AtomicBool>,
+    phase: watch::Sender<Phase>,
+    /// Ends when every thread and task has released its sender.
+    released: mpsc::Receiver<Infallible>,
+    threads: Vec<JoinHandle<()>>,
+    udp: Vec<(WorkerId, Arc<UdpCounters>)>,
+    tcp: Arc<TcpCounters>,
+}
+
+impl Serving {
+    /// The counters of each UDP thread.
+    pub fn udp_counters(&self) -> &[(WorkerId, Arc<UdpCounters>)] {
+        &self.udp
+    }
+
+    /// The counters of all TCP connections together.
+    pub fn tcp_counters(&self) -> &Arc<TcpCounters> {
+        &self.tcp
+    }
+
+    /// Accepts no more connections, answers the datagrams that are queued and the TCP queries
+    /// that have begun to arrive, and closes all sockets. Waits for `at_most`; connections that
+    /// are not done then are cut. Returns whether everything was done.
+    pub async fn shutdown(mut self, at_most: Duration) -> bool {
+        self.stop.store(true, Ordering::Relaxed);
+        self.phase.send_replace(Phase::Draining);
+        let done = tokio::time::timeout(at_most, self.released.recv()).await.is_ok();
+        if done {
+            for thread in mem::take(&mut self.threads) {
+                // It has released its sender, which is the last thing that it does. The panics of
+                // answering were caught and counted.
+                let _ = thread.join();
+            }
+        }
+        done
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.phase.send_replace(Phase::Cut);
+    }
+}
+
+/// How far the TCP side has come on its way to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Phase {
+    Serving,
+    /// No new connections; those that there are end after their last answer.
+    Draining,
+    /// Whoever is still connected is cut off.
+    Cut,
+}
+
+impl Phase {
+    /// Waits until the server is in this phase or past it. A server that is gone is past all.
+    async fn reached(self, now: &mut watch::Receiver<Phase>) {
+        let _ = now.wait_for(|now| *now >= self).await;
+    }
+}
+
+struct UdpThread<A> {
+    socket: Socket,
+    answerer: A,
+    counters: Arc<UdpCounters>,
+    stop: Arc<AtomicBool>,
+    core: Option<usize>,
+    /// The last field, dropped when the socket is closed.
+    _holder: mpsc::Sender<Infallible>,
+}
+
+impl<A: Answerer> UdpThread<A> {
+    fn run(mut self) {
+        if let Some(core) = self.core {
+            udp::pin_to(core);
+        }
+        udp::serve(&self.socket, &mut self.answerer, &self.counters, &self.stop);
+    }
+}

@@ -1,0 +1,129 @@
+//! The loop of one UDP thread: receive a batch, answer it, send the replies.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use socket2::Socket;
+
+use super::answerer::Answerer;
+use super::counters::UdpCounters;
+use super::mmsg::{BATCH, Batch, Wait};
+use crate::routing::{Client, Transport};
+
+/// How long an idle thread sleeps in its socket before it looks for a new table and for
+/// shutdown: short for whoever waits for either, long enough to cost nothing.
+pub(super) const IDLE_WAKE: Duration = Duration::from_millis(100);
+
+/// Batches answered after shutdown began: more than a full receive buffer holds (8 MiB as the
+/// kernel counts, at least 768 octets a datagram), and an end to it under a flood.
+const LAST_BATCHES: usize = (8 << 20) / 768 / BATCH + 1;
+
+/// Receives, answers and sends until `stop` is set and the socket is empty.
+///
+/// No error ends it, nor a panic of the answerer: a thread that is gone would leave its socket
+/// behind, to which the kernel goes on giving its share of the clients.
+pub(super) fn serve(
+    socket: &Socket,
+    answerer: &mut impl Answerer,
+    counters: &UdpCounters,
+    stop: &AtomicBool,
+) {
+    // What the answerer holds between queries is rotation and counts, which a panic cannot leave
+    // in a state that harms the next query.
+    while catch_unwind(AssertUnwindSafe(|| run(socket.as_fd(), answerer, counters, stop))).is_err() {
+        counters.panics.add(1);
+    }
+}
+
+fn run(socket: BorrowedFd<'_>, answerer: &mut impl Answerer, counters: &UdpCounters, stop: &AtomicBool) {
+    let mut batch = Batch::new();
+    let mut last_batches = LAST_BATCHES;
+    let mut failures = 0;
+    loop {
+        let stopping = stop.load(Ordering::Relaxed);
+        if stopping {
+            if last_batches == 0 {
+                return;
+            }
+            last_batches -= 1;
+        }
+        match batch.receive(socket, if stopping { Wait::Never } else { Wait::ForOne }) {
+            Ok(received) => {
+                failures = 0;
+                answerer.refresh();
+                counters.received.add(received as u64);
+                answer(&mut batch, answerer, counters);
+                let sent = batch.send(socket);
+                counters.sent.add(sent.taken as u64);
+                if sent.refused > 0 {
+                    counters.send_errors.add(sent.refused as u64);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if stopping {
+                    return;
+                }
+                failures = 0;
+                answerer.refresh();
+            }
+            Err(_) => {
+                counters.receive_errors.add(1);
+                failures += 1;
+                if stopping && failures > 1 {
+                    return;
+                }
+                back_off(failures);
+            }
+        }
+    }
+}
+
+fn answer(batch: &mut Batch, answerer: &mut impl Answerer, counters: &UdpCounters) {
+    batch.answer_each(|message| {
+        if message.truncated {
+            counters.oversized.add(1);
+            return 0;
+        }
+        if message.source_port == 0 {
+            counters.unanswerable.add(1);
+            return 0;
+        }
+        let client = Client { address: message.source, transport: Transport::Udp };
+        let length = answerer.answer(client, message.query, message.reply);
+        if length == 0 {
+            counters.dropped.add(1);
+        }
+        length
+    });
+}
+
+/// Waits after the `failures`th error in a row. One error is news of a past datagram and is gone
+/// once told; from the second on it may be lasting (no memory), and to ask again at once would
+/// take the core from whatever could end it. Never long: queries are waiting.
+fn back_off(failures: u32) {
+    if failures > 1 {
+        thread::sleep(Duration::from_millis(1 << failures.min(5)));
+    }
+}
+
+/// The cores that this process may run on.
+pub(super) fn allowed_cores() -> Vec<usize> {
+    let Ok(allowed) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
+    (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect()
+}
+
+/// Binds the calling thread to `core`, so that its buffers stay in that core's caches. Where this
+/// is not permitted, the thread runs wherever it is put.
+pub(super) fn pin_to(core: usize) {
+    let mut set = CpuSet::new();
+    if set.set(core).is_ok() {
+        let _ = sched_setaffinity(Pid::from_raw(0), &set);
+    }
+}
