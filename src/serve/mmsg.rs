@@ -330,3 +330,93 @@ fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    /// A server socket that tells the asked address, and a batch of `count` datagrams received
+    /// on it, all of them to be returned.
+    fn queued(wildcard: &str, loopback: &str, count: usize) -> (UdpSocket, UdpSocket, Batch) {
+        let server = UdpSocket::bind((wildcard, 0)).unwrap();
+        let bound = server.local_addr().unwrap();
+        tell_asked_address(server.as_fd(), bound.ip()).unwrap();
+        ignore_path_mtu(server.as_fd(), bound.ip()).unwrap();
+        let client = UdpSocket::bind((loopback, 0)).unwrap();
+        client.connect((loopback, bound.port())).unwrap();
+        for octet in 0..count {
+            client.send(&[octet as u8; 20]).unwrap();
+        }
+        // Loopback delivers within the call that sends.
+        let mut batch = Batch::new();
+        assert_eq!(batch.receive(server.as_fd(), Wait::Never).unwrap(), count);
+        batch.answer_each(|message| {
+            assert_eq!(message.source, client.local_addr().unwrap().ip());
+            assert_eq!(message.source_port, client.local_addr().unwrap().port());
+            message.reply[..message.query.len()].copy_from_slice(message.query);
+            message.query.len()
+        });
+        (server, client, batch)
+    }
+
+    #[test]
+    fn replies_carry_the_asked_address() {
+        for (wildcard, loopback, control) in [("0.0.0.0", "127.0.0.1", 32), ("::", "::1", 40)] {
+            let (server, client, mut batch) = queued(wildcard, loopback, 1);
+            assert_eq!(batch.outgoing[0].msg_hdr.msg_controllen, control);
+            assert_eq!(batch.send(server.as_fd()), Sent { taken: 1, refused: 0 });
+            let mut reply = [0; 64];
+            assert_eq!(client.recv(&mut reply).unwrap(), 20);
+        }
+    }
+
+    #[test]
+    fn a_refused_message_is_skipped_wherever_it_stands() {
+        for refused in [vec![], vec![0], vec![2], vec![4], vec![0, 1, 3], vec![0, 1, 2, 3, 4]] {
+            let (server, client, mut batch) = queued("0.0.0.0", "127.0.0.1", 5);
+            for index in &refused {
+                let slot = batch.slot(*index);
+                // SAFETY: the slot is live, no reference to it exists, and its source is an IPv4
+                // address. Broadcasts are refused unless the socket asks for them.
+                unsafe { (*(&raw mut (*slot).source).cast::<libc::sockaddr_in>()).sin_addr.s_addr = !0 };
+            }
+            let taken = 5 - refused.len();
+            assert_eq!(batch.send(server.as_fd()), Sent { taken, refused: refused.len() });
+            for index in (0..5).filter(|index| !refused.contains(index)) {
+                let mut reply = [0; 64];
+                assert_eq!(client.recv(&mut reply).unwrap(), 20);
+                assert_eq!(usize::from(reply[0]), index);
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_is_used_again_and_again() {
+        let (server, client, mut batch) = queued("0.0.0.0", "127.0.0.1", BATCH);
+        assert_eq!(batch.send(server.as_fd()).taken, BATCH);
+        assert_eq!(batch.send(server.as_fd()), Sent::default(), "nothing is sent twice");
+        let nothing = batch.receive(server.as_fd(), Wait::Never).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        batch.answer_each(|_| panic!("nothing was received"));
+
+        client.send(&[1; MAX_QUERY]).unwrap();
+        client.send(&[2; MAX_QUERY + 1]).unwrap();
+        client.send(&[]).unwrap();
+        assert_eq!(batch.receive(server.as_fd(), Wait::ForOne).unwrap(), 3);
+        let mut seen = Vec::new();
+        batch.answer_each(|message| {
+            seen.push((message.query.len(), message.truncated));
+            usize::MAX
+        });
+        assert_eq!(seen, [(MAX_QUERY, false), (MAX_QUERY, true), (0, false)]);
+        assert_eq!(batch.send(server.as_fd()).taken, 3);
+        let mut reply = [0; 2 * MAX_REPLY];
+        for _ in 0..BATCH {
+            assert_eq!(client.recv(&mut reply).unwrap(), 20);
+        }
+        assert_eq!(client.recv(&mut reply).unwrap(), MAX_REPLY, "a length past the buffer is cut");
+    }
+}

@@ -17,6 +17,8 @@ use crate::routing::{Client, Transport};
 
 mod connection;
 mod crowd;
+#[cfg(test)]
+mod tests;
 
 use connection::Connection;
 use crowd::Crowd;
@@ -211,23 +213,4 @@ fn is_of_the_connection(error: &io::Error) -> bool {
                 | libc::ENONET
         )
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exhaustion_backs_off_and_lost_connections_do_not() {
-        for (code, lost) in [
-            (libc::ECONNABORTED, true),
-            (libc::EHOSTUNREACH, true),
-            (libc::EMFILE, false),
-            (libc::ENFILE, false),
-            (libc::ENOBUFS, false),
-            (libc::ENOMEM, false),
-        ] {
-            assert_eq!(is_of_the_connection(&io::Error::from_raw_os_error(code)), lost, "errno {code}");
-        }
-    }
 }
