@@ -35,6 +35,10 @@ const IDLE_REFRESH: Duration = Duration::from_secs(1);
 /// time for the one that was told to leave to close, while the backlog holds the newcomers.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(20);
 
+/// How many idle connections are closed then. One each time would let in no more than 50 clients
+/// a second, and connections that someone opens and forgets would keep all others waiting.
+const SHED: usize = 16;
+
 /// What a TCP client may take up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpLimits {
@@ -135,9 +139,8 @@ impl<A: Answerer> Server<A> {
                     if is_of_the_connection(&error) {
                         continue;
                     }
-                    if self.crowd.evict() {
-                        self.counters.evicted.add(1);
-                    }
+                    let shed = (0..SHED).take_while(|_| self.crowd.evict()).count();
+                    self.counters.evicted.add(shed as u64);
                     time::sleep(ACCEPT_BACK_OFF).await;
                 }
             }
