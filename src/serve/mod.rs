@@ -6,8 +6,8 @@
 //!
 //! UDP has a plain thread for each socket: it sleeps in `recvmmsg` and shares nothing with others
 //! but the kernel, which divides the clients among the sockets of an address. TCP is the rare
-//! path (truncated replies, resolvers that were told to prove their address), where a client may hold a
-//! connection for long; there a task each is cheap and a short lock is affordable.
+//! path (truncated replies, resolvers that prefer it), and its clients hold on to connections for
+//! a long time; there a task each is cheap and a short lock is affordable.
 
 use std::convert::Infallible;
 use std::io;

@@ -163,6 +163,7 @@ async fn who_never_reads_is_closed_and_read_no_further() {
     dialogue.served.await.unwrap();
     assert_eq!(dialogue.began.elapsed().as_secs(), 3);
     assert_eq!(dialogue.server.counters.timed_out.read(), 1);
+    assert_eq!(dialogue.server.counters.replies.read(), 1, "one such reply is enough to hold");
 }
 
 #[tokio::test(start_paused = true)]
