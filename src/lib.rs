@@ -23,8 +23,11 @@
 //! machine observes it, and on a transition the touched pool is compiled anew and one
 //! pointer is swapped. The next query reads the new table.
 
+pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod dns;
 pub mod geo;
 pub mod health;
@@ -32,3 +35,4 @@ pub mod plan;
 pub mod probe;
 pub mod routing;
 pub mod serve;
+pub mod telemetry;

@@ -1,3 +1,7 @@
 //! argv to command to exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rhumb::cli::run::<rhumb::daemon::Daemon>()
+}

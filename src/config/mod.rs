@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
-pub use settings::{
-    AdminSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings,
-};
+pub use settings::{AdminSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings};
 
 use crate::geo::GeoTable;
 use crate::plan::Plan;

@@ -101,7 +101,7 @@ impl Controller {
     /// A controller of `plan`, whose first table is published.
     pub fn new(plan: Arc<Plan>, geo: Arc<GeoTable>) -> Self {
         let mut controller = Controller {
-            published: Arc::new(ArcSwap::from_pointee(RoutingTable::empty())),
+            published: Arc::new(ArcSwap::from_pointee(RoutingTable::default())),
             retired: Vec::new(),
             targets: HashMap::new(),
             by_address: Vec::new(),
@@ -120,6 +120,11 @@ impl Controller {
     /// Everything that is to be watched now.
     pub fn watches(&self) -> impl Iterator<Item = (TargetId, Watch)> {
         self.targets.iter().map(|(id, target)| (*id, (*target.watch).clone()))
+    }
+
+    /// What a target is, while it is watched.
+    pub fn watch(&self, target: TargetId) -> Option<&Arc<Watch>> {
+        self.targets.get(&target).map(|target| &target.watch)
     }
 
     /// Whether every address has told something, since the start or the last event.

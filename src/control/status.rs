@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::health::{HealthMachine, Verdict};
-use crate::plan::{Addresses, DomainPolicy, PoolId, PoolPolicy};
+use crate::plan::{Addresses, PoolId};
 use crate::routing::RoutingTable;
 
 /// The state of everything.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// How many tables were published before the current one.
     pub generation: u64,
@@ -20,12 +20,12 @@ pub struct Status {
 }
 
 /// A domain, and what it steers by.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DomainStatus {
     /// The name that clients ask for.
     pub name: String,
     /// Its policy, as in the configuration.
-    pub policy: &'static str,
+    pub policy: String,
     /// Its TTL, in seconds.
     pub ttl: u32,
     /// Its pools, in order.
@@ -33,12 +33,12 @@ pub struct DomainStatus {
 }
 
 /// A pool and its addresses.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PoolStatus {
     /// Its name.
     pub name: String,
     /// Its policy, as in the configuration.
-    pub policy: &'static str,
+    pub policy: String,
     /// How many of its addresses are given to clients.
     pub available: usize,
     /// The addresses, in order.
@@ -46,7 +46,7 @@ pub struct PoolStatus {
 }
 
 /// An address and what is believed of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AddressStatus {
     /// Its name within the pool.
     pub name: String,
@@ -55,7 +55,7 @@ pub struct AddressStatus {
     /// Its weight.
     pub weight: u16,
     /// `up`, `down`, `unknown`, or `unchecked` where nothing watches it.
-    pub health: &'static str,
+    pub health: String,
     /// Whether clients are given it.
     pub available: bool,
     /// Seconds since the health last changed.
@@ -78,10 +78,7 @@ impl Status {
             .iter()
             .map(|domain| DomainStatus {
                 name: domain.name.to_string(),
-                policy: match domain.policy {
-                    DomainPolicy::Nearest => "nearest",
-                    DomainPolicy::Priority => "priority",
-                },
+                policy: domain.policy.to_string(),
                 ttl: domain.ttl,
                 pools: domain.pools.iter().map(|pool| plan.pools[pool.index()].name.clone()).collect(),
             })
@@ -104,7 +101,8 @@ impl Status {
                                 Some(Verdict::Down) => "down",
                                 Some(Verdict::Unknown) => "unknown",
                                 None => "unchecked",
-                            },
+                            }
+                            .to_owned(),
                             available: weight > 0 && table.is_up(id, position),
                             since_seconds: machine
                                 .and_then(HealthMachine::since)
@@ -118,10 +116,7 @@ impl Status {
                     .collect();
                 PoolStatus {
                     name: pool.name.clone(),
-                    policy: match pool.policy {
-                        PoolPolicy::RoundRobin => "round-robin",
-                        PoolPolicy::Weighted => "weighted",
-                    },
+                    policy: pool.policy.to_string(),
                     available: addresses.iter().filter(|address| address.available).count(),
                     addresses,
                 }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use super::{PoolId, ZoneId};
 use crate::dns::Name;
 
@@ -38,4 +40,14 @@ pub enum WhenAllDown {
     Nodata,
     /// SERVFAIL, so that resolvers try the zone's other servers.
     Servfail,
+}
+
+impl fmt::Display for DomainPolicy {
+    /// The policy's name in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DomainPolicy::Nearest => "nearest",
+            DomainPolicy::Priority => "priority",
+        })
+    }
 }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -91,5 +92,15 @@ impl Addresses {
             Addresses::Ip(list) => list.iter().map(|address| &address.name[..]).collect(),
             Addresses::Cname(list) => list.iter().map(|address| &address.name[..]).collect(),
         }
+    }
+}
+
+impl fmt::Display for PoolPolicy {
+    /// The policy's name in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PoolPolicy::RoundRobin => "round-robin",
+            PoolPolicy::Weighted => "weighted",
+        })
     }
 }

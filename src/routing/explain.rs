@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_proto::op::Message;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::answer_recorded;
 use super::recorder::{Finding, Reason, Recorder};
@@ -14,7 +14,7 @@ use crate::geo::{Coordinates, GeoTable};
 use crate::plan::{Addresses, DomainPolicy, PoolId, Source, WhenAllDown};
 
 /// The story of one answer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Explanation {
     /// The name asked for.
     pub name: String,
@@ -36,7 +36,7 @@ pub struct Explanation {
 }
 
 /// Where a client is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlaceExplained {
     /// All of this prefix is there.
     pub prefix: String,
@@ -57,12 +57,12 @@ pub struct PlaceExplained {
 }
 
 /// How a domain chose among its pools, and the pool among its addresses.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DecisionExplained {
     /// The domain.
     pub domain: String,
     /// Its policy.
-    pub policy: &'static str,
+    pub policy: String,
     /// The pools that were looked at, in that order.
     pub candidates: Vec<CandidateExplained>,
     /// What follows from there being no healthy address, if there is none.
@@ -76,7 +76,7 @@ pub struct DecisionExplained {
 }
 
 /// A pool that was looked at.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CandidateExplained {
     /// The pool.
     pub pool: String,
@@ -87,7 +87,7 @@ pub struct CandidateExplained {
 }
 
 /// An address of the pool that was taken.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AddressExplained {
     /// Its name within the pool.
     pub name: String,
@@ -189,10 +189,7 @@ impl Recorder for Story<'_> {
     fn domain(&mut self, domain: u32, policy: DomainPolicy) {
         self.decisions.push(DecisionExplained {
             domain: self.table.plan().domains[domain as usize].name.to_string(),
-            policy: match policy {
-                DomainPolicy::Nearest => "nearest",
-                DomainPolicy::Priority => "priority",
-            },
+            policy: policy.to_string(),
             candidates: Vec::new(),
             all_down: None,
             pool: None,

@@ -78,6 +78,13 @@ impl PoolSet {
     }
 }
 
+impl Default for RoutingTable {
+    /// A table without zones: whatever is asked is refused.
+    fn default() -> Self {
+        RoutingTable::compile(Arc::default(), Arc::new(GeoTable::empty()), |_, _| true)
+    }
+}
+
 impl RoutingTable {
     /// Compiles `plan` and `geo`; `is_up` says whether the address at a position of a pool is
     /// believed to be up.
@@ -103,11 +110,6 @@ impl RoutingTable {
             available,
             generation: 0,
         }
-    }
-
-    /// A table that answers nothing but REFUSED.
-    pub fn empty() -> Self {
-        RoutingTable::compile(Arc::default(), Arc::new(GeoTable::empty()), |_, _| true)
     }
 
     /// This table with the health of one pool's addresses changed; everything else is shared.

@@ -1,0 +1,39 @@
+//! Is it alive, does it answer, what has it counted, and a new configuration for it.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::oneshot;
+
+use super::{Context, Problem, Request};
+
+/// The process runs.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// DNS is answered: the first round of probes has ended.
+pub(super) async fn readyz(State(context): State<Context>) -> Response {
+    if *context.ready.borrow() {
+        return "ready\n".into_response();
+    }
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", "the first round of probes has not ended")
+        .into_response()
+}
+
+pub(super) async fn metrics(State(context): State<Context>) -> Result<Response, Problem> {
+    let status = context.status().await?;
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], (context.render_metrics)(&status)).into_response())
+}
+
+pub(super) async fn reload(State(context): State<Context>) -> Result<StatusCode, Problem> {
+    let (reply, answer) = oneshot::channel();
+    context.requests.send(Request::Reload(reply)).await.map_err(|_| Problem::stopping())?;
+    match answer.await.map_err(|_| Problem::stopping())? {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(reason) => {
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The configuration was refused", reason))
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The HTTP side for operators: health, metrics, state and explanations.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::control::Status;
+use crate::routing::RoutingTable;
+
+mod explain;
+mod guard;
+mod lifecycle;
+mod problem;
+mod state;
+
+pub use guard::Token;
+pub use problem::Problem;
+
+/// What the admin side needs of the daemon.
+#[derive(Clone)]
+pub struct Context {
+    /// The table in service.
+    pub published: Arc<ArcSwap<RoutingTable>>,
+    /// Whether DNS is being answered.
+    pub ready: watch::Receiver<bool>,
+    /// The way to the control loop.
+    pub requests: mpsc::Sender<Request>,
+    /// Renders the metrics for a state.
+    pub render_metrics: Arc<dyn Fn(&Status) -> String + Send + Sync>,
+    /// What requests must carry; `None`: nothing.
+    pub token: Option<Token>,
+}
+
+/// Something asked of the control loop.
+#[derive(Debug)]
+pub enum Request {
+    /// The state of everything.
+    Status(oneshot::Sender<Status>),
+    /// Reading the configuration anew; the error says what is wrong with it.
+    Reload(oneshot::Sender<Result<(), String>>),
+}
+
+/// Serves the admin API on `listener` until `stop` resolves.
+pub async fn serve(
+    listener: TcpListener,
+    context: Context,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(context)).with_graceful_shutdown(stop).await
+}
+
+fn router(context: Context) -> Router {
+    let guarded = Router::new()
+        .route("/metrics", get(lifecycle::metrics))
+        .route("/v1/status", get(state::status))
+        .route("/v1/domains", get(state::domains))
+        .route("/v1/domains/{name}", get(state::domain))
+        .route("/v1/pools", get(state::pools))
+        .route("/v1/pools/{pool}", get(state::pool))
+        .route("/v1/explain", get(explain::explain))
+        .route("/v1/reload", post(lifecycle::reload))
+        .route_layer(axum::middleware::from_fn_with_state(context.clone(), guard::require_token));
+    Router::new()
+        .route("/healthz", get(lifecycle::healthz))
+        .route("/readyz", get(lifecycle::readyz))
+        .merge(guarded)
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(context)
+}
+
+impl Context {
+    /// Asks the control loop for the state of everything.
+    async fn status(&self) -> Result<Status, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Status(reply)).await.map_err(|_| Problem::stopping())?;
+        answer.await.map_err(|_| Problem::stopping())
+    }
+}

@@ -1,0 +1,54 @@
+//! Errors as problem details (RFC 9457).
+
+use axum::Json;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// Why a request was not carried out.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    title: &'static str,
+    status: u16,
+    detail: String,
+    /// The parameter or member of the request that is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Problem { title, status: status.as_u16(), detail: detail.into(), field: None }
+    }
+
+    pub(super) fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid parameter", detail);
+        Problem { field: Some(field), ..problem }
+    }
+
+    pub(super) fn unknown(kind: &str, name: &str) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, "Not found", format!("there is no {kind} `{name}`"))
+    }
+
+    pub(super) fn stopping() -> Self {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stopping", "the daemon is shutting down")
+    }
+}
+
+pub(super) async fn not_found(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "Not found", format!("there is nothing at {}", uri.path()))
+}
+
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "this cannot be done here")
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let kind = header::HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}

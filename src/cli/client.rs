@@ -1,0 +1,73 @@
+//! A client of the admin API.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::{Request, Uri, header};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Failed;
+
+/// Which daemon to ask, and as whom.
+#[derive(Args)]
+pub(super) struct Endpoint {
+    /// The admin API of the daemon to ask
+    #[arg(long, value_name = "URL", env = "RHUMB_ADMIN", default_value = "http://127.0.0.1:8053")]
+    admin: String,
+    /// The file whose first line is the token for it
+    #[arg(long, value_name = "FILE", env = "RHUMB_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl Endpoint {
+    /// Fetches `path`, which starts with `/`.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failed> {
+        let uri: Uri = format!("{}{path}", self.admin.trim_end_matches('/'))
+            .parse()
+            .map_err(|error| Failed::new(format_args!("--admin {}: {error}", self.admin)))?;
+        let mut request = Request::get(uri);
+        if let Some(file) = &self.token_file {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Failed::new(format_args!("token file {}: {error}", file.display())))?;
+            let token = text.lines().next().unwrap_or_default().trim();
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Empty::<Bytes>::new()).map_err(Failed::new)?;
+        let unreachable = |error: &dyn std::fmt::Display| {
+            Failed(format!(
+                "error: no answer from {}: {error}\nhint: is the daemon running, and is this its [admin] listen address?",
+                self.admin
+            ))
+        };
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let response = client.request(request).await.map_err(|error| unreachable(&error))?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|error| unreachable(&error))?.to_bytes();
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| {
+                Failed::new(format_args!("{} sent what this version cannot read: {error}", self.admin))
+            });
+        }
+        // RFC 9457; whatever else answers there has at least a status.
+        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let detail = problem["detail"].as_str().unwrap_or("no reason given");
+        Err(Failed::new(format_args!("{} answered {status}: {detail}", self.admin)))
+    }
+}
+
+/// `text` as a part of a URI's query (RFC 3986 section 2.1).
+pub(super) fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|octet| match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(octet).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}

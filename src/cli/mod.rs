@@ -1,0 +1,117 @@
+//! The command line: arguments as typed, one file per command.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::config::Loaded;
+
+mod check;
+mod client;
+mod explain;
+mod manual;
+mod serve;
+mod status;
+
+/// What commands need of the daemon, which lives a floor above them.
+pub trait Daemon: Sized {
+    /// Why it does not start.
+    type Error: std::error::Error;
+
+    /// Starts with `loaded` and returns when DNS is answered.
+    fn start(loaded: Loaded) -> impl Future<Output = Result<Self, Self::Error>>;
+
+    /// Where DNS is answered.
+    fn dns(&self) -> &[SocketAddr];
+
+    /// Where the admin API is served.
+    fn admin(&self) -> SocketAddr;
+
+    /// Stops it.
+    fn shutdown(self) -> impl Future<Output = ()>;
+
+    /// Runs with the configuration at `file` until a signal says stop.
+    fn serve(file: &Path) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// Authoritative DNS for global server load balancing: every query is answered with the nearest
+/// healthy site.
+#[derive(Parser)]
+#[command(name = "rhumb", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon
+    Serve(serve::Arguments),
+    /// Validate a configuration: every error at once, each with its place
+    Check(check::Arguments),
+    /// Explain why a client gets the answer it gets, step by step
+    Explain(explain::Arguments),
+    /// Show domains, pools, addresses and their health
+    Status(status::Arguments),
+    /// Print completions for a shell
+    Completions(manual::Completions),
+    /// Print the manual page
+    Man,
+}
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Carries out the command that this process was started with. Exit codes: 0 done, 1 refused or
+/// failed, 2 wrong usage.
+pub fn run<D: Daemon>() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run::<D>(arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
+        Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
+        Command::Man => manual::man(Arguments::command()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(Failed(message)) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A command did not succeed, for this reason in an operator's words.
+struct Failed(String);
+
+impl Failed {
+    /// `error: ` and the reason.
+    fn new(reason: impl std::fmt::Display) -> Self {
+        Failed(format!("error: {reason}"))
+    }
+}
+
+/// The runtime of a command that waits for sockets.
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::new(format_args!("cannot start threads: {error}")))
+}
+
+/// Prints `value` as JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failed> {
+    let text = serde_json::to_string_pretty(value).map_err(Failed::new)?;
+    println!("{text}");
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! `rhumb status`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::client::Endpoint;
+use super::{Failed, Output, print_json, runtime};
+use crate::control::{AddressStatus, DomainStatus, PoolStatus, Status};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    endpoint: Endpoint,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
+    let Arguments { endpoint, output } = arguments;
+    let status: Status = runtime()?.block_on(endpoint.get("/v1/status"))?;
+    match output {
+        Output::Text => print(&status),
+        Output::Json => print_json(&status)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(status: &Status) {
+    for DomainStatus { name, policy, ttl, pools } in &status.domains {
+        println!("domain {name}: {policy} of {}, TTL {ttl} s", pools.join(", "));
+    }
+    for PoolStatus { name, policy, available, addresses } in &status.pools {
+        println!("pool {name}: {policy}, {available} of {} available", addresses.len());
+        let width = addresses.iter().map(|address| address.name.len()).max().unwrap_or(0);
+        for address in addresses {
+            println!("  {:width$}  {}", address.name, line(address));
+        }
+    }
+}
+
+fn line(address: &AddressStatus) -> String {
+    let AddressStatus { name: _, target, weight, health, available, since_seconds, streak, last_failure } =
+        address;
+    let mut words = format!("{target}  weight {weight}  {health}");
+    if let Some(seconds) = since_seconds {
+        let since = std::time::Duration::from_secs(*seconds as u64);
+        words += &format!(" for {}", humantime::format_duration(since));
+    }
+    if *streak > 0 {
+        words += &format!(", {streak} probes alike");
+    }
+    if !available {
+        words += ", not given to clients";
+    }
+    match last_failure {
+        Some(failure) => words + &format!(", last failure: {failure}"),
+        None => words,
+    }
+}

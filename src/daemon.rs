@@ -1,0 +1,265 @@
+//! Wires it together: start order, reload, shutdown.
+//!
+//! 1. Bind every socket, then give up privileges.
+//! 2. Start the control loop and the probes.
+//! 3. When the first round of probes has ended, answer DNS: a restart never serves a dead site.
+//! 4. On a stop, finish what was asked.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::admin::{self, Token};
+use crate::cli;
+use crate::config::{
+    self, AdminSettings, Diagnostics, Loaded, LogFormat, LogLevel, LogSettings, TcpSettings,
+};
+use crate::control::Controller;
+use crate::routing::Worker;
+use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits};
+use crate::telemetry::{self, Metrics};
+
+mod control_loop;
+mod counted;
+mod privileges;
+
+use control_loop::ControlLoop;
+use counted::Counted;
+
+/// How long TCP clients have to get their answers after a stop: more than a resolver waits for
+/// one, less than a service manager waits before it kills (systemd: 90 s, Kubernetes: 30 s).
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How much longer than its slowest probe the first round may take before DNS is answered
+/// without it. Nothing known should ever take as long.
+const FIRST_ROUND_GRACE: Duration = Duration::from_secs(5);
+
+/// Requests to the control loop that may wait; more make their senders wait.
+const REQUESTS: usize = 64;
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration has mistakes.
+    #[error("{0}")]
+    Configuration(Diagnostics),
+    /// A DNS socket cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin API cannot be served there.
+    #[error("admin API: cannot listen on {0}: {1}")]
+    Admin(SocketAddr, io::Error),
+    /// The token file cannot be used.
+    #[error("admin API: token file {path}: {error}", path = .0.display(), error = .1)]
+    Token(PathBuf, io::Error),
+    /// The user to become is missing, or this process may not become it.
+    #[error("cannot become user `{0}`: {1}")]
+    User(String, io::Error),
+    /// The operating system refused something else.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A running daemon.
+pub struct Daemon {
+    dns: Vec<SocketAddr>,
+    admin: SocketAddr,
+    requests: mpsc::Sender<admin::Request>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    serving: Serving,
+}
+
+impl Daemon {
+    /// Starts with `loaded`; `file` is what a reload reads. Returns when DNS is answered.
+    ///
+    /// # Errors
+    ///
+    /// If a socket cannot be had, the token cannot be read or the user cannot be become.
+    pub async fn start(loaded: Loaded, file: Option<PathBuf>) -> Result<Daemon, StartError> {
+        let Loaded { settings, geoip: _, geo, plan } = loaded;
+        let listeners = Listeners::bind(&settings.server.listen, settings.server.workers)?;
+        let dns = listeners.local_addresses();
+        let (admin_listener, token) = open_admin(&settings.admin).await?;
+        let admin = admin_listener.local_addr()?;
+        if let Some(user) = &settings.server.user {
+            privileges::become_user(user).map_err(|error| StartError::User(user.clone(), error))?;
+        }
+
+        let controller = Controller::new(Arc::new(plan), geo);
+        let published = controller.published().clone();
+        let patience = first_round(&controller);
+        let (requests, requested) = mpsc::channel(REQUESTS);
+        let (stop, stopped) = watch::channel(false);
+        let (ready, is_ready) = watch::channel(false);
+        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), file);
+        let counted = Counted::default();
+        let metrics = Metrics::start(counted.clone().into_sources());
+        let context = admin::Context {
+            published: published.clone(),
+            ready: is_ready,
+            requests: requests.clone(),
+            render_metrics: Arc::new(move |status| metrics.render(status)),
+            token,
+        };
+        let tasks = vec![
+            tokio::spawn(control.run(requested, stopped.clone())),
+            tokio::spawn(run_admin(admin_listener, context, stopped)),
+        ];
+
+        if tokio::time::timeout(patience, settled.wait_for(|settled| *settled)).await.is_err() {
+            tracing::warn!(?patience, "the first round of probes has not ended; answering without it");
+        }
+        let TcpSettings { max_connections, idle_timeout, lifetime } = settings.server.tcp;
+        let limits = TcpLimits { max_connections, idle_timeout, lifetime, ..TcpLimits::default() };
+        let serving = listeners.start(limits, |_| {
+            let worker = Worker::new(fastrand::u64(..), counted.worker());
+            TableAnswerer::new(published.clone(), worker)
+        })?;
+        counted.sockets(&serving);
+        ready.send_replace(true);
+        tracing::info!(dns = %list(&dns), %admin, "ready");
+        Ok(Daemon { dns, admin, requests, stop, tasks, serving })
+    }
+
+    /// Where DNS is answered, over UDP and TCP.
+    pub fn dns(&self) -> &[SocketAddr] {
+        &self.dns
+    }
+
+    /// Where the admin API is served.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Reads the configuration anew. All or nothing: what is wrong with it comes back in words.
+    pub async fn reload(&self) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        let stopping = || "the daemon is shutting down".to_owned();
+        self.requests.send(admin::Request::Reload(reply)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Stops: queued datagrams and TCP queries under way are answered first.
+    pub async fn shutdown(self) {
+        let done = self.serving.shutdown(DRAIN).await;
+        if !done {
+            tracing::warn!(after = ?DRAIN, "cut off TCP clients that were not done");
+        }
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            // A task that panicked has said so; there is nothing left to stop.
+            let _ = task.await;
+        }
+        tracing::info!("stopped");
+    }
+}
+
+impl cli::Daemon for Daemon {
+    type Error = StartError;
+
+    async fn start(loaded: Loaded) -> Result<Self, StartError> {
+        Daemon::start(loaded, None).await
+    }
+
+    fn dns(&self) -> &[SocketAddr] {
+        self.dns()
+    }
+
+    fn admin(&self) -> SocketAddr {
+        self.admin()
+    }
+
+    async fn shutdown(self) {
+        self.shutdown().await;
+    }
+
+    async fn serve(file: &Path) -> Result<(), StartError> {
+        serve(file).await
+    }
+}
+
+/// Runs the daemon with the configuration at `file` until SIGTERM or SIGINT; SIGHUP reloads.
+async fn serve(file: &Path) -> Result<(), StartError> {
+    let loaded = config::load(file).map_err(StartError::Configuration)?;
+    start_logging(&loaded.settings.log);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Registered before the start, so that an early SIGHUP does not end the process.
+    let hangup = signal(SignalKind::hangup())?;
+    let daemon = tokio::select! {
+        started = Daemon::start(loaded, Some(file.to_owned())) => started?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = reload_on(hangup, &daemon) => {}
+    }
+    daemon.shutdown().await;
+    Ok(())
+}
+
+/// Reloads at every signal, for ever. The control loop logs what came of it.
+async fn reload_on(mut hangup: Signal, daemon: &Daemon) {
+    while hangup.recv().await.is_some() {
+        let _ = daemon.reload().await;
+    }
+}
+
+fn start_logging(settings: &LogSettings) {
+    let format = match settings.format {
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    let level = match settings.level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    };
+    telemetry::start_logging(format, level);
+}
+
+async fn open_admin(settings: &AdminSettings) -> Result<(TcpListener, Option<Token>), StartError> {
+    let AdminSettings { listen, token_file } = settings;
+    let token = match token_file {
+        Some(path) => Some(Token::read(path).map_err(|error| StartError::Token(path.clone(), error))?),
+        None => None,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Admin(*listen, error))?;
+    Ok((listener, token))
+}
+
+async fn run_admin(listener: TcpListener, context: admin::Context, mut stopped: watch::Receiver<bool>) {
+    let stop = async move {
+        // An error means that the daemon is gone, which is a stop as well.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    if let Err(error) = admin::serve(listener, context, stop).await {
+        tracing::error!(%error, "the admin API has ended");
+    }
+}
+
+/// How long the first round of probes may take.
+fn first_round(controller: &Controller) -> Duration {
+    let slowest = controller
+        .watches()
+        .map(|(_, watch)| watch.check.interval.min(Duration::from_secs(1)) + watch.check.timeout)
+        .max()
+        .unwrap_or_default();
+    slowest + FIRST_ROUND_GRACE
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

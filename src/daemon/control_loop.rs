@@ -1,0 +1,156 @@
+//! The loop around the controller: outcomes, requests and reloads in, tables out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::admin::Request;
+use crate::config::{self, Diagnostics, Loaded, Settings};
+use crate::control::{Controller, Event, Notice};
+use crate::health::Verdict;
+use crate::probe::{Prober, Report};
+use crate::telemetry::Metrics;
+
+/// Drives the controller, one event at a time.
+pub(super) struct ControlLoop {
+    controller: Controller,
+    prober: Prober,
+    reports: mpsc::UnboundedReceiver<Report>,
+    settled: watch::Sender<bool>,
+    /// What only a restart changes, as it was at the start.
+    settings: Settings,
+    /// What a reload reads; `None`: there is no file, and nothing to reload.
+    file: Option<PathBuf>,
+    /// Configurations that were read for a reload, and who waits for it.
+    read: mpsc::Receiver<ReadAnew>,
+    reader: mpsc::Sender<ReadAnew>,
+}
+
+struct ReadAnew {
+    result: Result<Loaded, Diagnostics>,
+    reply: oneshot::Sender<Result<(), String>>,
+}
+
+impl ControlLoop {
+    /// A loop around `controller`, and what tells when the first round of probes has ended.
+    pub(super) fn new(
+        controller: Controller,
+        settings: Settings,
+        file: Option<PathBuf>,
+    ) -> (Self, watch::Receiver<bool>) {
+        let (settled, is_settled) = watch::channel(controller.is_settled());
+        // Without a bound: a report must not wait, and there is at most one per target and interval.
+        let (sender, reports) = mpsc::unbounded_channel();
+        let mut prober = Prober::new(sender, Handle::current());
+        prober.watch(controller.watches());
+        let (reader, read) = mpsc::channel(1);
+        (ControlLoop { controller, prober, reports, settled, settings, file, read, reader }, is_settled)
+    }
+
+    /// Runs until `stopped` says so or is gone.
+    pub(super) async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        loop {
+            tokio::select! {
+                // Health first: nothing that people ask for may delay it.
+                biased;
+                Some(report) = self.reports.recv() => self.observe(report),
+                Some(anew) = self.read.recv() => self.go_over(anew),
+                Some(request) = requests.recv() => self.serve(request),
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+            }
+        }
+    }
+
+    fn observe(&mut self, report: Report) {
+        let Report { target, outcome, started, finished } = report;
+        if let Some(watch) = self.controller.watch(target) {
+            Metrics::probed(&watch.pool, &outcome, finished.saturating_duration_since(started));
+        }
+        let notices = self.controller.handle(Event::Probed { target, outcome }, finished);
+        if notices.iter().any(|notice| matches!(notice, Notice::Published { .. })) {
+            Metrics::swapped(now().saturating_duration_since(finished));
+        }
+        self.tell(notices);
+    }
+
+    fn serve(&mut self, request: Request) {
+        match request {
+            Request::Status(reply) => {
+                // Whoever asked may have gone away.
+                let _ = reply.send(self.controller.status(now()));
+            }
+            Request::Reload(reply) => self.reload(reply),
+        }
+    }
+
+    /// Reads the configuration on a thread of its own: a large database takes seconds, and
+    /// health must not wait for it.
+    fn reload(&self, reply: oneshot::Sender<Result<(), String>>) {
+        let Some(file) = self.file.clone() else {
+            let _ = reply.send(Err("there is no configuration file to read".to_owned()));
+            return;
+        };
+        let reader = self.reader.clone();
+        tokio::task::spawn_blocking(move || {
+            let result = config::load(&file);
+            // Fails only when the loop has ended.
+            let _ = reader.blocking_send(ReadAnew { result, reply });
+        });
+    }
+
+    fn go_over(&mut self, anew: ReadAnew) {
+        let ReadAnew { result, reply } = anew;
+        let outcome = match result {
+            Ok(Loaded { settings, geoip: _, geo, plan }) => {
+                if settings != self.settings {
+                    tracing::warn!("changes to [server], [admin] and [log] take effect at the next restart");
+                }
+                let plan = Arc::new(plan);
+                let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
+                tracing::info!("configuration reloaded");
+                self.tell(notices);
+                Ok(())
+            }
+            Err(diagnostics) => {
+                tracing::error!("configuration refused, nothing has changed\n{diagnostics}");
+                Err(diagnostics.to_string())
+            }
+        };
+        Metrics::reloaded(outcome.is_ok());
+        // A signal's reload waits for the answer, an API client may have gone away.
+        let _ = reply.send(outcome);
+    }
+
+    fn tell(&mut self, notices: Vec<Notice>) {
+        for notice in notices {
+            match notice {
+                Notice::Turned { watch, transition } => {
+                    Metrics::turned(&watch, &transition);
+                    let (pool, address) = (&watch.pool, &watch.address);
+                    let (target, port) = (&watch.endpoint, watch.port);
+                    match transition.to {
+                        Verdict::Up => tracing::info!(%pool, %address, %target, port, "up: {transition}"),
+                        _ => tracing::warn!(%pool, %address, %target, port, "down: {transition}"),
+                    }
+                }
+                Notice::Settled => {
+                    self.settled.send_replace(true);
+                }
+                Notice::Rewatch => self.prober.watch(self.controller.watches()),
+                Notice::Published { generation } => tracing::debug!(generation, "table published"),
+            }
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the daemon is where time enters")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,131 @@
+//! Metrics in Prometheus' text form.
+//!
+//! Events of the control path are counted as they happen. What the answering threads count for
+//! themselves is summed when somebody scrapes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::control::Status;
+use crate::health::{Outcome, Transition, Verdict};
+use crate::plan::Watch;
+use crate::routing::Counters;
+
+/// From a microsecond, which is about what a swap takes, to a second, which would be a fault.
+const SWAP_BUCKETS: [f64; 13] = [1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2, 1e-1, 1.0];
+/// From a quarter of a millisecond, a site next door, to ten seconds, longer than any timeout
+/// that makes sense.
+const PROBE_BUCKETS: [f64; 15] =
+    [2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// The counters of the answering threads and of their sockets, gathered when scraped.
+pub struct Sources {
+    /// Those of every answering thread.
+    pub workers: Box<dyn Fn() -> Vec<Arc<Counters>> + Send + Sync>,
+    /// Those of the sockets: metric, event and value.
+    pub sockets: Box<dyn Fn() -> Vec<(&'static str, &'static str, u64)> + Send + Sync>,
+}
+
+/// The metrics of this process.
+pub struct Metrics {
+    handle: PrometheusHandle,
+    sources: Sources,
+}
+
+impl Metrics {
+    /// Starts to collect.
+    pub fn start(sources: Sources) -> Self {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full("rhumb_outcome_to_swap_seconds".to_owned()), &SWAP_BUCKETS)
+            .and_then(|builder| {
+                builder.set_buckets_for_metric(
+                    Matcher::Full("rhumb_probe_duration_seconds".to_owned()),
+                    &PROBE_BUCKETS,
+                )
+            })
+            .expect("the buckets are not empty")
+            .build_recorder();
+        let handle = recorder.handle();
+        // A second daemon in one process, as tests have them, leaves events to the first.
+        let _ = metrics::set_global_recorder(recorder);
+        describe();
+        Metrics { handle, sources }
+    }
+
+    /// Everything, in Prometheus' text exposition format.
+    pub fn render(&self, status: &Status) -> String {
+        let workers = (self.sources.workers)();
+        for rcode in Counters::RCODES {
+            let sum = workers.iter().map(|worker| worker.replies(rcode)).sum();
+            counter!("rhumb_dns_replies_total", "rcode" => rcode.mnemonic()).absolute(sum);
+        }
+        let sum = |read: fn(&Counters) -> u64| workers.iter().map(|worker| read(worker)).sum();
+        counter!("rhumb_dns_dropped_total").absolute(sum(|worker| worker.dropped.read()));
+        counter!("rhumb_dns_truncated_total").absolute(sum(|worker| worker.truncated.read()));
+        counter!("rhumb_dns_client_subnet_total").absolute(sum(|worker| worker.client_subnets.read()));
+        for (name, event, value) in (self.sources.sockets)() {
+            counter!(name, "event" => event).absolute(value);
+        }
+        gauge!("rhumb_table_generation").set(status.generation as f64);
+        for pool in &status.pools {
+            for address in &pool.addresses {
+                let labels = [("pool", pool.name.clone()), ("address", address.name.clone())];
+                gauge!("rhumb_address_available", &labels).set(f64::from(u8::from(address.available)));
+            }
+        }
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+
+    /// A probe has ended after `took`.
+    pub fn probed(pool: &str, outcome: &Outcome, took: Duration) {
+        counter!("rhumb_probes_total", "pool" => pool.to_owned(), "outcome" => outcome.label()).increment(1);
+        histogram!("rhumb_probe_duration_seconds", "pool" => pool.to_owned()).record(took.as_secs_f64());
+    }
+
+    /// An address has turned.
+    pub fn turned(watch: &Watch, transition: &Transition) {
+        let to = match transition.to {
+            Verdict::Up => "up",
+            Verdict::Down => "down",
+            Verdict::Unknown => "unknown",
+        };
+        let labels =
+            [("pool", watch.pool.clone()), ("address", watch.address.clone()), ("to", to.to_owned())];
+        counter!("rhumb_transitions_total", &labels).increment(1);
+    }
+
+    /// A table was published `after` the outcome that led to it was known.
+    pub fn swapped(after: Duration) {
+        histogram!("rhumb_outcome_to_swap_seconds").record(after.as_secs_f64());
+    }
+
+    /// A reload was carried out or refused.
+    pub fn reloaded(accepted: bool) {
+        let result = if accepted { "accepted" } else { "refused" };
+        counter!("rhumb_reloads_total", "result" => result).increment(1);
+    }
+}
+
+fn describe() {
+    describe_counter!("rhumb_dns_replies_total", "Replies sent, by response code.");
+    describe_counter!("rhumb_dns_dropped_total", "Messages that got no reply: too short, or responses.");
+    describe_counter!("rhumb_dns_truncated_total", "Replies cut so that the client asks by TCP.");
+    describe_counter!("rhumb_dns_client_subnet_total", "Queries with an EDNS client subnet.");
+    describe_counter!("rhumb_udp_events_total", "What the UDP sockets saw.");
+    describe_counter!("rhumb_tcp_events_total", "What the TCP listeners saw.");
+    describe_counter!("rhumb_probes_total", "Probes ended, by outcome.");
+    describe_histogram!("rhumb_probe_duration_seconds", Unit::Seconds, "How long probes took.");
+    describe_counter!("rhumb_transitions_total", "Addresses that turned up or down.");
+    describe_histogram!(
+        "rhumb_outcome_to_swap_seconds",
+        Unit::Seconds,
+        "From the end of the deciding probe until the new table is read by queries."
+    );
+    describe_counter!("rhumb_reloads_total", "Reloads, by result.");
+    describe_gauge!("rhumb_table_generation", "How many tables were published before the current one.");
+    describe_gauge!("rhumb_address_available", "1 if clients are given the address.");
+}

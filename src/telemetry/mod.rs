@@ -1,0 +1,7 @@
+//! What the process tells of itself: metrics and logs.
+
+mod logs;
+mod metrics;
+
+pub use logs::{Format, start_logging};
+pub use metrics::{Metrics, Sources};
