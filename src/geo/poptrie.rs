@@ -2,9 +2,6 @@
 
 use super::runs::Key;
 
-/// Below this many runs a binary search touches as few cache lines as the trie, and needs no memory.
-const MIN_RUNS: usize = 2048;
-
 /// The first bits of an address are looked up in a table of 2^16 entries, 256 KiB, which stays in
 /// the second-level cache.
 const DIRECT_BITS: u32 = 16;
@@ -42,12 +39,11 @@ struct Node {
 }
 
 impl Poptrie {
-    /// The index over `starts`, which ascend from the lowest address; `None` if a binary search
-    /// does as well.
-    pub(super) fn over<K: Key>(starts: &[K]) -> Option<Self> {
-        if starts.len() < MIN_RUNS || starts.len() >= NODE as usize {
-            return None;
-        }
+    /// How many runs it can tell apart: the bit [`NODE`] is not theirs.
+    pub(super) const MAX_RUNS: usize = NODE as usize - 1;
+
+    /// The index over `starts`, which ascend from the lowest address.
+    pub(super) fn over<K: Key>(starts: &[K]) -> Self {
         let mut builder = Builder { starts, nodes: Vec::new(), leaves: Vec::new() };
         let log_size = K::BITS - DIRECT_BITS;
         let mut run = 0;
@@ -65,7 +61,7 @@ impl Poptrie {
             .collect();
         builder.nodes.shrink_to_fit();
         builder.leaves.shrink_to_fit();
-        Some(Poptrie { direct, nodes: builder.nodes, leaves: builder.leaves })
+        Poptrie { direct, nodes: builder.nodes, leaves: builder.leaves }
     }
 
     /// The number of the run that holds `key`, given the starts that the index was made over.
@@ -169,4 +165,65 @@ impl<K: Key> Builder<'_, K> {
 /// The last address of the block of 2^`log_size` that begins with `first`.
 fn last_of<K: Key>(first: K, log_size: u32) -> K {
     first.skip(1, log_size).previous().unwrap_or(K::LAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Starts in which some addresses lie close together, around `bases` and at both ends.
+    fn starts<K: Key + 'static>(bases: Vec<K>) -> impl Strategy<Value = Vec<K>> {
+        let near = (0..bases.len(), 0usize..200, 0u32..14)
+            .prop_map(move |(base, count, log_size)| bases[base].skip(count, log_size));
+        prop::collection::btree_set(near, 0..400).prop_map(|mut starts| {
+            starts.insert(K::FIRST);
+            starts.into_iter().collect()
+        })
+    }
+
+    /// Every start and its neighbours are found where a linear search finds them.
+    fn check<K: Key>(starts: &[K]) {
+        let index = Poptrie::over(starts);
+        let around = |&start: &K| [start.previous(), Some(start), start.next()];
+        for key in starts.iter().flat_map(around).flatten().chain([K::FIRST, K::LAST]) {
+            let expected = starts.iter().filter(|&&start| start <= key).count() - 1;
+            assert_eq!(index.find(starts, key), expected, "{key:x?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn finds_in_v4(starts in starts(vec![0u32, 0x0100_0000, 0xCB00_7100, u32::MAX - 300])) {
+            check(&starts);
+        }
+
+        #[test]
+        fn finds_in_v6(starts in starts(vec![
+            0u128,
+            0x2001_0db8 << 96,
+            0x2400_cb00_0001 << 80,
+            0x2a02_0000_0000_0001 << 64,
+            u128::MAX - 300,
+        ])) {
+            check(&starts);
+        }
+    }
+
+    #[test]
+    fn finds_single_addresses_side_by_side() {
+        let starts: Vec<u32> = (0..5000).collect();
+        check(&starts);
+        let starts: Vec<u128> = [0].into_iter().chain((0..5000).map(|i| u128::MAX - 4999 + i)).collect();
+        check(&starts);
+    }
+
+    #[test]
+    fn sparse_runs_need_no_nodes() {
+        let starts: Vec<u32> = (0..256).map(|octet| octet << 24).collect();
+        let index = Poptrie::over(&starts);
+        assert!(index.nodes.is_empty() && index.leaves.is_empty());
+    }
 }
