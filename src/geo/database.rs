@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 
-use maxminddb::{LookupResult, MaxMindDbError, Reader, WithinOptions};
+use maxminddb::{LookupResult, MaxMindDbError, Metadata, Reader, WithinOptions};
 
 use super::Location;
 use super::interner::Interner;
@@ -76,7 +76,7 @@ impl Layer {
         let name = || database.name.clone();
         let reader = Reader::from_source(&*database.bytes)
             .map_err(|error| GeoError::NotADatabase { database: name(), reason: plain(error) })?;
-        let layer = read_tree(&reader, database.bytes.len())
+        let layer = read_tree(&reader, &database.bytes)
             .map_err(|reason| GeoError::Damaged { database: name(), reason })?;
         if layer.locations.len() == 1 {
             return Err(GeoError::NoLocations { database: name() });
@@ -85,18 +85,11 @@ impl Layer {
     }
 }
 
-fn read_tree(reader: &Reader<&[u8]>, length: usize) -> Result<Layer, String> {
-    // A tree of n nodes has n + 1 leaves. Some writers share equal subtrees, so more are let pass,
-    // but a damaged tree can share so many that a walk would never end.
-    let max_leaves = 4 * (u64::from(reader.metadata().node_count) + 1);
-    let mut records = Records::new(length);
+fn read_tree(reader: &Reader<&[u8]>, file: &[u8]) -> Result<Layer, String> {
+    check_tree(file, reader.metadata())?;
+    let mut records = Records::new(file.len());
     let (mut v4, mut v6) = (Gapped::new(), Gapped::new());
-    // Networks without a record are asked for too, so that the iterator comes back to be counted.
-    let options = WithinOptions::default().include_networks_without_data();
-    for (count, found) in (1..).zip(reader.networks(options).map_err(plain)?) {
-        if count > max_leaves {
-            return Err("the search tree has more leaves than its nodes can have".to_owned());
-        }
+    for found in reader.networks(WithinOptions::default()).map_err(plain)? {
         let found = found.map_err(plain)?;
         let Some(offset) = found.offset() else { continue };
         let number = records.number(offset, &found)?;
@@ -108,6 +101,36 @@ fn read_tree(reader: &Reader<&[u8]>, length: usize) -> Result<Layer, String> {
         }
     }
     Ok(Layer { v4: v4.finish(), v6: v6.finish(), locations: records.locations.into_values() })
+}
+
+/// Refuses a search tree that cannot be walked in reasonable time.
+///
+/// The format lets several nodes have the same child. Sound databases use that to repeat IPv4 in
+/// up to four places of IPv6, and some writers share equal subtrees. A damaged tree can have cycles,
+/// or more ways through it than there are addresses, and the reader would follow them all.
+fn check_tree(file: &[u8], metadata: &Metadata) -> Result<(), String> {
+    let mut visits_left = 16 * u64::from(metadata.node_count);
+    let mut open = vec![0];
+    while let Some(node) = open.pop() {
+        visits_left = visits_left.checked_sub(1).ok_or("the search tree has too many ways through it")?;
+        let children = children(file, metadata.record_size, node);
+        open.extend(children.into_iter().filter(|&child| child < metadata.node_count));
+    }
+    Ok(())
+}
+
+/// The two records of `node`, of `bits` each, in the search tree that `file` begins with.
+fn children(file: &[u8], bits: u16, node: u32) -> [u32; 2] {
+    let octets = usize::from(bits) / 4;
+    let node = &file[node as usize * octets..][..octets];
+    let number = |octets: &[u8]| octets.iter().fold(0, |number, &octet| number << 8 | u32::from(octet));
+    match node {
+        // Of 28 bits the four highest are in the octet between, the left record's first.
+        [left @ .., middle, _, _, _] if bits == 28 => {
+            [number(left) | u32::from(middle >> 4) << 24, number(&node[3..]) & 0x0FFF_FFFF]
+        }
+        _ => [number(&node[..octets / 2]), number(&node[octets / 2..])],
+    }
 }
 
 /// The distinct records met so far.
