@@ -54,6 +54,12 @@ impl Diagnostics {
         (!sorted.is_empty()).then_some(Diagnostics(sorted))
     }
 
+    /// The one thing that is wrong with a file that cannot be read at all.
+    pub(super) fn unreadable(file: String, reason: &std::io::Error) -> Self {
+        let message = format!("cannot read the file: {reason}");
+        Diagnostics(vec![Diagnostic { file, position: None, message, hint: None, excerpt: None }])
+    }
+
     /// Each in turn.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()

@@ -1,7 +1,32 @@
 //! Text to plan: reads the operator's TOML and zone files and tells every mistake with its place.
+//!
+//! It goes in four steps. `reader` takes typed values out of the TOML tree into one `...Spec` per
+//! table, as written. Each spec converts itself, with its defaults filled in and its references
+//! looked up. `zone_rules` and `domain_rules` check what the tables have to do with each other.
+//! A mistake is noted in the `report` and reading goes on, so that all are told at once; only a
+//! file in which nothing is wrong becomes a [`Loaded`].
 
+mod address;
 mod diagnostics;
+mod domain;
+mod domain_rules;
+mod file;
+mod health_check;
+mod master_file;
+mod name;
+mod pool;
+mod presentation;
+mod rdata;
+mod reader;
+mod record;
+mod report;
+mod serves;
 mod settings;
+mod source;
+mod svcb;
+mod unique;
+mod zone;
+mod zone_rules;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +34,8 @@ use std::sync::Arc;
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use settings::{AdminSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings};
 
+use self::file::FileSpec;
+use self::report::Report;
 use crate::geo::GeoTable;
 use crate::plan::Plan;
 
@@ -34,13 +61,27 @@ pub struct GeoipSettings {
 
 /// Reads the file at `path`, and the zone files and databases that it names.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
-    parse(&path.display().to_string(), "", path.parent().unwrap_or(Path::new("")))
+    let name = path.display().to_string();
+    let base_dir = path.parent().unwrap_or(Path::new(""));
+    match std::fs::read(path) {
+        Ok(octets) => read(name, octets, base_dir),
+        Err(reason) => Err(Diagnostics::unreadable(name, &reason)),
+    }
 }
 
 /// Reads `text`, which messages call `name`; relative paths in it are taken from `base_dir`.
-pub fn parse(_name: &str, _text: &str, _base_dir: &Path) -> Result<Loaded, Diagnostics> {
-    match Diagnostics::new(Vec::new()) {
+pub fn parse(name: &str, text: &str, base_dir: &Path) -> Result<Loaded, Diagnostics> {
+    read(name.to_owned(), text.as_bytes().to_vec(), base_dir)
+}
+
+fn read(name: String, octets: Vec<u8>, base_dir: &Path) -> Result<Loaded, Diagnostics> {
+    let report = Report::default();
+    let loaded = report
+        .add_file(name, octets)
+        .and_then(|file| FileSpec::read(&file, &report))
+        .and_then(|spec| spec.convert(base_dir, &report));
+    match report.into_diagnostics() {
         Some(diagnostics) => Err(diagnostics),
-        None => unimplemented!(),
+        None => Ok(loaded.expect("what cannot be loaded has been reported")),
     }
 }

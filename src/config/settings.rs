@@ -1,10 +1,15 @@
 //! `[server]`, `[admin]` and `[log]`: what only a restart changes.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What is fixed for the life of the process; a reload changes the plan only.
+use super::reader::{Table, Value, Words, duration, integer, list, string};
+use super::report::Report;
+use super::source::Located;
+use super::unique::Unique;
+
+/// What is fixed for the life of the process; a reload changes only the plan and the databases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `[server]`
@@ -81,4 +86,208 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
+}
+
+/// The port of DNS (RFC 1035 section 4.2).
+const DNS_PORT: u16 = 53;
+/// The admin API's own port; beside 8080, which other things tend to sit on.
+const ADMIN_PORT: u16 = 8053;
+/// Far above what resolvers need, far below what a process may open.
+const DEFAULT_TCP_CLIENTS: usize = 1000;
+/// RFC 7766 section 6.2.3: a few seconds, so that a resolver can send its next query.
+const DEFAULT_TCP_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Long enough for any resolver, short enough that no client holds a place for good.
+const DEFAULT_TCP_LIFETIME: Duration = Duration::from_secs(120);
+/// The widest range in which a timeout makes sense.
+const TCP_TIMEOUTS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(86_400);
+
+const FORMATS: Words<LogFormat> = Words {
+    what: "log format",
+    known: &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+    planned: &[],
+};
+
+const LEVELS: Words<LogLevel> = Words {
+    what: "log level",
+    known: &[
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ],
+    planned: &[],
+};
+
+/// `[server]`, `[admin]` and `[log]` as written.
+pub(super) struct SettingsSpec {
+    server: Option<Located<ServerSpec>>,
+    admin: Option<Located<AdminSpec>>,
+    log: Option<Located<LogSpec>>,
+}
+
+#[derive(Default)]
+struct ServerSpec {
+    listen: Option<Located<Vec<Located<SocketAddr>>>>,
+    workers: Option<Located<usize>>,
+    state_dir: Option<Located<String>>,
+    user: Option<Located<String>>,
+    tcp_clients: Option<Located<usize>>,
+    tcp_idle_timeout: Option<Located<Duration>>,
+    tcp_lifetime: Option<Located<Duration>>,
+}
+
+#[derive(Default)]
+struct AdminSpec {
+    listen: Option<Located<SocketAddr>>,
+    token_file: Option<Located<String>>,
+}
+
+#[derive(Default)]
+struct LogSpec {
+    format: Option<Located<LogFormat>>,
+    level: Option<Located<LogLevel>>,
+}
+
+impl SettingsSpec {
+    /// Takes the three tables out of the file's.
+    pub(super) fn read(file: &mut Table<'_>) -> Self {
+        SettingsSpec {
+            server: file.optional("server", ServerSpec::read),
+            admin: file.optional("admin", AdminSpec::read),
+            log: file.optional("log", LogSpec::read),
+        }
+    }
+
+    /// Fills in the defaults and takes relative paths from `base_dir`.
+    pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Settings {
+        let SettingsSpec { server, admin, log } = self;
+        Settings {
+            server: server.map(|spec| spec.value).unwrap_or_default().convert(base_dir, report),
+            admin: admin.map(|spec| spec.value).unwrap_or_default().convert(base_dir, report),
+            log: log.map(|spec| spec.value).unwrap_or_default().convert(),
+        }
+    }
+}
+
+impl ServerSpec {
+    fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let spec = ServerSpec {
+            listen: table.optional("listen", list(socket_address)),
+            // More threads than any machine has cores would only be a slip of the finger.
+            workers: table.optional("workers", integer(0..=1024)),
+            state_dir: table.optional("state_dir", path),
+            user: table.optional("user", string),
+            tcp_clients: table.optional("tcp_clients", integer(1..=1_000_000)),
+            tcp_idle_timeout: table.optional("tcp_idle_timeout", duration(TCP_TIMEOUTS)),
+            tcp_lifetime: table.optional("tcp_lifetime", duration(TCP_TIMEOUTS)),
+        };
+        table.finish();
+        Some(spec)
+    }
+
+    fn convert(self, base_dir: &Path, report: &Report) -> ServerSettings {
+        let ServerSpec { listen, workers, state_dir, user, tcp_clients, tcp_idle_timeout, tcp_lifetime } =
+            self;
+        let listen = match listen {
+            Some(addresses) => {
+                let mut unique = Unique::new("address");
+                for address in &addresses.value {
+                    unique.note(&address.value, address.place, report);
+                }
+                addresses.value.into_iter().map(|address| address.value).collect()
+            }
+            None => vec![
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DNS_PORT),
+                SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), DNS_PORT),
+            ],
+        };
+        if let Some(user) = user.as_ref().filter(|user| user.value.is_empty()) {
+            report.error(user.place, "a user has a name");
+        }
+        ServerSettings {
+            listen,
+            workers: workers.map_or(0, |workers| workers.value),
+            state_dir: base_dir.join(state_dir.map_or("/var/lib/rhumb".to_owned(), |path| path.value)),
+            user: user.map(|user| user.value),
+            tcp: TcpSettings {
+                max_connections: tcp_clients.map_or(DEFAULT_TCP_CLIENTS, |clients| clients.value),
+                idle_timeout: tcp_idle_timeout.map_or(DEFAULT_TCP_IDLE_TIMEOUT, |timeout| timeout.value),
+                lifetime: tcp_lifetime.map_or(DEFAULT_TCP_LIFETIME, |lifetime| lifetime.value),
+            },
+        }
+    }
+}
+
+impl AdminSpec {
+    fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let spec = AdminSpec {
+            listen: table.optional("listen", socket_address),
+            token_file: table.optional("token_file", path),
+        };
+        table.finish();
+        Some(spec)
+    }
+
+    fn convert(self, base_dir: &Path, report: &Report) -> AdminSettings {
+        let AdminSpec { listen, token_file } = self;
+        if let (Some(listen), None) = (listen, &token_file)
+            && !listen.value.ip().is_loopback()
+        {
+            report.error_with_hint(
+                listen.place,
+                "without `token_file` the admin API is for loopback only",
+                format!("set `token_file`, or listen on \"127.0.0.1:{}\"", listen.value.port()),
+            );
+        }
+        AdminSettings {
+            listen: listen
+                .map_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ADMIN_PORT), |listen| listen.value),
+            token_file: token_file.map(|path| base_dir.join(path.value)),
+        }
+    }
+}
+
+impl LogSpec {
+    fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let spec = LogSpec {
+            format: table.optional("format", |value| FORMATS.read(value)),
+            level: table.optional("level", |value| LEVELS.read(value)),
+        };
+        table.finish();
+        Some(spec)
+    }
+
+    fn convert(self) -> LogSettings {
+        let LogSpec { format, level } = self;
+        LogSettings {
+            format: format.map_or(LogFormat::Text, |format| format.value),
+            level: level.map_or(LogLevel::Info, |level| level.value),
+        }
+    }
+}
+
+/// A path, not empty.
+pub(super) fn path(value: Value<'_>) -> Option<String> {
+    let text = string(value)?;
+    if text.is_empty() {
+        return value.refuse("a path is not empty", None);
+    }
+    Some(text)
+}
+
+/// An IP address with a port that clients can reach.
+fn socket_address(value: Value<'_>) -> Option<SocketAddr> {
+    let text = string(value)?;
+    let example = || "write it as in \"192.0.2.1:53\" or \"[2001:db8::1]:53\"".to_owned();
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => value.refuse("clients cannot ask port 0", None),
+        Ok(address) => Some(address),
+        Err(_) if text.parse::<IpAddr>().is_ok() => value.refuse(format!("`{text}` has no port"), example()),
+        Err(_) => value.refuse(format!("`{text}` is not an IP address and port"), example()),
+    }
 }

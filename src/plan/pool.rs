@@ -41,6 +41,19 @@ pub enum Source {
     Continent(Continent),
 }
 
+impl fmt::Display for Source {
+    /// As it is written in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Prefix(prefix) => prefix.fmt(f),
+            Source::Asn(number) => write!(f, "AS{number}"),
+            Source::Subdivision(subdivision) => subdivision.fmt(f),
+            Source::Country(country) => country.fmt(f),
+            Source::Continent(continent) => write!(f, "continent:{}", continent.code()),
+        }
+    }
+}
+
 /// How a pool chooses among its addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolPolicy {

@@ -1,0 +1,156 @@
+//! `[[pool.NAME.address]]`
+
+use std::net::IpAddr;
+
+use super::name::{domain_name, identifier};
+use super::reader::{Value, integer, string};
+use super::report::Report;
+use super::source::{Located, Place};
+use super::unique::Unique;
+use crate::dns::Name;
+use crate::plan::{Address, Addresses};
+
+/// An address takes an even share unless told otherwise.
+const DEFAULT_WEIGHT: u16 = 1;
+
+/// One address of a pool as written.
+pub(super) struct AddressSpec {
+    /// The header, or the whole of an inline table.
+    place: Place,
+    name: Option<Located<String>>,
+    target: Option<Located<Target>>,
+    port: Option<Located<u16>>,
+    weight: Option<Located<u16>>,
+}
+
+/// What clients are given.
+enum Target {
+    Ip(IpAddr),
+    Cname(Name),
+}
+
+impl AddressSpec {
+    /// Takes the table apart.
+    pub(super) fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let name = table.required("name", identifier);
+        let written = (table.has("ip"), table.has("cname"));
+        let ip = table.optional("ip", ip_address);
+        let cname = table.optional("cname", domain_name);
+        match written {
+            (true, true) => value.refuse::<()>(
+                "an address has an `ip` or a `cname`, not both",
+                "write two addresses, in two pools".to_owned(),
+            ),
+            (false, false) => value.refuse("an address has an `ip` or a `cname`", None),
+            _ => None,
+        };
+        let spec = AddressSpec {
+            place: value.place,
+            name,
+            target: ip.map(|ip| ip.map(Target::Ip)).or(cname.map(|cname| cname.map(Target::Cname))),
+            port: table.optional("port", integer(1..=u16::MAX)),
+            weight: table.optional("weight", integer(0..=u16::MAX)),
+        };
+        table.finish();
+        Some(spec)
+    }
+}
+
+/// All addresses of a pool: of one kind, each only once, and one at least that takes traffic.
+///
+/// `needs_port`: the pool's check has no port of its own. `None`: there is a mistake, and it has
+/// been noted.
+pub(super) fn addresses(
+    specs: Located<Vec<Located<AddressSpec>>>,
+    needs_port: bool,
+    report: &Report,
+) -> Option<Addresses> {
+    let mut unique_names = Unique::new("address");
+    let mut unique_ips = Unique::new("IP");
+    let mut unique_cnames = Unique::new("name");
+    let mut ips = Vec::new();
+    let mut cnames = Vec::new();
+    let mut first_kind = None;
+    let all_idle = specs.value.iter().all(|spec| spec.value.weight.is_some_and(|weight| weight.value == 0));
+    if let (true, Some(spec)) = (all_idle, specs.value.first()) {
+        report.error_with_hint(
+            spec.value.weight.map_or(spec.place, |weight| weight.place),
+            "every address of the pool has weight 0",
+            "one at least must take traffic; a pool that is to take none is left out of the domain"
+                .to_owned(),
+        );
+    }
+    let count = specs.value.len();
+    for spec in specs.value {
+        let AddressSpec { place, name, target, port, weight } = spec.value;
+        if needs_port && port.is_none() {
+            report.error_with_hint(
+                place,
+                "the address has no `port`, and a check of type `tcp` has none of its own",
+                "say where the check connects: port = 443".to_owned(),
+            );
+        }
+        if let Some(name) = &name {
+            unique_names.note(&name.value, name.place, report);
+        }
+        let Some(target) = target else { continue };
+        let is_ip = matches!(target.value, Target::Ip(_));
+        if *first_kind.get_or_insert(is_ip) != is_ip {
+            report.error_with_hint(
+                target.place,
+                "the pool mixes IPs and names",
+                "put the names into a pool of their own; a domain may list both pools".to_owned(),
+            );
+        }
+        let name = name.map_or(String::new(), |name| name.value);
+        let port = port.map(|port| port.value);
+        let weight = weight.map_or(DEFAULT_WEIGHT, |weight| weight.value);
+        match target.value {
+            Target::Ip(ip) => {
+                unique_ips.note(&ip, target.place, report);
+                ips.push(Address { name, target: ip, port, weight });
+            }
+            Target::Cname(cname) => {
+                unique_cnames.note(&cname, target.place, report);
+                cnames.push(Address { name, target: cname, port, weight });
+            }
+        }
+    }
+    match (ips.is_empty(), cnames.is_empty()) {
+        (false, true) if ips.len() == count => Some(Addresses::Ip(ips)),
+        (true, false) if cnames.len() == count => Some(Addresses::Cname(cnames)),
+        _ => None,
+    }
+}
+
+/// An IP address that a client can connect to.
+fn ip_address(value: Value<'_>) -> Option<IpAddr> {
+    let text = string(value)?;
+    let ip = match text.parse::<IpAddr>() {
+        Ok(ip) => ip,
+        Err(_) if text.parse::<std::net::SocketAddr>().is_ok() => {
+            return value.refuse(
+                format!("`{text}` is more than an IP address"),
+                "the port goes into `port`".to_owned(),
+            );
+        }
+        Err(_) if text.parse::<Name>().is_ok() && text.contains(|c: char| c.is_ascii_alphabetic()) => {
+            return value.refuse(
+                format!("`{text}` is not an IP address"),
+                "if it is a name, write `cname` instead of `ip`".to_owned(),
+            );
+        }
+        Err(_) => return value.refuse(format!("`{text}` is not an IP address"), None),
+    };
+    if let IpAddr::V6(v6) = ip
+        && let Some(v4) = v6.to_ipv4_mapped()
+    {
+        return value.refuse("an IPv4-mapped address is never on the wire", format!("write \"{v4}\""));
+    }
+    let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    if ip.is_unspecified() || ip.is_multicast() || is_broadcast {
+        return value.refuse(format!("no client can connect to `{ip}`"), None);
+    }
+    Some(ip)
+}

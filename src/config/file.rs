@@ -1,0 +1,202 @@
+//! The whole of a configuration file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::domain::{DomainSpec, PlacedDomain, References};
+use super::domain_rules;
+use super::health_check::HealthCheckSpec;
+use super::name::identifier_fault;
+use super::pool::{CheckRef, PoolSpec};
+use super::reader::{Table, Value, list, list_or_none};
+use super::report::{File, Report};
+use super::settings::{SettingsSpec, path};
+use super::source::{Located, Place};
+use super::unique::Unique;
+use super::zone::{PlacedZone, ZoneSpec};
+use super::zone_rules::{self, ZoneView};
+use super::{GeoipSettings, Loaded};
+use crate::dns::Name;
+use crate::geo::GeoTable;
+use crate::plan::{HealthCheck, Plan, Pool, PoolId, ZoneId};
+
+/// A file as written. Lists are in its order.
+pub(super) struct FileSpec {
+    settings: SettingsSpec,
+    geoip: Option<Located<GeoipSpec>>,
+    zone: Option<Located<Vec<Located<ZoneSpec>>>>,
+    health_check: Vec<Named<HealthCheckSpec>>,
+    pool: Vec<Named<PoolSpec>>,
+    domain: Option<Located<Vec<Located<DomainSpec>>>>,
+}
+
+/// A table under a name of the operator's; `None`: what stands there is no such table.
+type Named<T> = (Located<String>, Option<T>);
+
+struct GeoipSpec {
+    databases: Option<Located<Vec<Located<String>>>>,
+}
+
+impl FileSpec {
+    /// Takes the file apart; `None`: it is not TOML, which has been noted.
+    pub(super) fn read(file: &File, report: &Report) -> Option<Self> {
+        let (tree, errors) = DeTable::parse_recoverable(&file.text);
+        let mut is_sound = true;
+        for error in errors {
+            let span = error.span().unwrap_or_default();
+            // A key that is there twice leaves a tree that can be checked on. Any other mistake
+            // leaves out parts of it, and would bring on complaints about what only seems missing.
+            let is_duplicate = error.message() == "duplicate key";
+            is_sound &= is_duplicate;
+            let message = match file.text.get(span.clone()) {
+                Some(key) if is_duplicate => format!("`{}` is there twice", key.trim()),
+                _ => error.message().to_owned(),
+            };
+            report.error(Place { file: file.id, start: span.start, end: span.end }, message);
+        }
+        if !is_sound {
+            return None;
+        }
+        let mut table = Table::root(tree.get_ref(), file.id, report);
+        let spec = FileSpec {
+            settings: SettingsSpec::read(&mut table),
+            geoip: table.optional("geoip", GeoipSpec::read),
+            zone: table.optional("zone", list(ZoneSpec::read)),
+            health_check: named(&mut table, "health_check", HealthCheckSpec::read),
+            pool: named(&mut table, "pool", PoolSpec::read),
+            domain: table.optional("domain", list(DomainSpec::read)),
+        };
+        table.finish();
+        Some(spec)
+    }
+
+    /// Makes of it what it means; `None`: there is a mistake, and it has been noted.
+    pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Option<Loaded> {
+        let FileSpec { settings, geoip, zone, health_check, pool, domain } = self;
+        let settings = settings.convert(base_dir, report);
+        let databases = geoip.and_then(|geoip| geoip.value.databases);
+        let (geoip, geo) = open_databases(databases, base_dir, report);
+        let (checks, health_checks) = convert_health_checks(health_check, report);
+        let (pool_ids, pools) = convert_pools(pool, &checks, report);
+        let zones = convert_zones(zone, base_dir, report);
+        let mut apexes = BTreeMap::new();
+        for (zone, id) in zones.iter().zip(0..) {
+            apexes.entry(zone.name.clone()).or_insert(ZoneId(id));
+        }
+        let references = References { zones: &apexes, pools: &pool_ids };
+        let domains: Vec<PlacedDomain> = domain
+            .map_or(Vec::new(), |domain| domain.value)
+            .into_iter()
+            .filter_map(|domain| domain.value.convert(&references, report))
+            .collect();
+        let views: Vec<ZoneView<'_>> = zones.iter().map(|zone| ZoneView::new(zone, &apexes)).collect();
+        let steered: BTreeSet<&Name> = domains.iter().map(|domain| &domain.domain.name).collect();
+        for view in &views {
+            view.check(report);
+            zone_rules::check_name_servers(view, &views, &steered, report);
+        }
+        domain_rules::check(&domains, &views, &pools, report);
+        if !report.is_clean() {
+            return None;
+        }
+        let plan = Plan {
+            zones: views.iter().map(ZoneView::convert).collect::<Option<_>>()?,
+            health_checks: health_checks.into_iter().collect::<Option<_>>()?,
+            pools: pools.into_iter().collect::<Option<_>>()?,
+            domains: domains.into_iter().map(|domain| domain.domain).collect(),
+        };
+        Some(Loaded { settings, geoip, geo: Arc::new(geo?), plan })
+    }
+}
+
+impl GeoipSpec {
+    fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let spec = GeoipSpec { databases: table.optional("databases", list_or_none(path)) };
+        table.finish();
+        Some(spec)
+    }
+}
+
+/// The tables under `key`, each under a name of its own.
+fn named<'a, T>(
+    table: &mut Table<'a>,
+    key: &'static str,
+    read: impl Fn(Value<'a>) -> Option<T>,
+) -> Vec<Named<T>> {
+    let entries = table.optional(key, Value::named).map_or(Vec::new(), |entries| entries.value);
+    entries
+        .into_iter()
+        .map(|(name, value)| {
+            if let Some(fault) = identifier_fault(&name.value) {
+                value.report.error(name.place, fault);
+            }
+            (name, read(value))
+        })
+        .collect()
+}
+
+/// Reads the databases; those that cannot be read are noted at their paths.
+fn open_databases(
+    databases: Option<Located<Vec<Located<String>>>>,
+    base_dir: &Path,
+    report: &Report,
+) -> (GeoipSettings, Option<GeoTable>) {
+    let written = databases.map_or(Vec::new(), |databases| databases.value);
+    let databases: Vec<PathBuf> = written.iter().map(|path| base_dir.join(&path.value)).collect();
+    if databases.is_empty() {
+        return (GeoipSettings { databases }, Some(GeoTable::empty()));
+    }
+    let table = GeoTable::load(&databases);
+    if let Err(errors) = &table {
+        for error in errors {
+            let place = databases.iter().zip(&written).find(|(path, _)| **path == error.path);
+            if let Some((_, path)) = place {
+                report.error(path.place, format!("cannot use the database: {error}"));
+            }
+        }
+    }
+    (GeoipSettings { databases }, table.ok())
+}
+
+fn convert_health_checks(
+    specs: Vec<Named<HealthCheckSpec>>,
+    report: &Report,
+) -> (Vec<CheckRef>, Vec<Option<HealthCheck>>) {
+    specs
+        .into_iter()
+        .map(|(name, spec)| {
+            let has_default_port = spec.as_ref().is_none_or(HealthCheckSpec::has_default_port);
+            let check = CheckRef { name: name.value.clone(), has_default_port };
+            (check, spec.and_then(|spec| spec.convert(name.value, report)))
+        })
+        .unzip()
+}
+
+fn convert_pools(
+    specs: Vec<Named<PoolSpec>>,
+    checks: &[CheckRef],
+    report: &Report,
+) -> (BTreeMap<String, PoolId>, Vec<Option<Pool>>) {
+    let ids = specs.iter().zip(0..).map(|((name, _), id)| (name.value.clone(), PoolId(id))).collect();
+    let pools = specs.into_iter().map(|(name, spec)| spec?.convert(name.value, checks, report)).collect();
+    (ids, pools)
+}
+
+fn convert_zones(
+    specs: Option<Located<Vec<Located<ZoneSpec>>>>,
+    base_dir: &Path,
+    report: &Report,
+) -> Vec<PlacedZone> {
+    let specs = specs.map_or(Vec::new(), |specs| specs.value);
+    let zones: Vec<PlacedZone> =
+        specs.into_iter().filter_map(|spec| spec.value.convert(base_dir, report)).collect();
+    let mut unique = Unique::new("zone");
+    for zone in &zones {
+        unique.note(&zone.name, zone.place, report);
+    }
+    zones
+}

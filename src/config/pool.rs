@@ -1,0 +1,142 @@
+//! `[pool.NAME]`
+
+use super::address::{AddressSpec, addresses};
+use super::reader::{Value, Words, integer, list, number, string};
+use super::report::{Report, did_you_mean};
+use super::serves::{country, source};
+use super::source::Located;
+use super::unique::Unique;
+use crate::geo::Coordinates;
+use crate::plan::{Addresses, CheckId, Pool, PoolPolicy, Source};
+
+/// Eight AAAA records, 28 octets each, leave room for the question and EDNS in the 512 octets that
+/// every resolver takes over UDP (RFC 1035 section 4.2.1); no client tries more addresses.
+const DEFAULT_ANSWERS: u8 = 8;
+/// 64 AAAA records are 1792 octets: beyond the 1232 that UDP carries unfragmented, so that more
+/// would only ever travel over TCP.
+const MAX_ANSWERS: u8 = 64;
+
+const POLICIES: Words<PoolPolicy> = Words {
+    what: "pool policy",
+    known: &[("round-robin", PoolPolicy::RoundRobin), ("weighted", PoolPolicy::Weighted)],
+    planned: &["priority", "hash"],
+};
+
+/// A pool as written.
+pub(super) struct PoolSpec {
+    location: Option<Located<Coordinates>>,
+    serves: Option<Located<Vec<Located<Source>>>>,
+    policy: Option<Located<PoolPolicy>>,
+    answers: Option<Located<u8>>,
+    health_check: Option<Located<String>>,
+    address: Option<Located<Vec<Located<AddressSpec>>>>,
+}
+
+/// A health check by its name, and what a pool has to know of it.
+pub(super) struct CheckRef {
+    pub(super) name: String,
+    pub(super) has_default_port: bool,
+}
+
+impl PoolSpec {
+    /// Takes the table apart.
+    pub(super) fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let spec = PoolSpec {
+            location: table.optional("location", location),
+            serves: table.optional("serves", list(source)),
+            policy: table.optional("policy", |value| POLICIES.read(value)),
+            answers: table.optional("answers", integer(1..=MAX_ANSWERS)),
+            health_check: table.optional("health_check", string),
+            address: table.required("address", list(AddressSpec::read)),
+        };
+        table.finish();
+        Some(spec)
+    }
+
+    /// Checks what the parts of a pool have to do with each other and looks up its health check
+    /// among `checks`; `None`: there is a mistake, and it has been noted.
+    pub(super) fn convert(self, name: String, checks: &[CheckRef], report: &Report) -> Option<Pool> {
+        let PoolSpec { location, serves, policy, answers, health_check, address } = self;
+        if let Some(serves) = &serves {
+            let mut unique = Unique::new("source");
+            for source in &serves.value {
+                unique.note(&source.value.to_string(), source.place, report);
+            }
+        }
+        let policy = policy.map_or(PoolPolicy::RoundRobin, |policy| policy.value);
+        let health_check = match health_check {
+            Some(wanted) => Some(find_check(&wanted, checks, report)?),
+            None => None,
+        };
+        let needs_port = health_check.is_some_and(|check| !checks[check.index()].has_default_port);
+        let addresses = addresses(address?, needs_port, report)?;
+        let default_answers = match (policy, &addresses) {
+            (PoolPolicy::RoundRobin, Addresses::Ip(_)) => DEFAULT_ANSWERS,
+            (PoolPolicy::Weighted, _) | (_, Addresses::Cname(_)) => 1,
+        };
+        if let (Some(answers), Addresses::Cname(_)) =
+            (answers.filter(|answers| answers.value > 1), &addresses)
+        {
+            report.error(answers.place, "a pool of names gives one answer: a name has at most one CNAME");
+        }
+        Some(Pool {
+            name,
+            coordinates: location.map(|location| location.value),
+            serves: serves
+                .map_or(Vec::new(), |serves| serves.value.into_iter().map(|source| source.value).collect()),
+            policy,
+            answers: answers.map_or(default_answers, |answers| answers.value),
+            health_check,
+            addresses,
+        })
+    }
+}
+
+/// `{ country = "VN" }` or `{ latitude = 10.8, longitude = 106.6 }`.
+fn location(value: Value<'_>) -> Option<Coordinates> {
+    let mut table = value.table()?;
+    let is_empty = table.is_empty();
+    let has_country = table.has("country");
+    let country = table.optional("country", country);
+    let is_point = table.has("latitude") || table.has("longitude");
+    if has_country && is_point {
+        value.refuse::<()>("a location is a country or a point, not both", None);
+    }
+    let (latitude, longitude) = if is_point {
+        (
+            table.required("latitude", number(-90.0..=90.0)),
+            table.required("longitude", number(-180.0..=180.0)),
+        )
+    } else {
+        (
+            table.optional("latitude", number(-90.0..=90.0)),
+            table.optional("longitude", number(-180.0..=180.0)),
+        )
+    };
+    table.finish();
+    if is_empty {
+        return value.refuse(
+            "the location is empty",
+            "write { country = \"VN\" } or { latitude = 10.8, longitude = 106.6 }".to_owned(),
+        );
+    }
+    match country {
+        // Every country that is known has coordinates.
+        Some(country) => country.value.coordinates(),
+        None => Some(Coordinates { latitude: latitude?.value, longitude: longitude?.value }),
+    }
+}
+
+/// The position of the health check that a pool wants.
+fn find_check(wanted: &Located<String>, checks: &[CheckRef], report: &Report) -> Option<CheckId> {
+    let position = checks.iter().zip(0..).find(|(check, _)| check.name == wanted.value);
+    if position.is_none() {
+        report.error_with_hint(
+            wanted.place,
+            format!("health check `{}` does not exist", wanted.value),
+            did_you_mean(&wanted.value, checks.iter().map(|check| &check.name[..])),
+        );
+    }
+    position.map(|(_, id)| CheckId(id))
+}

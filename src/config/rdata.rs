@@ -1,0 +1,306 @@
+//! The data of a record, from its text form to its uncompressed wire form.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use super::presentation::{Token, unescape};
+use super::reader::MAX_TTL;
+use super::svcb;
+use crate::dns::{Name, Rtype};
+
+/// RFC 1035 section 3.2.1: the length of the data is counted in 16 bits.
+const MAX_RDATA: usize = 65_535;
+/// RFC 1035 section 3.3: the length of a character string is counted in 8 bits.
+const MAX_STRING: usize = 255;
+
+/// Why a text is not the data of a record.
+#[derive(Debug, PartialEq)]
+pub(super) struct Fault {
+    /// The token that is wrong; `None`: something is missing behind the last.
+    pub(super) token: Option<usize>,
+    pub(super) message: String,
+}
+
+/// A part of a record's data.
+#[derive(Clone, Copy)]
+enum Field {
+    /// A number of 8 bits.
+    U8,
+    /// A number of 16 bits.
+    U16,
+    /// A number of 32 bits.
+    U32,
+    /// A number of seconds, with or without units.
+    Seconds,
+    /// A domain name.
+    Name,
+    /// An IPv4 address.
+    Ipv4,
+    /// An IPv6 address.
+    Ipv6,
+    /// A character string.
+    Text,
+    /// The rest: one character string or more.
+    Texts,
+    /// A string with its length in front, of letters and digits only.
+    Tag,
+    /// A string to the end of the data.
+    Value,
+    /// The rest: octets in hexadecimal, white space allowed between.
+    Hex,
+    /// The rest: the parameters of a service binding.
+    SvcParams,
+}
+
+/// Parses the data of a record of type `rtype`; `name` resolves names, those relative included.
+pub(super) fn parse(
+    rtype: Rtype,
+    tokens: &[Token<'_>],
+    name: &dyn Fn(&str) -> Result<Name, String>,
+) -> Result<Box<[u8]>, Fault> {
+    let known = fields(rtype);
+    let is_generic = tokens.first().is_some_and(|token| token.text == r"\#" && !token.quoted);
+    let wire = match (known, is_generic) {
+        (Some(fields), false) => parse_fields(fields, tokens, name)?,
+        (None, true) => parse_generic(tokens)?,
+        (Some(_), true) => {
+            return Err(Fault {
+                token: Some(0),
+                message: format!("write the data of {rtype} in its own form"),
+            });
+        }
+        (None, false) => {
+            let message = format!("write the data of {rtype} as \\# LENGTH HEX (RFC 3597 section 5)");
+            return Err(Fault { token: Some(0).filter(|_| !tokens.is_empty()), message });
+        }
+    };
+    if wire.len() > MAX_RDATA {
+        return Err(Fault { token: None, message: format!("the data is longer than {MAX_RDATA} octets") });
+    }
+    Ok(wire.into())
+}
+
+/// The data of a TXT record that holds `text`, in as many strings as it takes.
+pub(super) fn text_record(text: &str) -> Result<Box<[u8]>, Fault> {
+    let octets = text.as_bytes();
+    let mut wire = Vec::with_capacity(octets.len() + octets.len() / MAX_STRING + 1);
+    if octets.is_empty() {
+        wire.push(0);
+    }
+    for string in octets.chunks(MAX_STRING) {
+        wire.push(string.len() as u8);
+        wire.extend_from_slice(string);
+    }
+    if wire.len() > MAX_RDATA {
+        return Err(Fault { token: None, message: format!("the data is longer than {MAX_RDATA} octets") });
+    }
+    Ok(wire.into())
+}
+
+/// What the data of a type is made of; `None`: this server has no text form for it.
+fn fields(rtype: Rtype) -> Option<&'static [(&'static str, Field)]> {
+    Some(match rtype {
+        Rtype::A => &[("address", Field::Ipv4)],
+        Rtype::AAAA => &[("address", Field::Ipv6)],
+        Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::DNAME => &[("target", Field::Name)],
+        Rtype::SOA => &[
+            ("primary name server", Field::Name),
+            ("contact", Field::Name),
+            ("serial", Field::U32),
+            ("refresh", Field::Seconds),
+            ("retry", Field::Seconds),
+            ("expire", Field::Seconds),
+            ("minimum", Field::Seconds),
+        ],
+        Rtype::MX => &[("preference", Field::U16), ("exchange", Field::Name)],
+        Rtype::TXT => &[("text", Field::Texts)],
+        Rtype::HINFO => &[("CPU", Field::Text), ("operating system", Field::Text)],
+        Rtype::SRV => {
+            &[("priority", Field::U16), ("weight", Field::U16), ("port", Field::U16), ("target", Field::Name)]
+        }
+        Rtype::NAPTR => &[
+            ("order", Field::U16),
+            ("preference", Field::U16),
+            ("flags", Field::Text),
+            ("services", Field::Text),
+            ("regular expression", Field::Text),
+            ("replacement", Field::Name),
+        ],
+        Rtype::CAA => &[("flags", Field::U8), ("tag", Field::Tag), ("value", Field::Value)],
+        Rtype::DS => &[
+            ("key tag", Field::U16),
+            ("algorithm", Field::U8),
+            ("digest type", Field::U8),
+            ("digest", Field::Hex),
+        ],
+        Rtype::SSHFP => &[("algorithm", Field::U8), ("type", Field::U8), ("fingerprint", Field::Hex)],
+        Rtype::TLSA => &[
+            ("usage", Field::U8),
+            ("selector", Field::U8),
+            ("matching type", Field::U8),
+            ("certificate data", Field::Hex),
+        ],
+        Rtype::SVCB | Rtype::HTTPS => {
+            &[("priority", Field::U16), ("target", Field::Name), ("parameters", Field::SvcParams)]
+        }
+        _ => return None,
+    })
+}
+
+fn parse_fields(
+    fields: &[(&'static str, Field)],
+    tokens: &[Token<'_>],
+    name: &dyn Fn(&str) -> Result<Name, String>,
+) -> Result<Vec<u8>, Fault> {
+    let mut wire = Vec::new();
+    let mut at = 0;
+    for &(what, field) in fields {
+        let rest = &tokens[at..];
+        if rest.is_empty() && !matches!(field, Field::SvcParams) {
+            return Err(Fault { token: None, message: format!("the {what} is missing") });
+        }
+        let (octets, taken) =
+            take(field, rest, name).map_err(|(index, message)| fault(at + index, what, &message))?;
+        wire.extend(octets);
+        at += taken;
+    }
+    if at < tokens.len() {
+        return Err(Fault { token: Some(at), message: format!("`{}` is too much", tokens[at].text) });
+    }
+    Ok(wire)
+}
+
+/// The wire form of `field`, which starts with the first of `tokens`, and how many of them it takes.
+fn take(
+    field: Field,
+    tokens: &[Token<'_>],
+    name: &dyn Fn(&str) -> Result<Name, String>,
+) -> Result<(Vec<u8>, usize), (usize, String)> {
+    let token = match field {
+        Field::Hex => return Ok((hex(tokens)?, tokens.len())),
+        Field::SvcParams => return Ok((svcb::parse(tokens)?, tokens.len())),
+        Field::Texts => {
+            let mut wire = Vec::new();
+            for (index, token) in tokens.iter().enumerate() {
+                wire.extend(character_string(token.text).map_err(|message| (index, message))?);
+            }
+            return Ok((wire, tokens.len()));
+        }
+        _ => &tokens[0],
+    };
+    let text = token.text;
+    let octets = match field {
+        Field::U8 => number::<u8>(text).map(|number| number.to_be_bytes().to_vec()),
+        Field::U16 => number::<u16>(text).map(|number| number.to_be_bytes().to_vec()),
+        Field::U32 => number::<u32>(text).map(|number| number.to_be_bytes().to_vec()),
+        Field::Seconds => seconds(text)
+            .map(|seconds| seconds.to_be_bytes().to_vec())
+            .ok_or_else(|| not("a number of seconds", text)),
+        Field::Name if token.quoted => Err("a name stands without quotes".to_owned()),
+        Field::Name => name(text).map(|name| name.wire().to_vec()),
+        Field::Ipv4 => text
+            .parse::<Ipv4Addr>()
+            .map(|address| address.octets().to_vec())
+            .map_err(|_| not("an IPv4 address", text)),
+        Field::Ipv6 => text
+            .parse::<Ipv6Addr>()
+            .map(|address| address.octets().to_vec())
+            .map_err(|_| not("an IPv6 address", text)),
+        Field::Tag if text.is_empty() || !text.bytes().all(|octet| octet.is_ascii_alphanumeric()) => {
+            Err(not("made of letters and digits", text))
+        }
+        Field::Tag | Field::Text => character_string(text),
+        Field::Value | Field::Texts | Field::Hex | Field::SvcParams => unescape(text),
+    };
+    Ok((octets.map_err(|message| (0, message))?, 1))
+}
+
+/// A TTL or an SOA's interval: seconds, or numbers with units as in `1h30m`, which every common
+/// server reads though RFC 1035 does not know it. At most 2^31 - 1 (RFC 2181 section 8).
+pub(super) fn seconds(text: &str) -> Option<u32> {
+    let mut total: u32 = 0;
+    let mut digits = String::new();
+    let mut add = |digits: &mut String, unit: u32| {
+        let number: u32 = std::mem::take(digits).parse().ok()?;
+        total = total.checked_add(number.checked_mul(unit)?)?;
+        Some(total)
+    };
+    for character in text.chars() {
+        let unit = match character {
+            '0'..='9' => {
+                digits.push(character);
+                continue;
+            }
+            's' | 'S' => 1,
+            'm' | 'M' => 60,
+            'h' | 'H' => 3600,
+            'd' | 'D' => 86_400,
+            'w' | 'W' => 604_800,
+            _ => return None,
+        };
+        add(&mut digits, unit)?;
+    }
+    if !digits.is_empty() {
+        add(&mut digits, 1)?;
+    }
+    Some(total).filter(|&seconds| !text.is_empty() && seconds <= MAX_TTL)
+}
+
+/// RFC 3597 section 5: `\#`, the number of octets, and the octets in hexadecimal.
+fn parse_generic(tokens: &[Token<'_>]) -> Result<Vec<u8>, Fault> {
+    let Some(length) = tokens.get(1) else {
+        return Err(Fault { token: None, message: "the length is missing".to_owned() });
+    };
+    let expected = usize::from(number::<u16>(length.text).map_err(|message| fault(1, "length", &message))?);
+    let wire = hex(&tokens[2..]).map_err(|(index, message)| fault(index + 2, "data", &message))?;
+    if wire.len() != expected {
+        let message = format!("the length says {expected} octets, the data has {}", wire.len());
+        return Err(Fault { token: Some(1), message });
+    }
+    Ok(wire)
+}
+
+/// A character string with its length in front (RFC 1035 section 3.3).
+pub(super) fn character_string(text: &str) -> Result<Vec<u8>, String> {
+    let octets = unescape(text)?;
+    if octets.len() > MAX_STRING {
+        return Err(format!("a string is at most {MAX_STRING} octets; split it into several"));
+    }
+    let mut wire = vec![octets.len() as u8];
+    wire.extend(octets);
+    Ok(wire)
+}
+
+/// The octets of all `tokens` together; an error names the token.
+fn hex(tokens: &[Token<'_>]) -> Result<Vec<u8>, (usize, String)> {
+    let mut nibbles = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        for character in token.text.chars() {
+            match character.to_digit(16) {
+                Some(nibble) => nibbles.push(nibble as u8),
+                None => return Err((index, not("hexadecimal", token.text))),
+            }
+        }
+    }
+    if nibbles.len() % 2 == 1 {
+        return Err((tokens.len() - 1, "a hexadecimal digit is missing".to_owned()));
+    }
+    Ok(nibbles.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    let most = u64::MAX >> (64 - 8 * size_of::<T>());
+    // FromStr takes a plus sign, which no record has.
+    text.parse()
+        .ok()
+        .filter(|_| !text.starts_with('+'))
+        .ok_or_else(|| not(&format!("a number from 0 to {most}"), text))
+}
+
+fn not(what: &str, text: &str) -> String {
+    format!("`{text}` is not {what}")
+}
+
+fn fault(token: usize, what: &str, message: &str) -> Fault {
+    Fault { token: Some(token), message: format!("{what}: {message}") }
+}

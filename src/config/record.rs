@@ -1,0 +1,134 @@
+//! `[[zone.record]]`, and what holds for records wherever they are written.
+
+use super::name::not_a_name;
+use super::presentation;
+use super::rdata;
+use super::reader::{Value, one_or_list, string, ttl};
+use super::report::{Report, did_you_mean};
+use super::source::{Located, Place};
+use crate::dns::{Name, Rtype};
+
+/// What the hint for a misspelt type chooses from: the types that have a text form here.
+const TYPES: [&str; 17] = [
+    "A", "AAAA", "CAA", "CNAME", "DNAME", "DS", "HINFO", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SRV", "SSHFP",
+    "SVCB", "TLSA", "TXT",
+];
+/// NSEC3 and NSEC3PARAM (RFC 5155), which only a signed zone holds.
+const NSEC3_TYPES: [Rtype; 2] = [Rtype(50), Rtype(51)];
+
+/// One record and where it was written.
+#[derive(Clone, Debug)]
+pub(super) struct PlacedRecord {
+    pub(super) owner: Name,
+    pub(super) rtype: Rtype,
+    pub(super) ttl: u32,
+    pub(super) rdata: Box<[u8]>,
+    pub(super) place: Place,
+}
+
+/// Records of one name and type as written.
+pub(super) struct RecordSpec {
+    name: Option<Located<String>>,
+    rtype: Option<Located<Rtype>>,
+    data: Option<Located<Vec<Located<String>>>>,
+    ttl: Option<Located<u32>>,
+}
+
+impl RecordSpec {
+    /// Takes the table apart.
+    pub(super) fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let spec = RecordSpec {
+            name: table.required("name", string),
+            rtype: table.required("type", record_type),
+            data: table.required("data", one_or_list(string)),
+            ttl: table.optional("ttl", ttl),
+        };
+        table.finish();
+        Some(spec)
+    }
+
+    /// The records in wire form; `None`: there is a mistake, and it has been noted.
+    pub(super) fn convert(self, zone: &Name, default_ttl: u32, report: &Report) -> Option<Vec<PlacedRecord>> {
+        let RecordSpec { name, rtype, data, ttl } = self;
+        let owner = name.and_then(|name| match resolve(&name.value, zone) {
+            Ok(owner) if owner.is_within(zone) => Some(owner),
+            Ok(owner) => {
+                report.error(name.place, format!("`{owner}` is outside the zone `{zone}`"));
+                None
+            }
+            Err(message) => {
+                report.error(name.place, message);
+                None
+            }
+        });
+        let rtype = rtype?.value;
+        let data: Vec<(Option<Box<[u8]>>, Place)> =
+            data?.value.into_iter().map(|text| (wire_of(rtype, &text, zone, report), text.place)).collect();
+        let ttl = ttl.map_or(default_ttl, |ttl| ttl.value);
+        let owner = owner?;
+        data.into_iter()
+            .map(|(rdata, place)| {
+                Some(PlacedRecord { owner: owner.clone(), rtype, ttl, rdata: rdata?, place })
+            })
+            .collect()
+    }
+}
+
+/// Why no zone of this server can hold records of a type.
+pub(super) fn type_fault(rtype: Rtype) -> Option<String> {
+    let is_signature =
+        [Rtype::RRSIG, Rtype::NSEC, Rtype::DNSKEY].contains(&rtype) || NSEC3_TYPES.contains(&rtype);
+    if rtype.is_meta() || rtype == Rtype(0) {
+        Some(format!("no zone holds records of type {rtype}: it is only asked for"))
+    } else if is_signature {
+        Some(format!("{rtype} belongs to a signed zone, which is not supported in this version"))
+    } else {
+        None
+    }
+}
+
+fn wire_of(rtype: Rtype, text: &Located<String>, zone: &Name, report: &Report) -> Option<Box<[u8]>> {
+    // A text without quotes is meant as it stands, white space and semicolons included.
+    let wire = if rtype == Rtype::TXT && !text.value.trim_start().starts_with('"') {
+        rdata::text_record(&text.value).map_err(|fault| fault.message)
+    } else {
+        presentation::tokens(&text.value).map_err(|fault| fault.message).and_then(|tokens| {
+            rdata::parse(rtype, &tokens, &|name| resolve(name, zone)).map_err(|fault| fault.message)
+        })
+    };
+    wire.map_err(|message| {
+        report.error(text.place, format!("not the data of a record of type {rtype}: {message}"))
+    })
+    .ok()
+}
+
+/// A name as written in a zone of the configuration, relative to it.
+fn resolve(text: &str, zone: &Name) -> Result<Name, String> {
+    let name = Name::relative(text, zone).map_err(|reason| not_a_name(text, reason))?;
+    // `ns1.example.com` in the zone `example.com` is `ns1.example.com.example.com`, which nobody means.
+    // A zone of one label is spared: `com.com` exists.
+    let as_absolute = text.parse::<Name>().ok().filter(|absolute| absolute.is_within(zone));
+    match as_absolute {
+        Some(absolute) if absolute != name && zone.label_count() > 1 => Err(format!(
+            "`{text}` is relative to the zone and stands for `{name}`; write `{text}.` if it is the whole name"
+        )),
+        _ => Ok(name),
+    }
+}
+
+fn record_type(value: Value<'_>) -> Option<Rtype> {
+    let text = string(value)?;
+    let Some(rtype) = Rtype::parse(&text) else {
+        let hint = did_you_mean(&text, TYPES)
+            .unwrap_or_else(|| "a type without a name here is written as in \"TYPE65280\"".to_owned());
+        return value.refuse(format!("unknown record type `{text}`"), hint);
+    };
+    if rtype == Rtype::SOA {
+        return value.refuse("the SOA record is made from the keys of the zone", None);
+    }
+    match type_fault(rtype) {
+        Some(fault) => value.refuse(fault, None),
+        None => Some(rtype),
+    }
+}

@@ -1,0 +1,124 @@
+//! Collects mistakes while the configuration is read, so that all are told at once.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use super::diagnostics::{Diagnostic, Diagnostics};
+use super::source::{Place, Source};
+
+/// The files read so far and what is wrong in them.
+#[derive(Default)]
+pub(super) struct Report {
+    sources: RefCell<Vec<Source>>,
+    mistakes: RefCell<Vec<Mistake>>,
+}
+
+/// A file that was added.
+pub(super) struct File {
+    /// Stands for it in a [`Place`].
+    pub(super) id: usize,
+    pub(super) text: Arc<str>,
+}
+
+/// What is wrong, and what would be right.
+struct Mistake {
+    place: Place,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Report {
+    /// Adds a file; `None`: it is not UTF-8, which has been noted.
+    pub(super) fn add_file(&self, name: String, octets: Vec<u8>) -> Option<File> {
+        let (text, fault) = match String::from_utf8(octets) {
+            Ok(text) => (text, None),
+            Err(reason) => {
+                let valid = reason.utf8_error().valid_up_to();
+                (String::from_utf8_lossy(reason.as_bytes()).into_owned(), Some(valid))
+            }
+        };
+        let text: Arc<str> = text.into();
+        let mut sources = self.sources.borrow_mut();
+        let id = sources.len();
+        sources.push(Source::new(name, text.clone()));
+        if let Some(start) = fault {
+            let end = start + char::REPLACEMENT_CHARACTER.len_utf8();
+            self.error(Place { file: id, start, end }, "the file is not UTF-8");
+            return None;
+        }
+        Some(File { id, text })
+    }
+
+    /// Notes a mistake.
+    pub(super) fn error(&self, place: Place, message: impl Into<String>) {
+        self.note(place, message.into(), None);
+    }
+
+    /// Notes a mistake and what would be right; without a hint it is the same as [`Report::error`].
+    pub(super) fn error_with_hint(
+        &self,
+        place: Place,
+        message: impl Into<String>,
+        hint: impl Into<Option<String>>,
+    ) {
+        self.note(place, message.into(), hint.into());
+    }
+
+    fn note(&self, place: Place, message: String, hint: Option<String>) {
+        self.mistakes.borrow_mut().push(Mistake { place, message, hint });
+    }
+
+    /// Whether nothing is wrong so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.mistakes.borrow().is_empty()
+    }
+
+    /// `file:line` of a place, to point at it from the message of another.
+    pub(super) fn line_of(&self, place: Place) -> String {
+        let sources = self.sources.borrow();
+        let source = &sources[place.file];
+        format!("{}:{}", source.name, source.position(place.start).line)
+    }
+
+    /// What was noted, in order; `None` if nothing is wrong.
+    pub(super) fn into_diagnostics(self) -> Option<Diagnostics> {
+        let sources = self.sources.into_inner();
+        let mut mistakes = self.mistakes.into_inner();
+        mistakes.sort_by_key(|mistake| mistake.place);
+        let diagnostics = mistakes.into_iter().map(|Mistake { place, message, hint }| {
+            let source = &sources[place.file];
+            Diagnostic {
+                file: source.name.clone(),
+                position: Some(source.position(place.start)),
+                message,
+                hint,
+                excerpt: Some(source.excerpt(place)),
+            }
+        });
+        Diagnostics::new(diagnostics.collect())
+    }
+}
+
+/// A hint that names the one of `known` that was most likely meant by `written`.
+pub(super) fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    nearest(written, known).map(|known| format!("did you mean `{known}`?"))
+}
+
+/// The one of `known` that `written` is most likely a slip of, if any is near enough.
+fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    // Jaro-Winkler similarity; 0.8 takes in a letter missing, doubled or swapped in short words
+    // and leaves out words that share no more than their first letters.
+    const NEAR_ENOUGH: f64 = 0.8;
+    let lower = written.to_lowercase();
+    known
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(&lower, &known.to_lowercase()), known))
+        .filter(|&(similarity, _)| similarity >= NEAR_ENOUGH)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, known)| known)
+}
+
+/// `names` in backquotes, separated by commas.
+pub(super) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

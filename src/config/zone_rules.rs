@@ -1,0 +1,244 @@
+//! What the records of a zone have to do with each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::domain::zone_of;
+use super::record::PlacedRecord;
+use super::report::Report;
+use super::source::Place;
+use super::zone::PlacedZone;
+use crate::dns::{Name, Rrset, Rtype};
+use crate::plan::{Zone, ZoneId};
+
+/// A zone with what its rules need: its records by name, and the names that hide others.
+pub(super) struct ZoneView<'z> {
+    zone: &'z PlacedZone,
+    /// The records at each name.
+    pub(super) records: BTreeMap<&'z Name, Vec<&'z PlacedRecord>>,
+    /// The apexes of all zones, this one's included.
+    apexes: &'z BTreeMap<Name, ZoneId>,
+}
+
+/// Why nobody is answered with what stands at a name.
+pub(super) enum Hidden<'z> {
+    /// It is at or below the NS records of a delegation, which stands here.
+    Delegated(&'z PlacedRecord),
+    /// It is below a DNAME record.
+    Renamed(&'z PlacedRecord),
+    /// It is in another zone of this server.
+    Nested(&'z Name),
+}
+
+impl<'z> ZoneView<'z> {
+    /// Sorts the records of `zone`; `apexes` are those of all zones.
+    pub(super) fn new(zone: &'z PlacedZone, apexes: &'z BTreeMap<Name, ZoneId>) -> Self {
+        let mut records: BTreeMap<&Name, Vec<&PlacedRecord>> = BTreeMap::new();
+        for record in &zone.records {
+            records.entry(&record.owner).or_default().push(record);
+        }
+        ZoneView { zone, records, apexes }
+    }
+
+    /// Its apex.
+    pub(super) fn name(&self) -> &'z Name {
+        &self.zone.name
+    }
+
+    /// The first record of `rtype` at `name`.
+    pub(super) fn find(&self, name: &Name, rtype: Rtype) -> Option<&'z PlacedRecord> {
+        self.records.get(name)?.iter().find(|record| record.rtype == rtype).copied()
+    }
+
+    /// What hides the name `name` of this zone from queries, the topmost first; `None`: nothing does.
+    pub(super) fn hidden(&self, name: &Name) -> Option<Hidden<'z>> {
+        let mut topmost = None;
+        let mut ancestor = Some(name.clone());
+        while let Some(current) = ancestor.filter(|ancestor| *ancestor != self.zone.name) {
+            if let Some((nested, _)) = self.apexes.get_key_value(&current) {
+                topmost = Some(Hidden::Nested(nested));
+            } else if let Some(cut) = self.find(&current, Rtype::NS) {
+                topmost = Some(Hidden::Delegated(cut));
+            } else if let Some(dname) = self.find(&current, Rtype::DNAME).filter(|_| current != *name) {
+                topmost = Some(Hidden::Renamed(dname));
+            }
+            ancestor = current.parent();
+        }
+        // A DNAME at the apex hides everything below it too.
+        let at_apex = self.find(&self.zone.name, Rtype::DNAME).filter(|_| *name != self.zone.name);
+        at_apex.map(Hidden::Renamed).or(topmost)
+    }
+
+    /// Notes every breach of the rules within the zone.
+    pub(super) fn check(&self, report: &Report) {
+        self.check_apex(report);
+        for (name, records) in &self.records {
+            check_rrsets(records, report);
+            self.check_cname(name, records, report);
+            self.check_hidden(name, records, report);
+        }
+    }
+
+    fn check_apex(&self, report: &Report) {
+        if !self.zone.is_complete {
+            return;
+        }
+        for rtype in [Rtype::SOA, Rtype::NS] {
+            if self.find(&self.zone.name, rtype).is_none() {
+                report.error(self.zone.place, format!("the zone has no {rtype} record at its apex"));
+            }
+        }
+    }
+
+    /// RFC 1034 section 3.6.2: where a CNAME stands, nothing else does.
+    fn check_cname(&self, name: &Name, records: &[&PlacedRecord], report: &Report) {
+        for record in records {
+            if record.rtype == Rtype::SOA && *name != self.zone.name {
+                report.error(record.place, "an SOA record stands at the apex of the zone only");
+            }
+        }
+        let Some(cname) = records.iter().find(|record| record.rtype == Rtype::CNAME) else {
+            return;
+        };
+        if *name == self.zone.name {
+            report
+                .error(cname.place, "a CNAME record cannot stand at the apex, which has SOA and NS records");
+        } else if let Some(other) = records.iter().find(|record| record.rtype != Rtype::CNAME) {
+            let message = format!(
+                "`{name}` has a CNAME record and a record of type {} ({}): a CNAME stands alone",
+                other.rtype,
+                report.line_of(other.place)
+            );
+            report.error(cname.place, message);
+        }
+    }
+
+    fn check_hidden(&self, name: &Name, records: &[&PlacedRecord], report: &Report) {
+        let Some(hidden) = self.hidden(name) else { return };
+        // A delegation needs its NS and DS records, and addresses for its name servers.
+        let delegates = |rtype| match &hidden {
+            Hidden::Delegated(cut) if cut.owner == *name => {
+                [Rtype::NS, Rtype::DS, Rtype::A, Rtype::AAAA].contains(&rtype)
+            }
+            Hidden::Delegated(_) => [Rtype::A, Rtype::AAAA].contains(&rtype),
+            Hidden::Nested(_) => [Rtype::NS, Rtype::DS, Rtype::A, Rtype::AAAA].contains(&rtype),
+            Hidden::Renamed(_) => false,
+        };
+        for record in records.iter().filter(|record| !delegates(record.rtype)) {
+            report.error(record.place, format!("`{name}` {}", hidden.reason(report)));
+        }
+    }
+
+    /// The zone as it is served; `None`: it lacks its SOA record, which has been noted.
+    pub(super) fn convert(&self) -> Option<Zone> {
+        let soa = self.find(&self.zone.name, Rtype::SOA)?;
+        // RFC 1035 section 3.3.13: MINIMUM is the last field.
+        let minimum = u32::from_be_bytes(*soa.rdata.last_chunk()?);
+        let mut rrsets: BTreeMap<(bool, &Name, Rtype), Rrset> = BTreeMap::new();
+        for record in &self.zone.records {
+            let key = (record.rtype != Rtype::SOA, &record.owner, record.rtype);
+            let rrset = rrsets.entry(key).or_insert_with(|| Rrset {
+                owner: record.owner.clone(),
+                rtype: record.rtype,
+                ttl: record.ttl,
+                rdata: Vec::new(),
+            });
+            rrset.rdata.push(record.rdata.clone());
+        }
+        Some(Zone {
+            name: self.zone.name.clone(),
+            negative_ttl: minimum.min(soa.ttl),
+            rrsets: rrsets.into_values().collect(),
+        })
+    }
+}
+
+impl Hidden<'_> {
+    /// The rest of a sentence that starts with the hidden name.
+    pub(super) fn reason(&self, report: &Report) -> String {
+        match self {
+            Hidden::Delegated(cut) => {
+                format!("is hidden by the delegation of `{}` ({})", cut.owner, report.line_of(cut.place))
+            }
+            Hidden::Renamed(dname) => {
+                format!(
+                    "is hidden by the DNAME record of `{}` ({})",
+                    dname.owner,
+                    report.line_of(dname.place)
+                )
+            }
+            Hidden::Nested(zone) => format!("is in the zone `{zone}`, which this server has too"),
+        }
+    }
+}
+
+/// Notes name servers of `view` that resolvers could not find.
+///
+/// `views` are all zones, by their position; `domains` the steered names, which have addresses too.
+pub(super) fn check_name_servers(
+    view: &ZoneView<'_>,
+    views: &[ZoneView<'_>],
+    domains: &BTreeSet<&Name>,
+    report: &Report,
+) {
+    for record in view.zone.records.iter().filter(|record| record.rtype == Rtype::NS) {
+        let target = Name::from_wire(&record.rdata).expect("the data of an NS record is a name");
+        let Some(home) = zone_of(&target, view.apexes).map(|id| &views[id.index()]) else {
+            continue;
+        };
+        if let Some(cname) = home.find(&target, Rtype::CNAME) {
+            report.error(
+                record.place,
+                format!(
+                    "name server `{target}` is an alias ({}), which RFC 2181 section 10.3 forbids",
+                    report.line_of(cname.place)
+                ),
+            );
+            continue;
+        }
+        let has_address = domains.contains(&target)
+            || [view, home]
+                .iter()
+                .any(|view| view.find(&target, Rtype::A).or(view.find(&target, Rtype::AAAA)).is_some());
+        // A server below another delegation gets its address from there (RFC 9471 section 3.2).
+        let is_elsewhere =
+            matches!(home.hidden(&target), Some(Hidden::Delegated(cut)) if cut.owner != record.owner);
+        if home.zone.is_complete && !has_address && !is_elsewhere {
+            report.error_with_hint(
+                record.place,
+                format!("name server `{target}` is in the zone `{}` and has no address there", home.name()),
+                "add a record of type A or AAAA for it".to_owned(),
+            );
+        }
+    }
+}
+
+/// RFC 2181 section 5: records of one name and type have one TTL and are all different.
+fn check_rrsets(records: &[&PlacedRecord], report: &Report) {
+    let mut first_of: BTreeMap<Rtype, &PlacedRecord> = BTreeMap::new();
+    let mut seen: BTreeMap<(Rtype, &[u8]), Place> = BTreeMap::new();
+    for record in records {
+        let PlacedRecord { owner, rtype, ttl, rdata, place } = record;
+        if let Some(twin) = seen.get(&(*rtype, &rdata[..])) {
+            let line = report.line_of(*twin);
+            report.error(*place, format!("the same {rtype} record of `{owner}` is there twice ({line})"));
+            continue;
+        }
+        seen.insert((*rtype, &rdata[..]), *place);
+        let Some(first) = first_of.get(rtype) else {
+            first_of.insert(*rtype, record);
+            continue;
+        };
+        let line = report.line_of(first.place);
+        if [Rtype::SOA, Rtype::CNAME, Rtype::DNAME].contains(rtype) {
+            report.error(
+                *place,
+                format!("`{owner}` has another {rtype} record ({line}): there can be one only"),
+            );
+        } else if first.ttl != *ttl {
+            report.error(
+                *place,
+                format!("the TTL of {ttl} s differs from the {} s of the other {rtype} records of `{owner}` ({line})", first.ttl),
+            );
+        }
+    }
+}
