@@ -145,18 +145,22 @@ fn open_databases(
     base_dir: &Path,
     report: &Report,
 ) -> (GeoipSettings, Option<GeoTable>) {
-    let written = databases.map_or(Vec::new(), |databases| databases.value);
-    let databases: Vec<PathBuf> = written.iter().map(|path| base_dir.join(&path.value)).collect();
-    if databases.is_empty() {
-        return (GeoipSettings { databases }, Some(GeoTable::empty()));
+    let Some(Located { value: written, place: list_place }) = databases.filter(|list| !list.value.is_empty())
+    else {
+        return (GeoipSettings::default(), Some(GeoTable::empty()));
+    };
+    let mut unique = Unique::new("database");
+    for path in &written {
+        unique.note(&path.value, path.place, report);
     }
+    let databases: Vec<PathBuf> = written.iter().map(|path| base_dir.join(&path.value)).collect();
     let table = GeoTable::load(&databases);
     if let Err(errors) = &table {
         for error in errors {
-            let place = databases.iter().zip(&written).find(|(path, _)| **path == error.path);
-            if let Some((_, path)) = place {
-                report.error(path.place, format!("cannot use the database: {error}"));
-            }
+            let is_it = |path: &PathBuf| path.display().to_string() == error.database();
+            let position = databases.iter().position(is_it);
+            let place = position.map_or(list_place, |position| written[position].place);
+            report.error(place, format!("cannot use the database: {error}"));
         }
     }
     (GeoipSettings { databases }, table.ok())

@@ -220,8 +220,7 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(Value<'_>) ->
         if range.contains(&duration) {
             return Some(duration);
         }
-        let [given, first, last] =
-            [duration, *range.start(), *range.end()].map(humantime::format_duration);
+        let [given, first, last] = [duration, *range.start(), *range.end()].map(humantime::format_duration);
         value.refuse(format!("{given} is out of range: {first} to {last}"), None)
     }
 }

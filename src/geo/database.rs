@@ -62,6 +62,19 @@ pub enum GeoError {
     },
 }
 
+impl GeoError {
+    /// The name of the database, or its path.
+    pub fn database(&self) -> &str {
+        match self {
+            GeoError::Unreadable { database, .. }
+            | GeoError::NotADatabase { database, .. }
+            | GeoError::Damaged { database, .. }
+            | GeoError::NoLocations { database }
+            | GeoError::TooMany { database } => database,
+        }
+    }
+}
+
 /// What one database says of every address: numbers into `locations`.
 pub(super) struct Layer {
     pub(super) v4: Runs<u32, u32>,
