@@ -25,6 +25,9 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// The same with hyper's traits instead of tokio's.
+type HyperIo = TokioIo<Box<dyn Stream>>;
+
 /// A connection that speaks HTTP/1.1, pinned to the address it was made to.
 ///
 /// There is no task behind it: it moves only inside [`ask`](Self::ask) and
@@ -32,7 +35,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub(super) struct Session {
     address: SocketAddr,
     sender: SendRequest<Empty<Bytes>>,
-    connection: Connection<TokioIo<Box<dyn Stream>>, Empty<Bytes>>,
+    /// Boxed because it is most of a session, which moves about a good deal.
+    connection: Box<Connection<HyperIo, Empty<Bytes>>>,
     /// Of the last response, as far as it has not been read.
     body: Option<Incoming>,
     over: bool,
@@ -46,7 +50,7 @@ impl Session {
     ) -> Result<Self, Failure> {
         let opening = Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream));
         let (sender, connection) = budget.spend(Phase::Response, opening).await?;
-        Ok(Session { address, sender, connection, body: None, over: false })
+        Ok(Session { address, sender, connection: Box::new(connection), body: None, over: false })
     }
 
     /// What it is connected to.

@@ -90,7 +90,8 @@ impl Prober {
                     () = tokio::time::sleep_until(cadence.due().into()) => {}
                 }
                 let started = now();
-                let outcome = probe.run(started).await;
+                // Boxed so that the kilobytes of a probe under way are not also held between two.
+                let outcome = Box::pin(probe.run(started)).await;
                 let finished = now();
                 if reports.send(Report { target, outcome, started, finished }).is_err() {
                     return;

@@ -37,7 +37,8 @@ async fn an_expected_redirect_passes() {
 
 #[tokio::test]
 async fn a_closed_port_refuses() {
-    let outcome = probe(watch(refusing().await, CheckKind::Http(http_check()))).await;
+    let closed = Refusing::new();
+    let outcome = probe(watch(closed.address(), CheckKind::Http(http_check()))).await;
     assert_eq!(outcome, Outcome::Fail(Failure::Refused));
 }
 
@@ -168,6 +169,16 @@ async fn a_kept_connection_that_the_server_closed_is_replaced_within_the_probe()
     for connections in 1..=3 {
         assert_eq!(probe.run(now()).await, Outcome::Pass);
         server.until_end_of_connection().await;
+        assert_eq!(server.accepted(), connections);
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_ends_under_a_request_is_replaced_within_the_probe() {
+    let server = Server::start(Script::ReplyOnce(OK)).await;
+    let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
+    for connections in 1..=3 {
+        assert_eq!(probe.run(now()).await, Outcome::Pass);
         assert_eq!(server.accepted(), connections);
     }
 }

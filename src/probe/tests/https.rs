@@ -60,7 +60,7 @@ async fn the_server_sees_the_host_as_sni() {
     for (host, sni) in [(Some("web.example:8443"), Some("web.example".to_owned())), (None, None)] {
         let mut server = server(&certificate).await;
         assert_eq!(probe(watch(server.address, https(host, false))).await, Outcome::Pass);
-        assert_eq!(server.next_seen().await, Seen::Sni(sni));
+        assert_eq!(server.next_seen().await, Seen::Handshake { sni, full: true });
     }
 }
 
@@ -80,8 +80,20 @@ async fn a_kept_connection_makes_one_handshake() {
     let mut probe = Probe::new(watch, &Tls::default()).await;
     assert_eq!(probe.run(now()).await, Outcome::Pass);
     assert_eq!(probe.run(now()).await, Outcome::Pass);
-    assert_eq!(server.next_seen().await, Seen::Sni(None));
+    assert!(matches!(server.next_seen().await, Seen::Handshake { .. }));
     for _ in 0..2 {
         assert!(matches!(server.next_seen().await, Seen::Request(_)));
+    }
+}
+
+#[tokio::test]
+async fn every_connection_shows_its_certificate_anew() {
+    let certificate = certificate();
+    let mut server = server(&certificate).await;
+    let mut probe = Probe::new(watch(server.address, https(None, true)), &trusting(&certificate)).await;
+    for _ in 0..3 {
+        assert_eq!(probe.run(now()).await, Outcome::Pass);
+        assert_eq!(server.next_seen().await, Seen::Handshake { sni: None, full: true });
+        server.until_end_of_connection().await;
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -33,6 +33,8 @@ enum Script {
     Reply(&'static str),
     /// Answers, and closes the connection without having announced it.
     ReplyAndClose(&'static str),
+    /// Answers the first request of a connection and closes it at the second.
+    ReplyOnce(&'static str),
     /// Never answers.
     Hang,
     /// Closes the connection.
@@ -46,8 +48,8 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 /// What a server saw.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
-    /// The server name of a TLS handshake.
-    Sni(Option<String>),
+    /// A TLS handshake: the server name, and whether it was a full one.
+    Handshake { sni: Option<String>, full: bool },
     /// A request's head.
     Request(String),
     /// The end of a connection, by either side.
@@ -82,8 +84,7 @@ impl Server {
                         None => converse(stream, script, &saw).await,
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(stream).await {
-                                let sni = stream.get_ref().1.server_name().map(str::to_owned);
-                                let _ = saw.send(Seen::Sni(sni));
+                                let _ = saw.send(handshake(stream.get_ref().1));
                                 converse(stream, script, &saw).await;
                             }
                         }
@@ -120,13 +121,18 @@ impl Drop for Server {
     }
 }
 
+fn handshake(tls: &rustls::ServerConnection) -> Seen {
+    let full = !matches!(tls.handshake_kind(), Some(rustls::HandshakeKind::Resumed));
+    Seen::Handshake { sni: tls.server_name().map(str::to_owned), full }
+}
+
 /// Serves one connection to its end.
 async fn converse(mut stream: impl Stream, script: Script, saw: &UnboundedSender<Seen>) {
     if let Script::Banner(text) = script {
         let _ = stream.write_all(text.as_bytes()).await;
     }
     let mut input = Vec::new();
-    loop {
+    for request in 1.. {
         while !input.ends_with(b"\r\n\r\n") {
             match stream.read_buf(&mut input).await {
                 Ok(0) | Err(_) => return,
@@ -138,7 +144,8 @@ async fn converse(mut stream: impl Stream, script: Script, saw: &UnboundedSender
         match script {
             Script::Hang | Script::Banner(_) => {}
             Script::Close => return,
-            Script::Reply(text) | Script::ReplyAndClose(text) => {
+            Script::ReplyOnce(_) if request > 1 => return,
+            Script::Reply(text) | Script::ReplyOnce(text) | Script::ReplyAndClose(text) => {
                 if stream.write_all(text.as_bytes()).await.is_err() || stream.flush().await.is_err() {
                     return;
                 }
@@ -150,10 +157,20 @@ async fn converse(mut stream: impl Stream, script: Script, saw: &UnboundedSender
     }
 }
 
-/// A port of loopback that refuses connections.
-async fn refusing() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-    listener.local_addr().expect("is bound")
+/// A port of loopback that refuses connections: bound, so that nobody else gets it, and not
+/// listening.
+struct Refusing(TcpSocket);
+
+impl Refusing {
+    fn new() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has a free port");
+        Refusing(socket)
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("is bound")
+    }
 }
 
 fn http_check() -> HttpCheck {
