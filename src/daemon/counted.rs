@@ -10,7 +10,13 @@ use crate::telemetry::Sources;
 #[derive(Clone, Default)]
 pub(super) struct Counted {
     workers: Arc<Mutex<Vec<Arc<Counters>>>>,
-    sockets: Arc<OnceLock<(Vec<Arc<UdpCounters>>, Arc<TcpCounters>)>>,
+    sockets: Arc<OnceLock<Sockets>>,
+}
+
+/// The counters of the sockets.
+struct Sockets {
+    udp: Vec<Arc<UdpCounters>>,
+    tcp: Arc<TcpCounters>,
 }
 
 impl Counted {
@@ -25,7 +31,8 @@ impl Counted {
     /// Takes in the counters of the sockets.
     pub(super) fn sockets(&self, serving: &Serving) {
         let udp = serving.udp_counters().iter().map(|(_, counters)| counters.clone()).collect();
-        let _ = self.sockets.set((udp, serving.tcp_counters().clone()));
+        // Sockets are bound once.
+        let _ = self.sockets.set(Sockets { udp, tcp: serving.tcp_counters().clone() });
     }
 
     pub(super) fn into_sources(self) -> Sources {
@@ -40,7 +47,7 @@ impl Counted {
 const UDP: &str = "rhumb_udp_events_total";
 const TCP: &str = "rhumb_tcp_events_total";
 
-fn read((udp, tcp): &(Vec<Arc<UdpCounters>>, Arc<TcpCounters>)) -> Vec<(&'static str, &'static str, u64)> {
+fn read(Sockets { udp, tcp }: &Sockets) -> Vec<(&'static str, &'static str, u64)> {
     let sum = |read: fn(&UdpCounters) -> u64| udp.iter().map(|counters| read(counters)).sum();
     vec![
         (UDP, "received", sum(|udp| udp.received.read())),
