@@ -1,6 +1,6 @@
 //! The index over the starts of runs: a poptrie (Asai and Ohara, SIGCOMM 2015).
 
-use super::runs::Key;
+use super::runs::{Key, Run};
 
 /// The first bits of an address are looked up in a table of 2^16 entries, 256 KiB, which stays in
 /// the second-level cache.
@@ -42,9 +42,9 @@ impl Poptrie {
     /// How many runs it can tell apart: the bit [`NODE`] is not theirs.
     pub(super) const MAX_RUNS: usize = NODE as usize - 1;
 
-    /// The index over `starts`, which ascend from the lowest address.
-    pub(super) fn over<K: Key>(starts: &[K]) -> Self {
-        let mut builder = Builder { starts, nodes: Vec::new(), leaves: Vec::new() };
+    /// The index over `runs`.
+    pub(super) fn over<K: Key, V: Copy>(runs: &[Run<K, V>]) -> Self {
+        let mut builder = Builder { runs, nodes: Vec::new(), leaves: Vec::new() };
         let log_size = K::BITS - DIRECT_BITS;
         let mut run = 0;
         let direct = (0..1 << DIRECT_BITS)
@@ -64,16 +64,16 @@ impl Poptrie {
         Poptrie { direct, nodes: builder.nodes, leaves: builder.leaves }
     }
 
-    /// The number of the run that holds `key`, given the starts that the index was made over.
+    /// The number of the run that holds `key`, given the runs that the index was made over.
     #[inline]
-    pub(super) fn find<K: Key>(&self, starts: &[K], key: K) -> usize {
-        let mut run = self.leaf(key) as usize;
-        while let Some(&next) = starts.get(run + 1)
-            && next <= key
+    pub(super) fn find<K: Key, V: Copy>(&self, runs: &[Run<K, V>], key: K) -> usize {
+        let mut number = self.leaf(key) as usize;
+        while let Some(next) = runs.get(number + 1)
+            && next.start() <= key
         {
-            run += 1;
+            number += 1;
         }
-        run
+        number
     }
 
     #[inline]
@@ -97,13 +97,13 @@ impl Poptrie {
     }
 }
 
-struct Builder<'s, K> {
-    starts: &'s [K],
+struct Builder<'r, K, V> {
+    runs: &'r [Run<K, V>],
     nodes: Vec<Node>,
     leaves: Vec<u32>,
 }
 
-impl<K: Key> Builder<'_, K> {
+impl<K: Key, V: Copy> Builder<'_, K, V> {
     /// Fills in the node at `at`, whose addresses begin with `first`, in run `run`, and have `depth` bits in common.
     fn fill(&mut self, at: u32, first: K, depth: u32, run: usize) {
         // In the last stride fewer bits than six are left; a lookup pads them with zeros.
@@ -147,12 +147,12 @@ impl<K: Key> Builder<'_, K> {
     fn run_at(&self, key: K, from: usize) -> usize {
         // Most often it is near: doubling the distance first keeps the search short.
         let mut reach = 1;
-        while self.starts.get(from + reach).is_some_and(|&start| start <= key) {
+        while self.runs.get(from + reach).is_some_and(|run| run.start() <= key) {
             reach *= 2;
         }
-        let end = (from + reach).min(self.starts.len());
+        let end = (from + reach).min(self.runs.len());
         let low = from + reach / 2;
-        low + self.starts[low..end].partition_point(|&start| start <= key) - 1
+        low + self.runs[low..end].partition_point(|run| run.start() <= key) - 1
     }
 
     fn reserve(&mut self, count: usize) -> u32 {
@@ -182,13 +182,18 @@ mod tests {
         })
     }
 
+    fn runs<K: Key>(starts: &[K]) -> Vec<Run<K, ()>> {
+        starts.iter().map(|&start| Run::new(start, ())).collect()
+    }
+
     /// Every start and its neighbours are found where a linear search finds them.
     fn check<K: Key>(starts: &[K]) {
-        let index = Poptrie::over(starts);
+        let runs = runs(starts);
+        let index = Poptrie::over(&runs);
         let around = |&start: &K| [start.previous(), Some(start), start.next()];
         for key in starts.iter().flat_map(around).flatten().chain([K::FIRST, K::LAST]) {
             let expected = starts.iter().filter(|&&start| start <= key).count() - 1;
-            assert_eq!(index.find(starts, key), expected, "{key:x?}");
+            assert_eq!(index.find(&runs, key), expected, "{key:x?}");
         }
     }
 
@@ -223,7 +228,7 @@ mod tests {
     #[test]
     fn sparse_runs_need_no_nodes() {
         let starts: Vec<u32> = (0..256).map(|octet| octet << 24).collect();
-        let index = Poptrie::over(&starts);
+        let index = Poptrie::over(&runs(&starts));
         assert!(index.nodes.is_empty() && index.leaves.is_empty());
     }
 }

@@ -1,11 +1,12 @@
 //! A map from every IP address to a value, made for fast lookups.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::poptrie::Poptrie;
-use super::runs::{Key, Runs};
+use super::runs::{Key, Run, Runs};
 
 /// With fewer runs a binary search is about as fast as an index of 256 KiB, and needs no memory.
 const MIN_INDEXED: usize = 2048;
@@ -14,8 +15,8 @@ const MIN_INDEXED: usize = 2048;
 ///
 /// It is built once and then read without allocation, in tens of nanoseconds. An IPv4-mapped IPv6
 /// address (RFC 4291 section 2.5.5.2) is the IPv4 address in it, in a prefix as in a lookup.
-#[derive(Clone, Debug)]
-pub struct RangeMap<V> {
+#[derive(Clone)]
+pub struct RangeMap<V: Copy> {
     v4: Family<u32, V>,
     v6: Family<u128, V>,
 }
@@ -83,52 +84,60 @@ impl<V: Copy + PartialEq> RangeMap<V> {
 
     /// How many ranges of IPv4 and of IPv6 addresses it tells apart.
     pub fn len(&self) -> (usize, usize) {
-        (self.v4.starts.len(), self.v6.starts.len())
+        (self.v4.runs.len(), self.v6.runs.len())
+    }
+}
+
+impl<V: Copy + PartialEq> fmt::Debug for RangeMap<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (v4, v6) = self.len();
+        f.debug_struct("RangeMap").field("v4_ranges", &v4).field("v6_ranges", &v6).finish()
     }
 }
 
 /// The runs of one family with the index over their starts.
-#[derive(Clone, Debug)]
-struct Family<K, V> {
-    starts: Box<[K]>,
-    values: Box<[V]>,
+#[derive(Clone)]
+struct Family<K: Copy, V: Copy> {
+    runs: Box<[Run<K, V>]>,
     index: Option<Poptrie>,
 }
 
 impl<K: Key, V: Copy + PartialEq> From<Runs<K, V>> for Family<K, V> {
     fn from(runs: Runs<K, V>) -> Self {
-        let index = (MIN_INDEXED..=Poptrie::MAX_RUNS)
-            .contains(&runs.starts.len())
-            .then(|| Poptrie::over(&runs.starts));
-        Family { starts: runs.starts.into(), values: runs.values.into(), index }
+        let index = (MIN_INDEXED..=Poptrie::MAX_RUNS).contains(&runs.0.len()).then(|| Poptrie::over(&runs.0));
+        Family { runs: runs.0.into(), index }
     }
 }
 
 impl<K: Key, V: Copy> Family<K, V> {
     #[inline]
     fn lookup(&self, key: K) -> (V, u8) {
-        let run = self.find(key);
-        let below = self.starts[run].previous();
-        let above = self.starts.get(run + 1).copied();
+        let number = self.find(key);
+        let run = self.runs[number];
         // The prefix must be long enough to leave out the neighbours on both sides: one bit longer
         // than what it has in common with them.
         let scope = |neighbour: K| (key ^ neighbour).leading_zeros() + 1;
-        let scope = below.map_or(0, scope).max(above.map_or(0, scope));
-        (self.values[run], scope as u8)
+        let below = run.start().previous().map_or(0, scope);
+        let above = self.start(number + 1).map_or(0, scope);
+        (run.value(), below.max(above) as u8)
     }
 
     fn range(&self, key: K) -> (K, K) {
-        let run = self.find(key);
-        let above = self.starts.get(run + 1).and_then(|above| above.previous());
-        (self.starts[run], above.unwrap_or(K::LAST))
+        let number = self.find(key);
+        let last = self.start(number + 1).and_then(Key::previous).unwrap_or(K::LAST);
+        (self.runs[number].start(), last)
+    }
+
+    fn start(&self, number: usize) -> Option<K> {
+        Some(self.runs.get(number)?.start())
     }
 
     /// The number of the run that holds `key`.
     #[inline]
     fn find(&self, key: K) -> usize {
         match &self.index {
-            Some(index) => index.find(&self.starts, key),
-            None => self.starts.partition_point(|&start| start <= key) - 1,
+            Some(index) => index.find(&self.runs, key),
+            None => self.runs.partition_point(|run| run.start() <= key) - 1,
         }
     }
 }

@@ -48,7 +48,14 @@ macro_rules! key {
 
             #[inline]
             fn bits(self, depth: u32, width: u32) -> usize {
-                ((self << depth) >> (<$integer>::BITS - width)) as usize
+                // The upper half of a long address is a machine word, and all that most lookups need.
+                const WORD: u32 = if <$integer>::BITS > 64 { 64 } else { <$integer>::BITS };
+                if depth + width <= WORD {
+                    let upper = (self >> (<$integer>::BITS - WORD)) as u64;
+                    ((upper >> (WORD - depth - width)) & ((1 << width) - 1)) as usize
+                } else {
+                    ((self << depth) >> (<$integer>::BITS - width)) as usize
+                }
             }
 
             #[inline]
@@ -62,31 +69,54 @@ macro_rules! key {
 key!(u32);
 key!(u128);
 
+/// Addresses from `start` to the start of the next run.
+///
+/// Packed, so that a run of IPv6 addresses with a small value takes no more than it needs: there
+/// are millions.
+#[derive(Clone, Copy)]
+#[repr(C, packed(4))]
+pub(super) struct Run<K, V> {
+    start: K,
+    value: V,
+}
+
+impl<K: Copy, V: Copy> Run<K, V> {
+    pub(super) fn new(start: K, value: V) -> Self {
+        Run { start, value }
+    }
+
+    #[inline]
+    pub(super) fn start(&self) -> K {
+        self.start
+    }
+
+    #[inline]
+    pub(super) fn value(&self) -> V {
+        self.value
+    }
+}
+
 /// All addresses of one family as runs: each reaches from its start to the next one's, the first
 /// starts at the lowest address, and neighbours differ in value.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Runs<K, V> {
-    pub(super) starts: Vec<K>,
-    pub(super) values: Vec<V>,
-}
+pub(super) struct Runs<K, V>(pub(super) Vec<Run<K, V>>);
 
 impl<K: Key, V: Copy + PartialEq> Runs<K, V> {
     /// No address yet: the first push starts at the lowest address.
     pub(super) fn new() -> Self {
-        Runs { starts: Vec::new(), values: Vec::new() }
+        Runs(Vec::new())
     }
 
     /// The same value everywhere.
     pub(super) fn uniform(value: V) -> Self {
-        Runs { starts: vec![K::FIRST], values: vec![value] }
+        Runs(vec![Run::new(K::FIRST, value)])
     }
 
     /// From `start`, which is above every start before it, the value is `value`.
     pub(super) fn push(&mut self, start: K, value: V) {
-        debug_assert!(self.starts.last().map_or(start == K::FIRST, |&last| last < start));
-        if self.values.last() != Some(&value) {
-            self.starts.push(start);
-            self.values.push(value);
+        let last = self.0.last().copied();
+        debug_assert!(last.map_or(start == K::FIRST, |last| last.start() < start));
+        if last.is_none_or(|last| last.value() != value) {
+            self.0.push(Run::new(start, value));
         }
     }
 
@@ -120,16 +150,22 @@ impl<K: Key, V: Copy + PartialEq> Runs<K, V> {
         let (mut i, mut j) = (0, 0);
         let mut start = K::FIRST;
         loop {
-            runs.push(start, value_of(one.values[i], other.values[j]));
-            let ends = (one.starts.get(i + 1), other.starts.get(j + 1));
+            runs.push(start, value_of(one.0[i].value(), other.0[j].value()));
+            let ends = (one.start(i + 1), other.start(j + 1));
             start = match ends {
                 (None, None) => return runs,
-                (Some(&next), None) | (None, Some(&next)) => next,
-                (Some(&next), Some(&other_next)) => next.min(other_next),
+                (Some(next), None) | (None, Some(next)) => next,
+                (Some(next), Some(other_next)) => next.min(other_next),
             };
-            i += usize::from(ends.0 == Some(&start));
-            j += usize::from(ends.1 == Some(&start));
+            i += usize::from(ends.0 == Some(start));
+            j += usize::from(ends.1 == Some(start));
         }
+    }
+}
+
+impl<K: Key, V: Copy> Runs<K, V> {
+    fn start(&self, number: usize) -> Option<K> {
+        Some(self.0.get(number)?.start())
     }
 }
 
@@ -202,7 +238,7 @@ mod tests {
         for (start, value) in [(0u32, 'a'), (5, 'a'), (7, 'b'), (9, 'a')] {
             runs.push(start, value);
         }
-        assert_eq!(runs.starts, [0, 7, 9]);
+        assert_eq!(runs.0.iter().map(|run| run.start()).collect::<Vec<_>>(), [0, 7, 9]);
     }
 
     /// Prefixes among the first and the last 256 addresses, each marked by its place in the list.
@@ -226,12 +262,12 @@ mod tests {
                 lists.len() - 1
             });
             for address in (0..=256).chain(u32::MAX - 256..=u32::MAX) {
-                let run = runs.starts.partition_point(|&start| start <= address) - 1;
+                let run = runs.0.partition_point(|run| run.start() <= address) - 1;
                 let mut expected: Vec<_> =
                     prefixes.iter().filter(|(first, last, _)| (*first..=*last).contains(&address)).collect();
                 expected.sort_by_key(|(first, last, mark)| (last - first, *mark));
                 let expected: Vec<_> = expected.iter().map(|(.., mark)| *mark).collect();
-                prop_assert_eq!(&lists[runs.values[run]], &expected);
+                prop_assert_eq!(&lists[runs.0[run].value()], &expected);
             }
         }
     }
