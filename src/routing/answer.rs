@@ -2,8 +2,10 @@
 
 use super::names::{Found, NONE, Node, hash};
 use super::recorder::{Recorder, Silent};
-use super::steer::{Decision, Family, Whereabouts, steer};
+use super::steer::{Decision, steer};
+use super::steering::Family;
 use super::table::{CompiledRrset, RoutingTable};
+use super::whereabouts::Whereabouts;
 use super::worker::{TURNS_PER_POOL, Worker};
 use super::{Client, Transport};
 use crate::dns::{

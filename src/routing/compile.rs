@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::names::{NONE, NameIndex};
-use super::steer::{CompiledDomain, Family, Steering};
-use super::table::{CompiledRrset, CompiledZone, PoolSet, World};
+use super::steering::{Family, Steering};
+use super::table::{CompiledDomain, CompiledRrset, CompiledZone, PoolSet, World};
 use crate::dns::{Name, Rrset, Rtype};
 use crate::geo::GeoTable;
 use crate::plan::{Domain, DomainPolicy, Plan, PoolId};

@@ -15,7 +15,9 @@ mod nearest;
 mod recorder;
 mod select;
 mod steer;
+mod steering;
 mod table;
+mod whereabouts;
 mod worker;
 
 pub use answer::answer;

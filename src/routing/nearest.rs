@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::recorder::{Finding, Reason, Recorder};
-use super::steer::Whereabouts;
+use super::whereabouts::Whereabouts;
 use crate::geo::{Continent, Country, Location, RangeMap, Subdivision, UnitVector};
 use crate::plan::{Pool, PoolId, Source};
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::names::NameIndex;
 use super::select::CompiledPool;
-use super::steer::{CompiledDomain, Family, Steering};
+use super::steering::{Family, Steering};
 use crate::dns::Rtype;
 use crate::geo::GeoTable;
-use crate::plan::{Plan, PoolId};
+use crate::plan::{Plan, PoolId, WhenAllDown};
 
 /// Everything that a query reads, compiled; swapped as a whole and never changed in place.
 ///
@@ -40,6 +40,14 @@ pub(super) struct World {
     pub(super) steerings: Vec<Steering>,
     /// By [`Family`]: which pools have an address at all, healthy or not.
     pub(super) configured: [PoolSet; Family::COUNT],
+}
+
+/// A domain as its answers need it.
+pub(super) struct CompiledDomain {
+    pub(super) ttl: u32,
+    /// Which of the world's steerings.
+    pub(super) steering: u32,
+    pub(super) when_all_down: WhenAllDown,
 }
 
 /// A zone, as far as every answer from it needs it.
