@@ -16,12 +16,8 @@ pub fn plan(domains: usize, pools: usize) -> Arc<Plan> {
     let countries: Vec<_> = rhumb::geo::Country::all().collect();
     let pool = |number: usize| {
         let place = countries[number * 7 % countries.len()];
-        let address = |n: usize, target: IpAddr| Address {
-            name: format!("a{n}"),
-            target,
-            port: None,
-            weight: 1,
-        };
+        let address =
+            |n: usize, target: IpAddr| Address { name: format!("a{n}"), target, port: None, weight: 1 };
         let v4 = |n: usize| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + (number * 2 + n) as u32));
         let v6 = |n: usize| IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8 << 96) + (number * 2 + n) as u128));
         Pool {
@@ -49,12 +45,8 @@ pub fn plan(domains: usize, pools: usize) -> Arc<Plan> {
     };
     let server: Name = "ns1.gslb.example".parse().expect("a name");
     let soa = [server.wire(), server.wire(), &[0; 16], &5u32.to_be_bytes()].concat();
-    let record = |rtype, rdata: Vec<u8>| Rrset {
-        owner: apex.clone(),
-        rtype,
-        ttl: 3600,
-        rdata: vec![rdata.into()],
-    };
+    let record =
+        |rtype, rdata: Vec<u8>| Rrset { owner: apex.clone(), rtype, ttl: 3600, rdata: vec![rdata.into()] };
     Arc::new(Plan {
         zones: vec![Zone {
             name: apex.clone(),

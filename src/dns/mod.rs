@@ -14,6 +14,6 @@ mod rrset;
 pub use edns::{BadOptions, ClientSubnet, Edns, MAX_UDP_REPLY, PLAIN_UDP_REPLY};
 pub use header::{CLASS_IN, HEADER, Rcode};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameError};
-pub use query::{NameBuffer, Query, Question, Unanswerable, query_message};
+pub use query::{NameBuffer, Query, Unanswerable, query_message};
 pub use reply::{Full, Mark, Owner, Reply, Section, error_reply};
 pub use rrset::{Rrset, Rtype};

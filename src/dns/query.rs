@@ -5,22 +5,16 @@ use super::header::{
 };
 use super::{ClientSubnet, Edns, MAX_LABEL, MAX_NAME, Name, Rtype};
 
-/// A query that can be answered: one question of class IN, well formed to its end.
+/// A query that can be answered: one question of class IN, well formed to its end. The name that
+/// it asks for is in the buffer given to [`Query::parse`].
 #[derive(Debug)]
 pub struct Query {
-    /// What is asked.
-    pub question: Question,
+    /// The type that is asked for.
+    pub rtype: Rtype,
+    /// Octets of the question section.
+    pub question_octets: usize,
     /// The OPT record, if there is one.
     pub edns: Option<Edns>,
-}
-
-/// The question of a query.
-#[derive(Debug)]
-pub struct Question {
-    /// The name, in lowercase.
-    pub name: NameBuffer,
-    /// The type.
-    pub rtype: Rtype,
 }
 
 /// Why a message gets no answer.
@@ -41,8 +35,8 @@ pub enum Unanswerable {
 }
 
 impl Query {
-    /// Reads `message`.
-    pub fn parse(message: &[u8]) -> Result<Query, Unanswerable> {
+    /// Reads `message`, and the name in its question into `name`.
+    pub fn parse(message: &[u8], name: &mut NameBuffer) -> Result<Query, Unanswerable> {
         let header: &[u8; HEADER] = message.first_chunk().ok_or(Unanswerable::Silence)?;
         if header[2] & FLAG_RESPONSE != 0 {
             return Err(Unanswerable::Silence);
@@ -57,10 +51,10 @@ impl Query {
             return Err(error(Rcode::FormErr, 0, None));
         }
         let mut rest = &message[HEADER..];
-        let (question, class) = Question::parse(&mut rest).ok_or(error(Rcode::FormErr, 0, None))?;
+        let (rtype, class) = question(&mut rest, name).ok_or(error(Rcode::FormErr, 0, None))?;
         let question_octets = message.len() - HEADER - rest.len();
         // IXFR alone carries a record there (RFC 1995 section 3).
-        if authorities > u16::from(question.rtype == Rtype::IXFR) {
+        if authorities > u16::from(rtype == Rtype::IXFR) {
             return Err(error(Rcode::FormErr, question_octets, None));
         }
         let mut edns = None;
@@ -86,7 +80,7 @@ impl Query {
         if class != CLASS_IN {
             return Err(error(Rcode::Refused, question_octets, edns));
         }
-        Ok(Query { question, edns })
+        Ok(Query { rtype, question_octets, edns })
     }
 }
 
@@ -114,18 +108,13 @@ pub(super) fn response_flags(query: &[u8]) -> [u8; 2] {
     [FLAG_RESPONSE | (query[2] & (MASK_OPCODE | FLAG_RECURSION_DESIRED)), query[3] & FLAG_CHECKING_DISABLED]
 }
 
-impl Question {
-    /// Reads a question off the front of `rest`: it and its class.
-    fn parse(rest: &mut &[u8]) -> Option<(Question, u16)> {
-        let name = NameBuffer::parse(rest)?;
-        let [type_high, type_low, class_high, class_low, behind @ ..] = rest else {
-            return None;
-        };
-        let rtype = Rtype(u16::from_be_bytes([*type_high, *type_low]));
-        let class = u16::from_be_bytes([*class_high, *class_low]);
-        *rest = behind;
-        Some((Question { name, rtype }, class))
-    }
+/// Reads a question off the front of `rest`: its name into `name`, its type and its class.
+fn question(rest: &mut &[u8], name: &mut NameBuffer) -> Option<(Rtype, u16)> {
+    name.read(rest)?;
+    let ([type_high, type_low, class_high, class_low], behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    let rtype = Rtype(u16::from_be_bytes([*type_high, *type_low]));
+    Some((rtype, u16::from_be_bytes([*class_high, *class_low])))
 }
 
 /// A resource record, as far as a query's are looked at.
@@ -177,7 +166,7 @@ impl<'a> Record<'a> {
 pub struct NameBuffer {
     octets: [u8; MAX_NAME + 1],
     length: u8,
-    /// Where each label starts, the root's left out; a name has at most 127.
+    /// Where each label starts, the root's left out. A name has at most 127.
     starts: [u8; 127],
     labels: u8,
 }
@@ -188,12 +177,13 @@ impl NameBuffer {
         NameBuffer { octets: [0; MAX_NAME + 1], length: 1, starts: [0; 127], labels: 0 };
 
     /// Reads an uncompressed name off the front of `rest`: nothing stands before a question's
-    /// name that a pointer could mean.
-    fn parse(rest: &mut &[u8]) -> Option<NameBuffer> {
-        let mut name = NameBuffer::ROOT;
+    /// name that a pointer could mean. What is in the buffer after `None` is no name.
+    fn read(&mut self, rest: &mut &[u8]) -> Option<()> {
+        let message = *rest;
         let mut at = 0;
+        let mut labels = 0;
         loop {
-            let length = usize::from(*rest.get(at)?);
+            let length = usize::from(*message.get(at)?);
             if length == 0 {
                 break;
             }
@@ -201,44 +191,41 @@ impl NameBuffer {
                 return None;
             }
             // Below 255 by the line above, which also bounds the labels to 127.
-            name.starts[usize::from(name.labels)] = at as u8;
-            name.labels += 1;
+            self.starts[labels] = at as u8;
+            labels += 1;
             at += 1 + length;
         }
-        at += 1;
-        let (wire, behind) = rest.split_at_checked(at)?;
-        name.octets[..at].copy_from_slice(wire);
+        let (wire, behind) = message.split_at_checked(at + 1)?;
+        let octets = &mut self.octets[..wire.len()];
+        octets.copy_from_slice(wire);
         // Length octets are at most 63 and no letters: the whole wire form can be folded at once.
-        name.octets[..at].make_ascii_lowercase();
-        name.length = at as u8;
+        octets.make_ascii_lowercase();
+        self.length = wire.len() as u8;
+        self.labels = labels as u8;
         *rest = behind;
-        Some(name)
+        Some(())
     }
 
-    /// Takes the uncompressed name that `wire` starts with; unchanged if it is none.
+    /// Takes the uncompressed name that `wire` starts with; the root if it is none.
     pub fn set(&mut self, mut wire: &[u8]) {
-        if let Some(parsed) = NameBuffer::parse(&mut wire) {
-            *self = parsed;
+        if self.read(&mut wire).is_none() {
+            *self = NameBuffer::ROOT;
         }
     }
 
-    /// Replaces the labels from the `kept`th on by `target`: what a DNAME at that suffix means
-    /// (RFC 6672 section 2.2). False, and unchanged, if the name would be too long.
+    /// Replaces the labels from the `kept`th on by `target`, an uncompressed name: what a DNAME at
+    /// that suffix means (RFC 6672 section 2.2). False, and unchanged, if the name would be too long.
     pub fn substitute(&mut self, kept: usize, target: &[u8]) -> bool {
         let prefix = self.label_start(kept);
-        let mut wire = [0; 2 * MAX_NAME];
-        let Some(end) = prefix.checked_add(target.len()).filter(|end| *end <= wire.len()) else {
+        let length = prefix + target.len();
+        if length > MAX_NAME {
             return false;
-        };
-        wire[..prefix].copy_from_slice(&self.octets[..prefix]);
-        wire[prefix..end].copy_from_slice(target);
-        match NameBuffer::parse(&mut &wire[..end]) {
-            Some(parsed) => {
-                *self = parsed;
-                true
-            }
-            None => false,
         }
+        let mut wire = [0; MAX_NAME];
+        wire[..prefix].copy_from_slice(&self.octets[..prefix]);
+        wire[prefix..length].copy_from_slice(target);
+        self.set(&wire[..length]);
+        true
     }
 
     /// The whole name in wire form.

@@ -107,8 +107,18 @@ impl<'b> Reply<'b> {
         ttl: u32,
         data: &[u8],
     ) -> Result<(), Full> {
-        self.owner(owner)?;
-        let out = self.claim(RECORD_FIXED + data.len())?;
+        let out = match owner {
+            // The usual case in one piece: one check of the room there is.
+            Owner::At(offset) => {
+                let (pointer, rest) = self.claim(2 + RECORD_FIXED + data.len())?.split_at_mut(2);
+                pointer.copy_from_slice(&(0xc000 | offset).to_be_bytes());
+                rest
+            }
+            Owner::Name(name) => {
+                self.name(name)?;
+                self.claim(RECORD_FIXED + data.len())?
+            }
+        };
         write_fixed(out, rtype, ttl, data.len());
         out[RECORD_FIXED..].copy_from_slice(data);
         self.counts[section as usize] += 1;

@@ -6,7 +6,7 @@ use super::steer::{Decision, steer};
 use super::steering::Family;
 use super::table::{CompiledRrset, RoutingTable};
 use super::whereabouts::Whereabouts;
-use super::worker::{TURNS_PER_POOL, Worker};
+use super::worker::{Chance, TURNS_PER_POOL, Visited, Worker};
 use super::{Client, Transport};
 use crate::dns::{
     Full, NameBuffer, Owner, PLAIN_UDP_REPLY, Query, Rcode, Reply, Rtype, Section, Unanswerable, error_reply,
@@ -36,47 +36,49 @@ pub(super) fn answer_recorded(
     buffer: &mut [u8],
     recorder: &mut impl Recorder,
 ) -> usize {
-    let query = match Query::parse(message) {
+    let Worker { counters, chance, name, visited } = worker;
+    let query = match Query::parse(message, name) {
         Ok(query) => query,
         Err(Unanswerable::Silence) => {
-            worker.counters.dropped.add(1);
+            counters.dropped.add(1);
             return 0;
         }
         Err(Unanswerable::Error { rcode, question_octets, edns }) => {
-            worker.counters.replied(rcode, false);
+            counters.replied(rcode, false);
             return error_reply(message, rcode, question_octets, edns, buffer);
         }
     };
-    let limit = match (client.transport, query.edns) {
+    let Query { rtype, question_octets, edns } = query;
+    let limit = match (client.transport, edns) {
         (Transport::Udp, None) => PLAIN_UDP_REPLY,
         (Transport::Udp, Some(edns)) => edns.udp_limit(),
         (Transport::Tcp, _) => usize::from(u16::MAX),
     };
-    let subnet = query.edns.and_then(|edns| edns.client_subnet);
+    let subnet = edns.and_then(|edns| edns.client_subnet);
     if subnet.is_some() {
-        worker.counters.client_subnets.add(1);
+        counters.client_subnets.add(1);
     }
     // A resolver that gives no bits wants its client not to be located: its own address is all
     // there is to go by (RFC 7871 section 7.1.2).
     let located_by =
         subnet.filter(|subnet| subnet.source_prefix > 0).map_or(client.address, |subnet| subnet.address);
-    let question_octets = query.question.name.wire().len() + 4;
+    visited.clear();
     let mut responder = Responder {
         table,
-        worker,
-        rtype: query.question.rtype,
-        name: query.question.name,
+        chance,
+        rtype,
+        name,
+        visited,
         owner: Owner::At(Reply::QUESTION),
-        reply: Reply::start(message, question_octets, query.edns, limit, buffer),
+        reply: Reply::start(message, question_octets, edns, limit, buffer),
         whereabouts: Whereabouts::new(located_by, &table.world.geo),
-        visited: Visited::NONE,
         recorder,
     };
     let outcome = responder.respond();
-    let Responder { reply, whereabouts, worker, .. } = responder;
+    let Responder { reply, whereabouts, .. } = responder;
     match outcome {
         Ok(Outcome { rcode, authoritative }) => {
-            worker.counters.replied(rcode, false);
+            counters.replied(rcode, false);
             match rcode {
                 Rcode::NoError | Rcode::NxDomain | Rcode::YxDomain => {
                     reply.finish(rcode, authoritative, whereabouts.scope())
@@ -85,20 +87,16 @@ pub(super) fn answer_recorded(
             }
         }
         Err(Full) if client.transport == Transport::Udp => {
-            worker.counters.replied(Rcode::NoError, true);
+            counters.replied(Rcode::NoError, true);
             reply.finish_truncated(true, whereabouts.scope())
         }
         // More than a message can hold: there is no larger transport to send the client to.
         Err(Full) => {
-            worker.counters.replied(Rcode::ServFail, false);
+            counters.replied(Rcode::ServFail, false);
             reply.finish_error(Rcode::ServFail)
         }
     }
 }
-
-/// The most names that one answer goes through by CNAME and DNAME. Resolvers follow about as
-/// many before they give up (BIND 16, Unbound 11).
-const MAX_CHAIN: usize = 16;
 
 /// How a reply ends.
 #[derive(Clone, Copy)]
@@ -118,15 +116,15 @@ impl Outcome {
 /// One answer in the making.
 struct Responder<'t, 'w, 'b, 'r, R> {
     table: &'t RoutingTable,
-    worker: &'w mut Worker,
+    chance: &'w mut Chance,
     rtype: Rtype,
     /// The name that is answered now: the question's, or where a chain has led.
-    name: NameBuffer,
+    name: &'w mut NameBuffer,
+    visited: &'w mut Visited,
     /// The same as the owner of its records.
     owner: Owner<'static>,
     reply: Reply<'b>,
     whereabouts: Whereabouts<'t>,
-    visited: Visited,
     recorder: &'r mut R,
 }
 
@@ -150,8 +148,8 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
             _ => {}
         }
         let mut zone = None;
-        for _ in 0..=MAX_CHAIN {
-            let found = self.table.world.names.find(&self.name);
+        loop {
+            let found = self.table.world.names.find(self.name);
             let node = match found {
                 Found::Nowhere => break,
                 Found::Exact(node)
@@ -222,8 +220,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
     }
 
     fn rrsets(&self, node: &Node) -> &'t [CompiledRrset] {
-        let (start, count) = node.rrsets;
-        &self.table.world.rrsets[start as usize..][..usize::from(count)]
+        &self.table.world.rrsets[node.rrsets()]
     }
 
     /// The answer of a steered name; `None` if it has none of the type asked for.
@@ -240,16 +237,16 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         };
         let decision = steer(self.table, node.domain, family, &mut self.whereabouts, self.recorder);
         let (pool, choices) = match decision {
-            Decision::Healthy(pool) => (pool, &self.table.pool(pool).healthy),
-            Decision::Any(pool) => (pool, &self.table.pool(pool).all),
+            Decision::Healthy(pool) => (pool, self.table.choices(pool)),
+            Decision::Any(pool) => (pool, &world.all[pool.index()]),
             Decision::Nodata => return Ok(None),
             Decision::Servfail => return Ok(Some(Step::Done(Outcome::error(Rcode::ServFail)))),
         };
         let (reply, owner, ttl) = (&mut self.reply, self.owner, domain.ttl);
         let turn = pool.index() * TURNS_PER_POOL;
-        if !choices.cname.is_empty() {
+        if let Some(names) = &choices.cname {
             let mut target = None;
-            choices.cname.choose(self.worker, turn + 2, |name| {
+            names.choose(self.chance, turn + 2, |name| {
                 target = Some(name);
                 Ok::<(), Full>(())
             })?;
@@ -262,8 +259,8 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         match self.rtype {
             Rtype::A | Rtype::ANY => choices
                 .v4
-                .choose(self.worker, turn, |ip| reply.record(Section::Answer, owner, Rtype::A, ttl, ip))?,
-            Rtype::AAAA => choices.v6.choose(self.worker, turn + 1, |ip| {
+                .choose(self.chance, turn, |ip| reply.record(Section::Answer, owner, Rtype::A, ttl, ip))?,
+            Rtype::AAAA => choices.v6.choose(self.chance, turn + 1, |ip| {
                 reply.record(Section::Answer, owner, Rtype::AAAA, ttl, ip)
             })?,
             _ => {}
@@ -278,13 +275,20 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         if matches!(self.rtype, Rtype::CNAME | Rtype::ANY) {
             return Ok(Step::Done(Outcome::NO_ERROR));
         }
-        self.visited.push(self.name.wire());
+        let from = hash(self.name.wire());
         self.name.set(target);
-        // A chain that comes back to itself ends where it closes: all there is has been said.
-        if self.visited.has(self.name.wire()) {
-            return Ok(Step::Done(Outcome::NO_ERROR));
+        Ok(self.follow_from(from))
+    }
+
+    /// Goes on at the current name, to which the one with this hash led. A chain that comes back
+    /// to itself, or is too long, ends here: all there is has been said.
+    fn follow_from(&mut self, from: u64) -> Step {
+        let has_room = self.visited.push(from);
+        if has_room && !self.visited.has(hash(self.name.wire())) {
+            Step::Follow
+        } else {
+            Step::Done(Outcome::NO_ERROR)
         }
-        Ok(Step::Follow)
     }
 
     /// Answers from a DNAME at the closest encloser, whose name starts at `label` of the current
@@ -293,17 +297,15 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         let (ttl, target) = (dname.ttl, &dname.rdata[0]);
         let dname_owner = Owner::Name(self.name.suffix(label));
         self.reply.record(Section::Answer, dname_owner, Rtype::DNAME, ttl, target)?;
-        let mut name = self.name.clone();
-        if !name.substitute(label, target) {
+        let from = hash(self.name.wire());
+        if !self.name.substitute(label, target) {
             return Ok(Step::Done(Outcome { rcode: Rcode::YxDomain, authoritative: true }));
         }
-        self.owner = self.reply.alias(self.owner, ttl, name.wire())?;
-        self.visited.push(self.name.wire());
-        self.name = name;
-        if self.rtype == Rtype::CNAME || self.visited.has(self.name.wire()) {
+        self.owner = self.reply.alias(self.owner, ttl, self.name.wire())?;
+        if self.rtype == Rtype::CNAME {
             return Ok(Step::Done(Outcome::NO_ERROR));
         }
-        Ok(Step::Follow)
+        Ok(self.follow_from(from))
     }
 
     /// NXDOMAIN or NODATA with the zone's SOA (RFC 2308 sections 2 and 3). At the end of a chain
@@ -366,25 +368,4 @@ fn is_within(mut wire: &[u8], ancestor: &[u8]) -> bool {
         wire = &wire[1 + usize::from(wire[0])..];
     }
     wire == ancestor
-}
-
-/// The names that a chain has led through, by hash.
-struct Visited {
-    hashes: [u64; MAX_CHAIN],
-    count: usize,
-}
-
-impl Visited {
-    const NONE: Visited = Visited { hashes: [0; MAX_CHAIN], count: 0 };
-
-    fn push(&mut self, name: &[u8]) {
-        if let Some(place) = self.hashes.get_mut(self.count) {
-            *place = hash(name);
-            self.count += 1;
-        }
-    }
-
-    fn has(&self, name: &[u8]) -> bool {
-        self.hashes[..self.count].contains(&hash(name))
-    }
 }

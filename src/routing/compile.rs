@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::names::{NONE, NameIndex};
+use super::select::Choices;
 use super::steering::{Family, Steering};
 use super::table::{CompiledDomain, CompiledRrset, CompiledZone, PoolSet, World};
 use crate::dns::{Name, Rrset, Rtype};
@@ -11,7 +12,12 @@ use crate::geo::GeoTable;
 use crate::plan::{Domain, DomainPolicy, Plan, PoolId};
 
 impl World {
-    pub(super) fn compile(plan: Arc<Plan>, geo: Arc<GeoTable>, configured: [PoolSet; Family::COUNT]) -> Self {
+    pub(super) fn compile(
+        plan: Arc<Plan>,
+        geo: Arc<GeoTable>,
+        all: Vec<Choices>,
+        configured: [PoolSet; Family::COUNT],
+    ) -> Self {
         let mut names = NameIndex::new();
         for (zone, id) in plan.zones.iter().zip(0..) {
             names.insert(&zone.name, id);
@@ -29,7 +35,7 @@ impl World {
                 negative_ttl: zone.negative_ttl,
             })
             .collect();
-        World { plan, geo, names, zones, rrsets, domains, steerings, configured }
+        World { plan, geo, names, zones, rrsets, domains, steerings, all, configured }
     }
 }
 
@@ -47,11 +53,7 @@ fn enter_records(plan: &Plan, names: &mut NameIndex) -> Vec<CompiledRrset> {
     by_node.sort_by_key(|(node, rrset)| (*node, rrset.rtype));
     let mut compiled: Vec<CompiledRrset> = Vec::with_capacity(by_node.len());
     for (node, rrset) in by_node {
-        let place = &mut names.node_mut(node).rrsets;
-        if place.1 == 0 {
-            place.0 = compiled.len() as u32;
-        }
-        place.1 += 1;
+        names.node_mut(node).add_rrset(compiled.len());
         let Rrset { owner: _, rtype, ttl, rdata } = rrset;
         compiled.push(CompiledRrset { rtype: *rtype, ttl: *ttl, rdata: rdata.clone() });
     }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 mod answer;
 mod compile;
 mod counters;
+mod decrees;
 mod explain;
 mod names;
 mod nearest;

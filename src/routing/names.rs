@@ -4,21 +4,54 @@ use crate::dns::{Name, NameBuffer};
 
 /// A name that exists: it has records, is steered, or has something below it (an empty
 /// non-terminal, RFC 4592 section 2.2.2).
+///
+/// One cache line, and the name itself in it unless it is long: a look-up that hits reads a slot
+/// and a node.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(super) struct Node {
-    /// Where its wire form starts in [`NameIndex::octets`].
-    name_start: u32,
+    name: NodeName,
     name_length: u8,
+    /// How many static RRsets it has.
+    rrset_count: u16,
+    /// Where they start in the table's list.
+    rrsets_start: u32,
     /// The zone that it belongs to.
     pub(super) zone: u32,
     /// The domain that steers it, or [`NONE`].
     pub(super) domain: u32,
-    /// Its static RRsets: where they start in the table's list, and how many.
-    pub(super) rrsets: (u32, u16),
     /// The node of `*` below it, or [`NONE`].
     pub(super) wildcard: u32,
     /// The node of the delegation at or above it, or [`NONE`].
     pub(super) cut: u32,
+}
+
+/// Octets of a name that a node has room for, root label included.
+const INLINE_NAME: usize = 39;
+
+#[derive(Clone, Copy, Debug)]
+enum NodeName {
+    Here([u8; INLINE_NAME]),
+    /// In [`NameIndex::octets`], from here.
+    There(u32),
+}
+
+const _: () = assert!(size_of::<Node>() == 64);
+
+impl Node {
+    /// Its static RRsets in the table's list.
+    pub(super) fn rrsets(&self) -> std::ops::Range<usize> {
+        let start = self.rrsets_start as usize;
+        start..start + usize::from(self.rrset_count)
+    }
+
+    /// Enters one more RRset, the `at`th of the table's list; those of a node are side by side.
+    pub(super) fn add_rrset(&mut self, at: usize) {
+        if self.rrset_count == 0 {
+            self.rrsets_start = at as u32;
+        }
+        self.rrset_count += 1;
+    }
 }
 
 /// No such node or domain.
@@ -47,7 +80,7 @@ pub(super) enum Found<'t> {
 pub(super) struct NameIndex {
     slots: Vec<Slot>,
     nodes: Vec<Node>,
-    /// The wire forms of all names, one behind the other.
+    /// The wire forms of the names that are too long for their nodes, one behind the other.
     octets: Vec<u8>,
     /// The most labels that any name has: what is longer cannot exist, and is not looked for
     /// label by label.
@@ -83,16 +116,26 @@ impl NameIndex {
         // Fewer than 2^32 names: their octets alone would take more memory than there is.
         let node = self.nodes.len() as u32;
         self.slots[slot] = Slot { tag: tag(hash), node };
+        let wire = name.wire();
+        let mut here = [0; INLINE_NAME];
+        let place = if let Some(room) = here.get_mut(..wire.len()) {
+            room.copy_from_slice(wire);
+            NodeName::Here(here)
+        } else {
+            let start = self.octets.len() as u32;
+            self.octets.extend_from_slice(wire);
+            NodeName::There(start)
+        };
         self.nodes.push(Node {
-            name_start: self.octets.len() as u32,
-            name_length: name.wire().len() as u8,
+            name: place,
+            name_length: wire.len() as u8,
+            rrset_count: 0,
+            rrsets_start: 0,
             zone,
             domain: NONE,
-            rrsets: (0, 0),
             wildcard: NONE,
             cut: NONE,
         });
-        self.octets.extend_from_slice(name.wire());
         self.max_labels = self.max_labels.max(name.label_count());
         node
     }
@@ -118,8 +161,12 @@ impl NameIndex {
     }
 
     /// A node's name in wire form.
-    pub(super) fn name_of(&self, node: &Node) -> &[u8] {
-        &self.octets[node.name_start as usize..][..usize::from(node.name_length)]
+    pub(super) fn name_of<'n>(&'n self, node: &'n Node) -> &'n [u8] {
+        let length = usize::from(node.name_length);
+        match &node.name {
+            NodeName::Here(octets) => &octets[..length],
+            NodeName::There(start) => &self.octets[*start as usize..][..length],
+        }
     }
 
     /// What `name` is.
@@ -133,7 +180,7 @@ impl NameIndex {
             let node = self.node(node);
             if node.cut != NONE {
                 let cut = self.node(node.cut);
-                return Found::Delegated(cut, label == 0 && cut.name_start == node.name_start);
+                return Found::Delegated(cut, label == 0 && std::ptr::eq(cut, node));
             }
             if label == 0 {
                 return Found::Exact(node);

@@ -1,35 +1,28 @@
 //! Pool to addresses: who is given, compiled when the pool changes.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use super::Worker;
+use smallvec::SmallVec;
+
+use super::worker::Chance;
 use crate::dns::Name;
 use crate::plan::{Address, Addresses, Pool, PoolPolicy};
 
-/// What a pool answers, for one state of its addresses' health.
-#[derive(Debug)]
-pub(super) struct CompiledPool {
-    /// Which addresses are up, in the pool's order.
-    pub(super) up: Box<[bool]>,
-    /// What may be given: the addresses that are up.
-    pub(super) healthy: Arc<Choices>,
-    /// What is given when health is not believed: all of them.
-    pub(super) all: Arc<Choices>,
-}
-
-/// The addresses to choose from, by what a query can take.
-#[derive(Debug)]
+/// What a pool answers with, for one state of its addresses' health: the addresses to choose
+/// from, by what a query can take. It lies in the table itself, with the members of a usual pool,
+/// so that reading it is a matter of neighbouring cache lines.
+#[derive(Clone, Debug)]
 pub(super) struct Choices {
-    pub(super) v4: Selection<[u8; 4]>,
-    pub(super) v6: Selection<[u8; 16]>,
-    pub(super) cname: Selection<Name>,
+    pub(super) v4: Selection<[u8; 4], 6>,
+    pub(super) v6: Selection<[u8; 16], 4>,
+    /// In a box: pools of names are few.
+    pub(super) cname: Option<Box<Selection<Name, 1>>>,
 }
 
 /// One kind of address, and how to choose among them.
-#[derive(Debug)]
-pub(super) struct Selection<T> {
-    members: Box<[T]>,
+#[derive(Clone, Debug)]
+pub(super) struct Selection<T, const INLINE: usize> {
+    members: SmallVec<[T; INLINE]>,
     /// For `weighted`: the sum of the weights up to and including each member. Empty for
     /// `round-robin`.
     cumulative: Box<[u32]>,
@@ -41,22 +34,9 @@ pub(super) struct Selection<T> {
 /// UDP reply holds.
 pub(super) const MAX_ANSWERS: usize = 64;
 
-impl CompiledPool {
-    /// Compiles `pool`; `up` says of each address whether it is. `all` is what an earlier state
-    /// of the same pool had there, if there was one.
-    pub(super) fn new(pool: &Pool, up: Box<[bool]>, all: Option<Arc<Choices>>) -> Self {
-        let all = all.unwrap_or_else(|| Arc::new(Choices::new(pool, |_| true)));
-        let healthy = if up.iter().all(|up| *up) {
-            all.clone()
-        } else {
-            Arc::new(Choices::new(pool, |position| up[position]))
-        };
-        CompiledPool { up, healthy, all }
-    }
-}
-
 impl Choices {
-    fn new(pool: &Pool, admits: impl Fn(usize) -> bool) -> Self {
+    /// The choices among the addresses of `pool` at the positions that `admits` lets pass.
+    pub(super) fn new(pool: &Pool, admits: impl Fn(usize) -> bool) -> Self {
         match &pool.addresses {
             Addresses::Ip(list) => Choices {
                 v4: Selection::new(pool, list, &admits, |ip| match ip {
@@ -67,20 +47,22 @@ impl Choices {
                     IpAddr::V4(_) => None,
                     IpAddr::V6(ip) => Some(ip.octets()),
                 }),
-                cname: Selection::none(),
+                cname: None,
             },
             Addresses::Cname(list) => Choices {
                 v4: Selection::none(),
                 v6: Selection::none(),
-                cname: Selection::new(pool, list, &admits, |name| Some(name.clone())),
+                cname: Some(Selection::new(pool, list, &admits, |name| Some(name.clone())))
+                    .filter(|names| !names.is_empty())
+                    .map(Box::new),
             },
         }
     }
 }
 
-impl<T> Selection<T> {
+impl<T, const INLINE: usize> Selection<T, INLINE> {
     fn none() -> Self {
-        Selection { members: Box::default(), cumulative: Box::default(), answers: 0 }
+        Selection { members: SmallVec::new(), cumulative: Box::default(), answers: 0 }
     }
 
     fn new<A>(
@@ -106,7 +88,7 @@ impl<T> Selection<T> {
                 .collect(),
         };
         let answers = usize::from(pool.answers).min(members.len()).min(MAX_ANSWERS);
-        Selection { members: members.into(), cumulative: cumulative.into(), answers }
+        Selection { members: members.into_iter().collect(), cumulative: cumulative.into(), answers }
     }
 
     /// Whether there is nothing to give.
@@ -115,10 +97,10 @@ impl<T> Selection<T> {
     }
 
     /// Gives each chosen member to `give`, in the order of the reply; stops at its first error.
-    /// `slot` is the worker's counter for this pool and kind.
+    /// `slot` is the counter of turns for this pool and kind.
     pub(super) fn choose<'s, E>(
         &'s self,
-        worker: &mut Worker,
+        chance: &mut Chance,
         slot: usize,
         mut give: impl FnMut(&'s T) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -126,7 +108,7 @@ impl<T> Selection<T> {
             return Ok(());
         }
         if self.cumulative.is_empty() {
-            let mut next = worker.turn(slot) as usize % self.members.len();
+            let mut next = chance.turn(slot) as usize % self.members.len();
             for _ in 0..self.answers {
                 give(&self.members[next])?;
                 next += 1;
@@ -138,7 +120,7 @@ impl<T> Selection<T> {
         }
         let mut chosen = Chosen { positions: [0; MAX_ANSWERS], count: 0, weight: 0 };
         for _ in 0..self.answers {
-            let position = self.draw(worker, &chosen);
+            let position = self.draw(chance, &chosen);
             chosen.add(position, self.weight(position));
             give(&self.members[position])?;
         }
@@ -146,19 +128,19 @@ impl<T> Selection<T> {
     }
 
     /// One member in proportion to the weights of those not yet chosen, of which there is one.
-    fn draw(&self, worker: &mut Worker, chosen: &Chosen) -> usize {
+    fn draw(&self, chance: &mut Chance, chosen: &Chosen) -> usize {
         /// Drawing again until a new one comes up is exact and, unless most of the weight is
         /// taken, quick; this often before the rest is looked through instead.
         const TRIES: usize = 4;
         let total = self.cumulative[self.cumulative.len() - 1];
         for _ in 0..TRIES {
-            let point = worker.below(total);
+            let point = chance.below(total);
             let position = self.cumulative.partition_point(|&sum| sum <= point);
             if !chosen.has(position) {
                 return position;
             }
         }
-        let mut point = worker.below(total - chosen.weight);
+        let mut point = chance.below(total - chosen.weight);
         for position in (0..self.members.len()).filter(|&position| !chosen.has(position)) {
             let weight = self.weight(position);
             if point < weight {

@@ -37,7 +37,7 @@ pub(super) fn steer(
         return Decision::Healthy(pool);
     }
     let configured = &world.configured[family as usize];
-    if !steering.pools.iter().any(|&pool| configured.has(pool)) {
+    if !steering.candidates.iter().any(|candidate| configured.has(candidate.pool)) {
         return Decision::Nodata;
     }
     recorder.all_down(domain.when_all_down);

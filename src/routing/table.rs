@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::names::NameIndex;
-use super::select::CompiledPool;
+use super::select::Choices;
 use super::steering::{Family, Steering};
 use crate::dns::Rtype;
 use crate::geo::GeoTable;
@@ -12,22 +12,41 @@ use crate::plan::{Plan, PoolId, WhenAllDown};
 /// Everything that a query reads, compiled; swapped as a whole and never changed in place.
 ///
 /// A flip of one address makes a new table that shares all but the touched pool with the old
-/// one: names, zones, domains and the map are behind one pointer, pools behind one per
-/// [`SHARD`] of them.
+/// one: names, zones, domains and the map are behind one pointer, pools behind one for every
+/// [`SHARD`].
 #[derive(Clone)]
 pub struct RoutingTable {
     pub(super) world: Arc<World>,
-    shards: Box<[Arc<Shard>]>,
+    /// What each pool answers with now.
+    choices: Shards<Choices>,
+    /// Which addresses of each pool are up. Read by no query.
+    up: Shards<Box<[bool]>>,
     /// By [`Family`]: which pools have an address to give.
     available: [PoolSet; Family::COUNT],
     generation: u64,
 }
 
-/// Pools that are copied together when one of them changes. With 10,000 pools a flip copies 157
-/// shard pointers and 64 pool pointers: both small, and near the least of their sum.
-const SHARD: usize = 64;
+/// Something of every pool, shared between tables in parts: to change one pool's copies its part.
+#[derive(Clone)]
+struct Shards<T>(Box<[Arc<[T]>]>);
 
-type Shard = Vec<Arc<CompiledPool>>;
+/// Pools in one part. With 10,000 pools a flip copies 313 pointers and 32 pools of some 200
+/// octets: both small, and neither worth more code.
+const SHARD: usize = 32;
+
+impl<T: Clone> Shards<T> {
+    fn new(all: &[T]) -> Self {
+        Shards(all.chunks(SHARD).map(Arc::from).collect())
+    }
+
+    fn of(&self, pool: PoolId) -> &T {
+        &self.0[pool.index() / SHARD][pool.index() % SHARD]
+    }
+
+    fn replace(&mut self, pool: PoolId, new: T) {
+        Arc::make_mut(&mut self.0[pool.index() / SHARD])[pool.index() % SHARD] = new;
+    }
+}
 
 /// What only a reload or an edit changes.
 pub(super) struct World {
@@ -38,6 +57,8 @@ pub(super) struct World {
     pub(super) rrsets: Vec<CompiledRrset>,
     pub(super) domains: Vec<CompiledDomain>,
     pub(super) steerings: Vec<Steering>,
+    /// By pool: what it answers with when health is not believed.
+    pub(super) all: Vec<Choices>,
     /// By [`Family`]: which pools have an address at all, healthy or not.
     pub(super) configured: [PoolSet; Family::COUNT],
 }
@@ -97,24 +118,37 @@ impl RoutingTable {
     /// Compiles `plan` and `geo`; `is_up` says whether the address at a position of a pool is
     /// believed to be up.
     pub fn compile(plan: Arc<Plan>, geo: Arc<GeoTable>, is_up: impl Fn(PoolId, usize) -> bool) -> Self {
-        let pools: Vec<Arc<CompiledPool>> = (0..)
+        let up: Vec<Box<[bool]>> = (0..)
+            .map(PoolId)
             .zip(&plan.pools)
-            .map(|(id, pool)| {
-                let up = (0..pool.addresses.len()).map(|position| is_up(PoolId(id), position)).collect();
-                Arc::new(CompiledPool::new(pool, up, None))
+            .map(|(id, pool)| (0..pool.addresses.len()).map(|position| is_up(id, position)).collect())
+            .collect();
+        let all: Vec<Choices> = plan.pools.iter().map(|pool| Choices::new(pool, |_| true)).collect();
+        let choices: Vec<Choices> = plan
+            .pools
+            .iter()
+            .zip(&all)
+            .zip(&up)
+            .map(|((pool, all), up)| {
+                if up.iter().all(|up| *up) {
+                    all.clone()
+                } else {
+                    Choices::new(pool, |position| up[position])
+                }
             })
             .collect();
-        let mut available = [(); Family::COUNT].map(|()| PoolSet::with_room(pools.len()));
+        let mut available = [(); Family::COUNT].map(|()| PoolSet::with_room(all.len()));
         let mut configured = available.clone();
-        for (id, pool) in (0..).map(PoolId).zip(&pools) {
+        for (id, (all, choices)) in (0..).map(PoolId).zip(all.iter().zip(&choices)) {
             for family in Family::ALL {
-                available[family as usize].set(id, family.is_in(&pool.healthy));
-                configured[family as usize].set(id, family.is_in(&pool.all));
+                available[family as usize].set(id, family.is_in(choices));
+                configured[family as usize].set(id, family.is_in(all));
             }
         }
         RoutingTable {
-            world: Arc::new(World::compile(plan, geo, configured)),
-            shards: pools.chunks(SHARD).map(|shard| Arc::new(shard.to_vec())).collect(),
+            world: Arc::new(World::compile(plan, geo, all, configured)),
+            choices: Shards::new(&choices),
+            up: Shards::new(&up),
             available,
             generation: 0,
         }
@@ -123,13 +157,13 @@ impl RoutingTable {
     /// This table with the health of one pool's addresses changed; everything else is shared.
     pub fn with_pool(&self, pool: PoolId, is_up: impl Fn(usize) -> bool) -> Self {
         let mut table = self.clone();
-        let old = self.pool(pool);
-        let up = (0..old.up.len()).map(is_up).collect();
-        let new = CompiledPool::new(&self.world.plan.pools[pool.index()], up, Some(old.all.clone()));
+        let up: Box<[bool]> = (0..self.up.of(pool).len()).map(is_up).collect();
+        let choices = Choices::new(&self.world.plan.pools[pool.index()], |position| up[position]);
         for family in Family::ALL {
-            table.available[family as usize].set(pool, family.is_in(&new.healthy));
+            table.available[family as usize].set(pool, family.is_in(&choices));
         }
-        Arc::make_mut(&mut table.shards[pool.index() / SHARD])[pool.index() % SHARD] = Arc::new(new);
+        table.choices.replace(pool, choices);
+        table.up.replace(pool, up);
         table.generation += 1;
         table
     }
@@ -162,11 +196,12 @@ impl RoutingTable {
 
     /// Whether the address at `position` of `pool` is answered as up.
     pub fn is_up(&self, pool: PoolId, position: usize) -> bool {
-        self.pool(pool).up[position]
+        self.up.of(pool)[position]
     }
 
-    pub(super) fn pool(&self, pool: PoolId) -> &Arc<CompiledPool> {
-        &self.shards[pool.index() / SHARD][pool.index() % SHARD]
+    /// What `pool` answers with now.
+    pub(super) fn choices(&self, pool: PoolId) -> &Choices {
+        self.choices.of(pool)
     }
 
     /// Whether `pool` has an address of `family` to give.

@@ -3,13 +3,24 @@
 use std::sync::Arc;
 
 use super::{Counters, RoutingTable};
+use crate::dns::NameBuffer;
 
-/// What one thread that answers keeps between queries: rotation, randomness and its counters.
+/// What one thread that answers keeps between queries: rotation, randomness, its counters and
+/// room to work in.
 pub struct Worker {
     pub(super) counters: Arc<Counters>,
+    pub(super) chance: Chance,
+    /// The name that is answered, and those that its chain has led through. Here, and not on the
+    /// stack of each answer, because clearing and moving them costs more than a look-up.
+    pub(super) name: NameBuffer,
+    pub(super) visited: Visited,
+}
+
+/// Whose turn it is, and the luck of the draw.
+pub(super) struct Chance {
     random: fastrand::Rng,
-    /// Whose turn it is: a counter per pool and kind of address. One counter for all would let
-    /// a client that asks A and AAAA in turn see only every other address.
+    /// A counter per pool and kind of address. One counter for all would let a client that asks
+    /// A and AAAA in turn see only every other address.
     turns: Vec<u32>,
 }
 
@@ -20,19 +31,26 @@ impl Worker {
     /// A worker whose random choices follow from `seed`. Workers should have different ones, so
     /// that they do not rotate in step.
     pub fn new(seed: u64, counters: Arc<Counters>) -> Self {
-        Worker { counters, random: fastrand::Rng::with_seed(seed), turns: Vec::new() }
+        Worker {
+            counters,
+            chance: Chance { random: fastrand::Rng::with_seed(seed), turns: Vec::new() },
+            name: NameBuffer::ROOT,
+            visited: Visited { hashes: [0; MAX_CHAIN], count: 0 },
+        }
     }
 
     /// Makes room for what `table` rotates; to be called whenever the worker sees a new table,
     /// so that `answer` need not allocate.
     pub fn prepare(&mut self, table: &RoutingTable) {
-        let pools = table.pool_count() * TURNS_PER_POOL;
-        let random = &mut self.random;
-        if self.turns.len() < pools {
-            self.turns.resize_with(pools, || random.u32(..));
+        let Chance { random, turns } = &mut self.chance;
+        let needed = table.pool_count() * TURNS_PER_POOL;
+        if turns.len() < needed {
+            turns.resize_with(needed, || random.u32(..));
         }
     }
+}
 
+impl Chance {
     /// Takes the next turn of a counter.
     pub(super) fn turn(&mut self, slot: usize) -> u32 {
         match self.turns.get_mut(slot) {
@@ -48,5 +66,39 @@ impl Worker {
     /// A number below `bound`, which is not 0, each as likely.
     pub(super) fn below(&mut self, bound: u32) -> u32 {
         self.random.u32(..bound)
+    }
+}
+
+/// The most names that one answer goes through by CNAME and DNAME. Resolvers follow about as
+/// many before they give up (BIND 16, Unbound 11).
+pub(super) const MAX_CHAIN: usize = 16;
+
+/// The names that a chain has led through, by hash.
+pub(super) struct Visited {
+    hashes: [u64; MAX_CHAIN],
+    count: usize,
+}
+
+impl Visited {
+    /// Starts another chain.
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    /// Enters a name; false if the chain is as long as it may be.
+    pub(super) fn push(&mut self, hash: u64) -> bool {
+        match self.hashes.get_mut(self.count) {
+            Some(place) => {
+                *place = hash;
+                self.count += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether the chain has been at this name.
+    pub(super) fn has(&self, hash: u64) -> bool {
+        self.hashes[..self.count].contains(&hash)
     }
 }
