@@ -1,5 +1,7 @@
 //! Worlds of any size to measure in.
 
+#![allow(dead_code, reason = "each bench uses its part")]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use rhumb::plan::{
 
 /// A zone of `domains` names, each steered by `nearest` over four of `pools` pools; every pool has
 /// two addresses of each family somewhere in the world.
-pub fn plan(domains: usize, pools: usize) -> Arc<Plan> {
+pub(crate) fn plan(domains: usize, pools: usize) -> Arc<Plan> {
     let apex: Name = "gslb.example".parse().expect("a name");
     let countries: Vec<_> = rhumb::geo::Country::all().collect();
     let pool = |number: usize| {
@@ -65,7 +67,7 @@ fn domain_name(number: usize) -> Name {
 
 /// The map to steer by: the databases that `RHUMB_BENCH_GEO` names (separated by `:`), or the
 /// embedded one.
-pub fn map() -> Arc<GeoTable> {
+pub(crate) fn map() -> Arc<GeoTable> {
     Arc::new(match std::env::var("RHUMB_BENCH_GEO") {
         Ok(paths) => {
             let paths: Vec<_> = paths.split(':').map(Into::into).collect();
@@ -77,7 +79,7 @@ pub fn map() -> Arc<GeoTable> {
 
 /// What queries ask.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A name that exists, for the resolver itself.
     Hit,
     /// A name that exists, for a client subnet.
@@ -96,11 +98,19 @@ impl std::fmt::Display for Kind {
     }
 }
 
-/// `count` queries for names and clients from all over a world of `domains` names.
-pub fn queries(kind: Kind, domains: usize, count: usize) -> Vec<Vec<u8>> {
-    let mut random = fastrand::Rng::with_seed(7);
-    (0..count)
-        .map(|_| {
+/// Queries one behind the other in memory, so that reading them costs as little as it does for
+/// a message that the kernel has just copied.
+pub(crate) struct Queries {
+    octets: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Queries {
+    /// `count` queries for names and clients from all over a world of `domains` names.
+    pub(crate) fn new(kind: Kind, domains: usize, count: usize) -> Self {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut queries = Queries { octets: Vec::new(), ends: vec![0] };
+        for _ in 0..count {
             let number = random.usize(..domains);
             let name = match kind {
                 Kind::Missing => format!("no{number}.gslb.example").parse().expect("a name"),
@@ -108,7 +118,14 @@ pub fn queries(kind: Kind, domains: usize, count: usize) -> Vec<Vec<u8>> {
             };
             let client = Ipv4Addr::from_bits(random.u32(..));
             let subnet = (kind == Kind::HitSubnet).then(|| ClientSubnet::new(client.into(), 24));
-            query_message(random.u16(..), &name, Rtype::A, subnet)
-        })
-        .collect()
+            queries.octets.extend(query_message(random.u16(..), &name, Rtype::A, subnet));
+            queries.ends.push(queries.octets.len() as u32);
+        }
+        queries
+    }
+
+    /// The `at`th.
+    pub(crate) fn get(&self, at: usize) -> &[u8] {
+        &self.octets[self.ends[at] as usize..self.ends[at + 1] as usize]
+    }
 }

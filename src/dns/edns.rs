@@ -41,6 +41,7 @@ pub struct BadOptions;
 
 impl Edns {
     /// Reads the fixed part of an OPT record (RFC 6891 section 6.1.2) and its options.
+    #[inline(always)]
     pub(super) fn parse(class: u16, ttl: u32, mut options: &[u8]) -> Result<Edns, BadOptions> {
         let [_extended_rcode, version, flags, _] = ttl.to_be_bytes();
         let mut edns =
@@ -99,6 +100,7 @@ impl ClientSubnet {
     }
 
     /// RFC 7871 section 6; what its section 7.1 forbids a query to carry is malformed.
+    #[inline(always)]
     fn parse(data: &[u8]) -> Result<Self, BadOptions> {
         let [family_high, family_low, source_prefix, scope, octets @ ..] = data else {
             return Err(BadOptions);

@@ -7,13 +7,17 @@
 mod edns;
 mod header;
 mod name;
+mod name_hash;
 mod query;
 mod reply;
 mod rrset;
+mod template;
 
 pub use edns::{BadOptions, ClientSubnet, Edns, MAX_UDP_REPLY, PLAIN_UDP_REPLY};
 pub use header::{CLASS_IN, HEADER, Rcode};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameError};
+pub use name_hash::hash_name;
 pub use query::{NameBuffer, Query, Unanswerable, query_message};
 pub use reply::{Full, Mark, Owner, Reply, Section, error_reply};
 pub use rrset::{Rrset, Rtype};
+pub use template::Template;

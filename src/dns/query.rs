@@ -3,6 +3,7 @@
 use super::header::{
     CLASS_IN, FLAG_CHECKING_DISABLED, FLAG_RECURSION_DESIRED, FLAG_RESPONSE, HEADER, MASK_OPCODE, Rcode,
 };
+use super::name_hash::{NameHash, hash_name, lowercase};
 use super::{ClientSubnet, Edns, MAX_LABEL, MAX_NAME, Name, Rtype};
 
 /// A query that can be answered: one question of class IN, well formed to its end. The name that
@@ -36,6 +37,7 @@ pub enum Unanswerable {
 
 impl Query {
     /// Reads `message`, and the name in its question into `name`.
+    #[inline(always)]
     pub fn parse(message: &[u8], name: &mut NameBuffer) -> Result<Query, Unanswerable> {
         let header: &[u8; HEADER] = message.first_chunk().ok_or(Unanswerable::Silence)?;
         if header[2] & FLAG_RESPONSE != 0 {
@@ -169,12 +171,21 @@ pub struct NameBuffer {
     /// Where each label starts, the root's left out. A name has at most 127.
     starts: [u8; 127],
     labels: u8,
+    /// See [`super::hash_name`].
+    hash: u64,
 }
 
 impl NameBuffer {
     /// The root.
-    pub const ROOT: NameBuffer =
-        NameBuffer { octets: [0; MAX_NAME + 1], length: 1, starts: [0; 127], labels: 0 };
+    pub fn root() -> Self {
+        NameBuffer {
+            octets: [0; MAX_NAME + 1],
+            length: 1,
+            starts: [0; 127],
+            labels: 0,
+            hash: hash_name(&[0]),
+        }
+    }
 
     /// Reads an uncompressed name off the front of `rest`: nothing stands before a question's
     /// name that a pointer could mean. What is in the buffer after `None` is no name.
@@ -195,21 +206,46 @@ impl NameBuffer {
             labels += 1;
             at += 1 + length;
         }
-        let (wire, behind) = message.split_at_checked(at + 1)?;
-        let octets = &mut self.octets[..wire.len()];
-        octets.copy_from_slice(wire);
-        // Length octets are at most 63 and no letters: the whole wire form can be folded at once.
-        octets.make_ascii_lowercase();
-        self.length = wire.len() as u8;
+        let length = at + 1;
+        *rest = message.get(length..)?;
+        self.length = length as u8;
         self.labels = labels as u8;
-        *rest = behind;
+        self.take(message, length);
         Some(())
+    }
+
+    /// Takes the first `length` octets of `message` in lowercase, and hashes them on the way:
+    /// reading back what was just written in other pieces would stall the processor.
+    ///
+    /// Length octets are at most 63 and no letters: the whole wire form can be folded at once.
+    fn take(&mut self, message: &[u8], length: usize) {
+        let mut hash = NameHash::new(length);
+        let mut at = 0;
+        for place in self.octets.as_chunks_mut::<8>().0 {
+            if at >= length {
+                break;
+            }
+            let mut word = match message[at..].first_chunk() {
+                Some(octets) => u64::from_le_bytes(*octets),
+                // A name at the very end of its message.
+                None => message[at..].iter().rev().fold(0, |word, octet| word << 8 | u64::from(*octet)),
+            };
+            let octets = length - at;
+            if octets < 8 {
+                word &= (1 << (8 * octets)) - 1;
+            }
+            let word = lowercase(word);
+            hash.add(word);
+            *place = word.to_le_bytes();
+            at += 8;
+        }
+        self.hash = hash.finish();
     }
 
     /// Takes the uncompressed name that `wire` starts with; the root if it is none.
     pub fn set(&mut self, mut wire: &[u8]) {
         if self.read(&mut wire).is_none() {
-            *self = NameBuffer::ROOT;
+            *self = NameBuffer::root();
         }
     }
 
@@ -231,6 +267,11 @@ impl NameBuffer {
     /// The whole name in wire form.
     pub fn wire(&self) -> &[u8] {
         &self.octets[..usize::from(self.length)]
+    }
+
+    /// The whole name's [`super::hash_name`].
+    pub fn hash(&self) -> u64 {
+        self.hash
     }
 
     /// How many labels, the root not counted.

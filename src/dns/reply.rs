@@ -2,7 +2,7 @@
 
 use super::header::{CLASS_IN, FLAG_AUTHORITATIVE, FLAG_TRUNCATED, HEADER, Rcode};
 use super::query::response_flags;
-use super::{Edns, Rtype};
+use super::{Edns, Rtype, Template};
 
 /// The part of a reply that a record belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,7 @@ impl<'b> Reply<'b> {
     ///
     /// `buffer` must hold `limit` octets, and `limit` be at least 512 or whatever the question and
     /// an OPT record take.
+    #[inline(always)]
     pub fn start(
         query: &[u8],
         question_octets: usize,
@@ -135,12 +136,10 @@ impl<'b> Reply<'b> {
         ttl: u32,
         data: &[u8],
     ) -> Result<(), Full> {
-        let (before, names) = match rtype {
-            Rtype::NS | Rtype::CNAME | Rtype::PTR => (0, 1),
-            Rtype::MX => (2, 1),
-            Rtype::SOA => (0, 2),
-            _ => return self.record(section, owner, rtype, ttl, data),
-        };
+        let (before, names) = compressible_names(rtype);
+        if names == 0 {
+            return self.record(section, owner, rtype, ttl, data);
+        }
         self.owner(owner)?;
         let fixed_at = self.at;
         self.claim(RECORD_FIXED)?;
@@ -154,6 +153,20 @@ impl<'b> Reply<'b> {
         self.claim(rest.len())?.copy_from_slice(rest);
         let length = self.at - fixed_at - RECORD_FIXED;
         write_fixed(&mut self.buffer[fixed_at..], rtype, ttl, length);
+        self.counts[section as usize] += 1;
+        Ok(())
+    }
+
+    /// Writes the record of a template, whose apex is a suffix of the question's name.
+    pub fn template(&mut self, section: Section, template: &Template) -> Result<(), Full> {
+        // The question ends in its name, type and class; see `start` for how long it can be.
+        let apex = (self.question_end - 4 - template.apex_octets) as u16;
+        let out = self.claim(template.octets.len())?;
+        out.copy_from_slice(&template.octets);
+        for &(at, behind) in &template.pointers {
+            let at = usize::from(at);
+            out[at..at + 2].copy_from_slice(&(0xc000 | (apex + behind)).to_be_bytes());
+        }
         self.counts[section as usize] += 1;
         Ok(())
     }
@@ -333,8 +346,19 @@ fn write_fixed(out: &mut [u8], rtype: Rtype, ttl: u32, data_octets: usize) {
     out[8..10].copy_from_slice(&(data_octets as u16).to_be_bytes());
 }
 
+/// Where in a type's data names stand that may be compressed: how many octets before them, and
+/// how many names (RFC 3597 section 4: the types of RFC 1035 only).
+pub(super) fn compressible_names(rtype: Rtype) -> (usize, usize) {
+    match rtype {
+        Rtype::NS | Rtype::CNAME | Rtype::PTR => (0, 1),
+        Rtype::MX => (2, 1),
+        Rtype::SOA => (0, 2),
+        _ => (0, 0),
+    }
+}
+
 /// Splits an uncompressed name off the front of `data`.
-fn split_name(data: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_name(data: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut at = 0;
     loop {
         let length = usize::from(*data.get(at)?);

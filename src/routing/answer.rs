@@ -1,6 +1,6 @@
 //! Query bytes to reply bytes.
 
-use super::names::{Found, NONE, Node, hash};
+use super::names::{Found, NONE, Node};
 use super::recorder::{Recorder, Silent};
 use super::steer::{Decision, steer};
 use super::steering::Family;
@@ -226,23 +226,22 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
     /// The answer of a steered name; `None` if it has none of the type asked for.
     fn steered(&mut self, node: &'t Node) -> Result<Option<Step>, Full> {
         let world = &self.table.world;
-        let domain = &world.domains[node.domain as usize];
         let family = match self.rtype {
             Rtype::A => Family::V4,
             Rtype::AAAA => Family::V6,
             // The type that most clients take.
             Rtype::ANY => Family::V4,
-            _ if world.steerings[domain.steering as usize].has_names => Family::Any,
+            _ if world.steerings[node.steering as usize].has_names => Family::Any,
             _ => return Ok(None),
         };
-        let decision = steer(self.table, node.domain, family, &mut self.whereabouts, self.recorder);
+        let decision = steer(self.table, node, family, &mut self.whereabouts, self.recorder);
         let (pool, choices) = match decision {
             Decision::Healthy(pool) => (pool, self.table.choices(pool)),
             Decision::Any(pool) => (pool, &world.all[pool.index()]),
             Decision::Nodata => return Ok(None),
             Decision::Servfail => return Ok(Some(Step::Done(Outcome::error(Rcode::ServFail)))),
         };
-        let (reply, owner, ttl) = (&mut self.reply, self.owner, domain.ttl);
+        let (reply, owner, ttl) = (&mut self.reply, self.owner, node.ttl);
         let turn = pool.index() * TURNS_PER_POOL;
         if let Some(names) = &choices.cname {
             let mut target = None;
@@ -275,7 +274,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         if matches!(self.rtype, Rtype::CNAME | Rtype::ANY) {
             return Ok(Step::Done(Outcome::NO_ERROR));
         }
-        let from = hash(self.name.wire());
+        let from = self.name.hash();
         self.name.set(target);
         Ok(self.follow_from(from))
     }
@@ -284,7 +283,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
     /// to itself, or is too long, ends here: all there is has been said.
     fn follow_from(&mut self, from: u64) -> Step {
         let has_room = self.visited.push(from);
-        if has_room && !self.visited.has(hash(self.name.wire())) {
+        if has_room && !self.visited.has(self.name.hash()) {
             Step::Follow
         } else {
             Step::Done(Outcome::NO_ERROR)
@@ -297,7 +296,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         let (ttl, target) = (dname.ttl, &dname.rdata[0]);
         let dname_owner = Owner::Name(self.name.suffix(label));
         self.reply.record(Section::Answer, dname_owner, Rtype::DNAME, ttl, target)?;
-        let from = hash(self.name.wire());
+        let from = self.name.hash();
         if !self.name.substitute(label, target) {
             return Ok(Step::Done(Outcome { rcode: Rcode::YxDomain, authoritative: true }));
         }
@@ -312,8 +311,8 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
     /// the code is that of its last name (RFC 6604 section 2.1).
     fn negative(&mut self, node: &Node, rcode: Rcode) -> Result<Step, Full> {
         let zone = &self.table.world.zones[node.zone as usize];
-        let apex = Owner::Name(&zone.apex);
-        self.reply.zone_record(Section::Authority, apex, Rtype::SOA, zone.negative_ttl, &zone.soa)?;
+        // A chain does not leave the zone, so that its apex is a suffix of the question's name.
+        self.reply.template(Section::Authority, &zone.soa)?;
         Ok(Step::Done(Outcome { rcode, authoritative: true }))
     }
 

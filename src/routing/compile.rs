@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::names::{NONE, NameIndex};
 use super::select::Choices;
 use super::steering::{Family, Steering};
-use super::table::{CompiledDomain, CompiledRrset, CompiledZone, PoolSet, World};
-use crate::dns::{Name, Rrset, Rtype};
+use super::table::{CompiledRrset, CompiledZone, PoolSet, World};
+use crate::dns::{Name, Rrset, Rtype, Template};
 use crate::geo::GeoTable;
 use crate::plan::{Domain, DomainPolicy, Plan, PoolId};
 
@@ -23,19 +23,18 @@ impl World {
             names.insert(&zone.name, id);
         }
         let rrsets = enter_records(&plan, &mut names);
-        let (domains, steerings) = enter_domains(&plan, &mut names);
+        let steerings = enter_domains(&plan, &mut names);
         link_wildcards(&mut names);
         link_cuts(&plan, &mut names);
         let zones = plan
             .zones
             .iter()
             .map(|zone| CompiledZone {
-                apex: zone.name.wire().into(),
-                soa: zone.rrsets[0].rdata[0].clone(),
-                negative_ttl: zone.negative_ttl,
+                soa: Template::new(&zone.name, Rtype::SOA, zone.negative_ttl, &zone.rrsets[0].rdata[0])
+                    .expect("a zone's first RRset is its SOA, which config has read"),
             })
             .collect();
-        World { plan, geo, names, zones, rrsets, domains, steerings, all, configured }
+        World { plan, geo, names, zones, rrsets, steerings, all, configured }
     }
 }
 
@@ -61,25 +60,21 @@ fn enter_records(plan: &Plan, names: &mut NameIndex) -> Vec<CompiledRrset> {
 }
 
 /// Enters every domain. Domains of the same policy over the same pools share one steering.
-fn enter_domains(plan: &Plan, names: &mut NameIndex) -> (Vec<CompiledDomain>, Vec<Steering>) {
+fn enter_domains(plan: &Plan, names: &mut NameIndex) -> Vec<Steering> {
     let mut steerings = Vec::new();
     let mut known: HashMap<(DomainPolicy, &[PoolId]), u32> = HashMap::new();
-    let domains = plan
-        .domains
-        .iter()
-        .zip(0..)
-        .map(|(domain, id)| {
-            let Domain { name, zone, policy, pools, ttl, when_all_down } = domain;
-            let node = enter(names, name, zone.0, &plan.zones[zone.index()].name);
-            names.node_mut(node).domain = id;
-            let steering = *known.entry((*policy, pools)).or_insert_with(|| {
-                steerings.push(Steering::compile(*policy, pools, &plan.pools));
-                steerings.len() as u32 - 1
-            });
-            CompiledDomain { ttl: *ttl, steering, when_all_down: *when_all_down }
-        })
-        .collect();
-    (domains, steerings)
+    for (domain, id) in plan.domains.iter().zip(0..) {
+        // What is left out is read from the plan, when all pools are down.
+        let Domain { name, zone, policy, pools, ttl, when_all_down: _ } = domain;
+        let steering = *known.entry((*policy, pools)).or_insert_with(|| {
+            steerings.push(Steering::compile(*policy, pools, &plan.pools));
+            steerings.len() as u32 - 1
+        });
+        let node = enter(names, name, zone.0, &plan.zones[zone.index()].name);
+        let node = names.node_mut(node);
+        (node.domain, node.steering, node.ttl) = (id, steering, *ttl);
+    }
+    steerings
 }
 
 /// Enters `name` and everything between it and its zone's apex: what lies between exists too, as

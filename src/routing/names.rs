@@ -1,6 +1,6 @@
 //! One hash table over every name of every zone.
 
-use crate::dns::{Name, NameBuffer};
+use crate::dns::{Name, NameBuffer, hash_name};
 
 /// A name that exists: it has records, is steered, or has something below it (an empty
 /// non-terminal, RFC 4592 section 2.2.2).
@@ -20,6 +20,10 @@ pub(super) struct Node {
     pub(super) zone: u32,
     /// The domain that steers it, or [`NONE`].
     pub(super) domain: u32,
+    /// The domain's steering in the world's list.
+    pub(super) steering: u32,
+    /// The domain's TTL in seconds.
+    pub(super) ttl: u32,
     /// The node of `*` below it, or [`NONE`].
     pub(super) wildcard: u32,
     /// The node of the delegation at or above it, or [`NONE`].
@@ -27,7 +31,7 @@ pub(super) struct Node {
 }
 
 /// Octets of a name that a node has room for, root label included.
-const INLINE_NAME: usize = 39;
+const INLINE_NAME: usize = 31;
 
 #[derive(Clone, Copy, Debug)]
 enum NodeName {
@@ -74,9 +78,6 @@ pub(super) enum Found<'t> {
 
 /// Every name, by hash. Open addressing with linear probing: a hit costs one slot, one node and
 /// one comparison, whatever the number of zones.
-///
-/// The hash has no secret. Only names of the configuration are ever entered, so a client cannot
-/// make chains longer.
 pub(super) struct NameIndex {
     slots: Vec<Slot>,
     nodes: Vec<Node>,
@@ -108,7 +109,7 @@ impl NameIndex {
         if (self.nodes.len() + 1) * 2 > self.slots.len() {
             self.grow();
         }
-        let hash = hash(name.wire());
+        let hash = hash_name(name.wire());
         let slot = match self.probe(hash, name.wire()) {
             Ok(node) => return node,
             Err(slot) => slot,
@@ -133,6 +134,8 @@ impl NameIndex {
             rrsets_start: 0,
             zone,
             domain: NONE,
+            steering: NONE,
+            ttl: 0,
             wildcard: NONE,
             cut: NONE,
         });
@@ -142,7 +145,7 @@ impl NameIndex {
 
     /// The node of exactly this wire form.
     pub(super) fn exact(&self, wire: &[u8]) -> Option<u32> {
-        self.probe(hash(wire), wire).ok()
+        self.probe(hash_name(wire), wire).ok()
     }
 
     /// The node with this number.
@@ -174,7 +177,9 @@ impl NameIndex {
         let labels = name.label_count();
         // A name of more labels than any has cannot be met before as many are left out.
         for label in labels.saturating_sub(self.max_labels)..=labels {
-            let Some(node) = self.exact(name.suffix(label)) else {
+            let wire = name.suffix(label);
+            let hash = if label == 0 { name.hash() } else { hash_name(wire) };
+            let Ok(node) = self.probe(hash, wire) else {
                 continue;
             };
             let node = self.node(node);
@@ -213,7 +218,7 @@ impl NameIndex {
         let mut slots = vec![EMPTY; self.slots.len() * 2];
         let mask = slots.len() - 1;
         for (number, node) in (0..).zip(&self.nodes) {
-            let hash = hash(self.name_of(node));
+            let hash = hash_name(self.name_of(node));
             let mut at = hash as usize & mask;
             while slots[at].node != NONE {
                 at = (at + 1) & mask;
@@ -228,32 +233,12 @@ fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-/// Folds eight octets at a time by a 64 x 64 -> 128 bit multiplication, whose halves are xored:
-/// the mixing step of wyhash.
-pub(super) fn hash(wire: &[u8]) -> u64 {
-    /// Odd, without structure: the fractional part of the golden ratio, and of the root of two.
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    const SEED: u64 = 0x6a09_e667_f3bc_c909;
-    fn fold(state: u64, word: u64) -> u64 {
-        let product = u128::from(state ^ word) * u128::from(MULTIPLIER);
-        product as u64 ^ (product >> 64) as u64
-    }
-    let (words, tail) = wire.as_chunks::<8>();
-    let mut state = SEED ^ wire.len() as u64;
-    for word in words {
-        state = fold(state, u64::from_le_bytes(*word));
-    }
-    let mut last = [0; 8];
-    last[..tail.len()].copy_from_slice(tail);
-    fold(fold(state, u64::from_le_bytes(last)), SEED)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn buffer(text: &str) -> NameBuffer {
-        let mut buffer = NameBuffer::ROOT;
+        let mut buffer = NameBuffer::root();
         buffer.set(text.parse::<Name>().expect("a name").wire());
         buffer
     }

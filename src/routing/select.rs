@@ -10,8 +10,9 @@ use crate::plan::{Address, Addresses, Pool, PoolPolicy};
 
 /// What a pool answers with, for one state of its addresses' health: the addresses to choose
 /// from, by what a query can take. It lies in the table itself, with the members of a usual pool,
-/// so that reading it is a matter of neighbouring cache lines.
+/// so that reading it is a matter of neighbouring cache lines: one for A, two more for AAAA.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Choices {
     pub(super) v4: Selection<[u8; 4], 6>,
     pub(super) v6: Selection<[u8; 16], 4>,
@@ -33,6 +34,8 @@ pub(super) struct Selection<T, const INLINE: usize> {
 /// The most addresses that one reply may carry: 64 AAAA records take 1,792 octets, more than any
 /// UDP reply holds.
 pub(super) const MAX_ANSWERS: usize = 64;
+
+const _: () = assert!(size_of::<Selection<[u8; 4], 6>>() <= 64 && size_of::<Choices>() <= 192);
 
 impl Choices {
     /// The choices among the addresses of `pool` at the positions that `admits` lets pass.

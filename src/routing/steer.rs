@@ -1,5 +1,6 @@
 //! Domain to pool: whose addresses are given.
 
+use super::names::Node;
 use super::recorder::{Reason, Recorder};
 use super::steering::Family;
 use super::table::RoutingTable;
@@ -19,20 +20,18 @@ pub(super) enum Decision {
     Servfail,
 }
 
-/// What `domain` answers a client that can take `family`.
+/// What the domain at `node` answers a client that can take `family`.
 pub(super) fn steer(
     table: &RoutingTable,
-    domain: u32,
+    node: &Node,
     family: Family,
     whereabouts: &mut Whereabouts<'_>,
     recorder: &mut impl Recorder,
 ) -> Decision {
     let world = &table.world;
-    let domain_number = domain;
-    let domain = &world.domains[domain as usize];
-    let steering = &world.steerings[domain.steering as usize];
+    let steering = &world.steerings[node.steering as usize];
     let family = if steering.has_names { Family::Any } else { family };
-    recorder.domain(domain_number, steering.policy);
+    recorder.domain(node.domain, steering.policy);
     if let Some(pool) = steering.choose(|pool| table.is_available(family, pool), whereabouts, recorder) {
         return Decision::Healthy(pool);
     }
@@ -40,8 +39,9 @@ pub(super) fn steer(
     if !steering.candidates.iter().any(|candidate| configured.has(candidate.pool)) {
         return Decision::Nodata;
     }
-    recorder.all_down(domain.when_all_down);
-    match domain.when_all_down {
+    let when_all_down = world.plan.domains[node.domain as usize].when_all_down;
+    recorder.all_down(when_all_down);
+    match when_all_down {
         WhenAllDown::ServeAll => steering
             .choose(|pool| configured.has(pool), whereabouts, recorder)
             .map_or(Decision::Nodata, Decision::Any),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::names::NameIndex;
 use super::select::Choices;
 use super::steering::{Family, Steering};
-use crate::dns::Rtype;
+use crate::dns::{Rtype, Template};
 use crate::geo::GeoTable;
-use crate::plan::{Plan, PoolId, WhenAllDown};
+use crate::plan::{Plan, PoolId};
 
 /// Everything that a query reads, compiled; swapped as a whole and never changed in place.
 ///
@@ -55,7 +55,6 @@ pub(super) struct World {
     pub(super) names: NameIndex,
     pub(super) zones: Vec<CompiledZone>,
     pub(super) rrsets: Vec<CompiledRrset>,
-    pub(super) domains: Vec<CompiledDomain>,
     pub(super) steerings: Vec<Steering>,
     /// By pool: what it answers with when health is not believed.
     pub(super) all: Vec<Choices>,
@@ -63,21 +62,10 @@ pub(super) struct World {
     pub(super) configured: [PoolSet; Family::COUNT],
 }
 
-/// A domain as its answers need it.
-pub(super) struct CompiledDomain {
-    pub(super) ttl: u32,
-    /// Which of the world's steerings.
-    pub(super) steering: u32,
-    pub(super) when_all_down: WhenAllDown,
-}
-
 /// A zone, as far as every answer from it needs it.
 pub(super) struct CompiledZone {
-    /// The apex in wire form.
-    pub(super) apex: Box<[u8]>,
-    /// The data of the SOA.
-    pub(super) soa: Box<[u8]>,
-    pub(super) negative_ttl: u32,
+    /// The SOA as negative answers carry it.
+    pub(super) soa: Template,
 }
 
 /// A static RRset; its owner is the node that refers to it.

@@ -34,7 +34,7 @@ impl Worker {
         Worker {
             counters,
             chance: Chance { random: fastrand::Rng::with_seed(seed), turns: Vec::new() },
-            name: NameBuffer::ROOT,
+            name: NameBuffer::root(),
             visited: Visited { hashes: [0; MAX_CHAIN], count: 0 },
         }
     }
