@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::name::domain_name;
 use super::reader::{Value, Words, list, string, ttl};
-use super::report::{Report, did_you_mean, listed};
+use super::report::{Report, listed, suggest};
 use super::source::{Located, Place};
 use super::unique::Unique;
 use crate::dns::Name;
@@ -20,7 +20,7 @@ const POLICIES: Words<DomainPolicy> = Words {
 };
 
 const WHEN_ALL_DOWN: Words<WhenAllDown> = Words {
-    what: "`when_all_down`",
+    what: "value of `when_all_down`",
     known: &[
         ("serve-all", WhenAllDown::ServeAll),
         ("nodata", WhenAllDown::Nodata),
@@ -148,7 +148,7 @@ fn find_pools(names: &[Located<String>], known: &References<'_>, report: &Report
 fn find_pool(name: &Located<String>, known: &References<'_>, report: &Report) -> Option<PoolId> {
     let pool = known.pools.get(&name.value).copied();
     if pool.is_none() {
-        let hint = did_you_mean(&name.value, known.pools.keys().map(String::as_str));
+        let hint = suggest(&name.value, known.pools.keys().map(String::as_str));
         report.error_with_hint(name.place, format!("pool `{}` does not exist", name.value), hint);
     }
     pool

@@ -44,20 +44,7 @@ impl FileSpec {
     /// Takes the file apart; `None`: it is not TOML, which has been noted.
     pub(super) fn read(file: &File, report: &Report) -> Option<Self> {
         let (tree, errors) = DeTable::parse_recoverable(&file.text);
-        let mut is_sound = true;
-        for error in errors {
-            let span = error.span().unwrap_or_default();
-            // A key that is there twice leaves a tree that can be checked on. Any other mistake
-            // leaves out parts of it, and would bring on complaints about what only seems missing.
-            let is_duplicate = error.message() == "duplicate key";
-            is_sound &= is_duplicate;
-            let message = match file.text.get(span.clone()) {
-                Some(key) if is_duplicate => format!("`{}` is there twice", key.trim()),
-                _ => error.message().to_owned(),
-            };
-            report.error(Place { file: file.id, start: span.start, end: span.end }, message);
-        }
-        if !is_sound {
+        if !note_syntax_errors(errors, file, report) {
             return None;
         }
         let mut table = Table::root(tree.get_ref(), file.id, report);
@@ -119,6 +106,32 @@ impl GeoipSpec {
         table.finish();
         Some(spec)
     }
+}
+
+/// Notes `errors`, the first of each line. Returns whether the tree is whole in spite of them.
+fn note_syntax_errors(mut errors: Vec<toml::de::Error>, file: &File, report: &Report) -> bool {
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
+    let mut is_whole = true;
+    let mut last_start = None;
+    for error in errors {
+        let span = error.span().unwrap_or_default();
+        // A key that is there twice leaves a tree that can be checked on. Any other mistake
+        // leaves out parts of it, and would bring on complaints about what only seems missing.
+        let is_duplicate = error.message() == "duplicate key";
+        is_whole &= is_duplicate;
+        // What follows on the same line is nearly always the consequence of the first.
+        let since_last = last_start.and_then(|last: usize| file.text.get(last..span.start));
+        if since_last.is_some_and(|text| !text.contains('\n')) {
+            continue;
+        }
+        last_start = Some(span.start);
+        let message = match file.text.get(span.clone()) {
+            Some(key) if is_duplicate => format!("`{}` is there twice", key.trim()),
+            _ => error.message().to_owned(),
+        };
+        report.error(Place { file: file.id, start: span.start, end: span.end }, message);
+    }
+    is_whole
 }
 
 /// The tables under `key`, each under a name of its own.

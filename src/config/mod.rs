@@ -85,3 +85,6 @@ fn read(name: String, octets: Vec<u8>, base_dir: &Path) -> Result<Loaded, Diagno
         None => Ok(loaded.expect("what cannot be loaded has been reported")),
     }
 }
+
+#[cfg(test)]
+mod tests;

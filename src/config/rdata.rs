@@ -304,3 +304,110 @@ fn not(what: &str, text: &str) -> String {
 fn fault(token: usize, what: &str, message: &str) -> Fault {
     Fault { token: Some(token), message: format!("{what}: {message}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::{Name as HickoryName, RData, RecordSet, RecordType};
+    use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
+    use hickory_proto::serialize::txt::Parser;
+
+    use super::super::presentation;
+    use super::*;
+
+    fn ours(rtype: Rtype, data: &str) -> Result<Box<[u8]>, Fault> {
+        let origin: Name = "ex.test".parse().expect("a name");
+        let tokens = presentation::tokens(data).expect("the data can be taken apart");
+        parse(rtype, &tokens, &|text| Name::relative(text, &origin).map_err(|reason| reason.to_string()))
+    }
+
+    fn theirs(rtype: Rtype, data: &str) -> Vec<u8> {
+        let origin = HickoryName::from_ascii("ex.test.").expect("a name");
+        let (_, sets) = Parser::new(format!("@ 60 IN {rtype} {data}\n"), None, Some(origin))
+            .parse()
+            .unwrap_or_else(|reason| panic!("{data}: {reason}"));
+        let set: RecordSet = sets.into_values().next().expect("one record was written");
+        let rdata: RData = set.into_parts().records.remove(0).data;
+        assert_eq!(rdata.record_type(), RecordType::from(rtype.0));
+        let mut octets = Vec::new();
+        rdata.emit(&mut BinEncoder::new(&mut octets)).expect("the data fits");
+        octets
+    }
+
+    #[test]
+    fn wire_form_agrees_with_another_implementation() {
+        for (rtype, data) in [
+            (Rtype::A, "192.0.2.1"),
+            (Rtype::AAAA, "2001:db8::1"),
+            (Rtype::NS, "ns1"),
+            (Rtype::CNAME, "www.other.test."),
+            (Rtype::PTR, "host.other.test."),
+            (Rtype::MX, "10 mail"),
+            (Rtype::TXT, r#""v=spf1 -all" two"#),
+            (Rtype::HINFO, "RFC8482 \"\""),
+            (Rtype::SRV, "1 2 5060 sip"),
+            (Rtype::NAPTR, r#"100 50 "s" "http+N2L" "" www.other.test."#),
+            (Rtype::CAA, r#"128 issue "ca.test; policy=ev""#),
+            (Rtype::SSHFP, "4 2 b049f950d1397b8fee6a61e4d14a9acdc4721e084eff5460bbed80cfaa2ce2cb"),
+            (Rtype::TLSA, "3 1 1 d2abde240d7cd3ee6b4b28c54df034b9 7983a1d16e8a410e4561cb106618e971"),
+            (Rtype::SOA, "ns1 admin.other. 1 4h 1h 2w 5"),
+            (Rtype::SVCB, "0 www.other.test."),
+            (Rtype::HTTPS, "1 . alpn=h2,h3 port=8443 ipv4hint=192.0.2.1,192.0.2.2 ipv6hint=2001:db8::1"),
+            (Rtype::HTTPS, "1 . mandatory=alpn alpn=\"h2\" no-default-alpn ech=AEX+DQBB"),
+        ] {
+            assert_eq!(ours(rtype, data).as_deref(), Ok(&theirs(rtype, data)[..]), "{rtype} {data}");
+        }
+    }
+
+    #[test]
+    fn wire_form_is_as_the_standards_say() {
+        for (rtype, data, wire) in [
+            (Rtype::DNAME, "new", &b"\x03new\x02ex\x04test\0"[..]),
+            (Rtype::MX, "0 .", b"\0\0\0"),
+            (Rtype::CNAME, "@", b"\x02ex\x04test\0"),
+            (Rtype::DS, "60485 5 1 2BB1 83af", b"\xec\x45\x05\x01\x2b\xb1\x83\xaf"),
+            (Rtype::TXT, r#""\"\255" """#, b"\x02\"\xff\0"),
+            // RFC 9460 appendix D.2: keys sorted, `\\,` a comma within a protocol's name.
+            (
+                Rtype::SVCB,
+                r"16 . port=1 key667=hello\210q",
+                b"\0\x10\0\0\x03\0\x02\0\x01\x02\x9b\0\x07hello\xd2q",
+            ),
+            (
+                Rtype::SVCB,
+                r"1 . mandatory=ipv4hint,alpn ipv4hint=192.0.2.1 alpn=f\\\\oo\\,bar,h2",
+                b"\0\x01\0\0\0\0\x04\0\x01\0\x04\0\x01\0\x0c\x08f\\oo,bar\x02h2\0\x04\0\x04\xc0\0\x02\x01",
+            ),
+            (Rtype(65280), r"\# 0", b""),
+            (Rtype(65280), r"\# 3 01 0203", b"\x01\x02\x03"),
+        ] {
+            assert_eq!(ours(rtype, data).as_deref(), Ok(wire), "{rtype} {data}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_split() {
+        let wire = text_record(&"x".repeat(300)).expect("it fits");
+        assert_eq!((wire.len(), wire[0], wire[256]), (302, 255, 45));
+        assert_eq!(text_record("").as_deref(), Ok(&[0][..]));
+        assert!(text_record(&"x".repeat(MAX_RDATA)).is_err());
+        assert!(ours(Rtype::TXT, &"x".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn seconds_may_have_units() {
+        for (text, seconds) in [
+            ("0", Some(0)),
+            ("1h30M", Some(5400)),
+            ("2w", Some(1_209_600)),
+            ("2147483647", Some(MAX_TTL)),
+            ("2147483648", None),
+            ("9999999999w", None),
+            ("", None),
+            ("h", None),
+            ("1x", None),
+            ("-1", None),
+        ] {
+            assert_eq!(super::seconds(text), seconds, "{text}");
+        }
+    }
+}

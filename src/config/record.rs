@@ -4,7 +4,7 @@ use super::name::not_a_name;
 use super::presentation;
 use super::rdata;
 use super::reader::{Value, one_or_list, string, ttl};
-use super::report::{Report, did_you_mean};
+use super::report::{Report, suggest};
 use super::source::{Located, Place};
 use crate::dns::{Name, Rtype};
 
@@ -120,8 +120,7 @@ fn resolve(text: &str, zone: &Name) -> Result<Name, String> {
 fn record_type(value: Value<'_>) -> Option<Rtype> {
     let text = string(value)?;
     let Some(rtype) = Rtype::parse(&text) else {
-        let hint = did_you_mean(&text, TYPES)
-            .unwrap_or_else(|| "a type without a name here is written as in \"TYPE65280\"".to_owned());
+        let hint = suggest(&text, TYPES).map(|hint| format!("{hint}, or TYPE and the number of any other"));
         return value.refuse(format!("unknown record type `{text}`"), hint);
     };
     if rtype == Rtype::SOA {

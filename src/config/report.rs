@@ -99,21 +99,36 @@ impl Report {
     }
 }
 
-/// A hint that names the one of `known` that was most likely meant by `written`.
-pub(super) fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
-    nearest(written, known).map(|known| format!("did you mean `{known}`?"))
+/// A hint at what was meant by `written`: the nearest of `known`, or all of them if they are few.
+pub(super) fn suggest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    // More than fit on a line are looked up in the file faster.
+    const FEW: usize = 17;
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(written, &known) {
+        Some(nearest) => Some(format!("did you mean `{nearest}`?")),
+        None if known.is_empty() || known.len() > FEW => None,
+        None => Some(format!("known here: {}", listed(known))),
+    }
 }
 
 /// The one of `known` that `written` is most likely a slip of, if any is near enough.
-fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // Jaro-Winkler similarity; 0.8 takes in a letter missing, doubled or swapped in short words
-    // and leaves out words that share no more than their first letters.
-    const NEAR_ENOUGH: f64 = 0.8;
+fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+    // Jaro-Winkler similarity; 0.8 takes in a letter or two missing or doubled and leaves out
+    // words that share no more than their first letters.
+    const SIMILAR: f64 = 0.8;
+    // In shorter words one letter is too much of the word.
+    const SHORTEST: usize = 3;
     let lower = written.to_lowercase();
+    let similarity = |known: &str| {
+        let known = known.to_lowercase();
+        // Two letters swapped, which weighs too much in short words.
+        let is_slip = lower.chars().count() >= SHORTEST && strsim::osa_distance(&lower, &known) <= 1;
+        if is_slip { 1.0 } else { strsim::jaro_winkler(&lower, &known) }
+    };
     known
-        .into_iter()
-        .map(|known| (strsim::jaro_winkler(&lower, &known.to_lowercase()), known))
-        .filter(|&(similarity, _)| similarity >= NEAR_ENOUGH)
+        .iter()
+        .map(|&known| (similarity(known), known))
+        .filter(|&(similarity, _)| similarity >= SIMILAR)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, known)| known)
 }

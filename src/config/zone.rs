@@ -9,7 +9,6 @@ use super::record::{PlacedRecord, RecordSpec};
 use super::report::Report;
 use super::settings::path;
 use super::source::{Located, Place};
-use super::unique::Unique;
 use crate::dns::{Name, NameError, Rtype};
 
 /// Static records hardly ever change; an hour keeps resolvers from asking and operators from waiting.
@@ -101,10 +100,6 @@ impl ZoneSpec {
             AuthoritySpec::File(None) => None,
             AuthoritySpec::Keys { nameservers, contact, negative_ttl, serial } => {
                 let nameservers = nameservers.map_or(Vec::new(), |nameservers| nameservers.value);
-                let mut unique = Unique::new("name server");
-                for nameserver in &nameservers {
-                    unique.note(&nameserver.value, nameserver.place, report);
-                }
                 let soa = contact.zip(nameservers.first()).map(|(contact, primary)| Soa {
                     primary: &primary.value,
                     contact: contact.value,
