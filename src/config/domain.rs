@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::name::domain_name;
 use super::reader::{Value, Words, list, string, ttl};
-use super::report::{Report, listed, suggest};
+use super::report::{Report, listed};
 use super::source::{Located, Place};
 use super::unique::Unique;
 use crate::dns::Name;
@@ -148,7 +148,7 @@ fn find_pools(names: &[Located<String>], known: &References<'_>, report: &Report
 fn find_pool(name: &Located<String>, known: &References<'_>, report: &Report) -> Option<PoolId> {
     let pool = known.pools.get(&name.value).copied();
     if pool.is_none() {
-        let hint = suggest(&name.value, known.pools.keys().map(String::as_str));
+        let hint = report.suggest(&name.value, known.pools.keys().map(String::as_str));
         report.error_with_hint(name.place, format!("pool `{}` does not exist", name.value), hint);
     }
     pool

@@ -64,7 +64,8 @@ fn check_aliases(domain: &PlacedDomain, view: &ZoneView<'_>, pools: &[Option<Poo
             report.error(
                 reference.place,
                 format!(
-                    "pool `{pool}` answers with a CNAME, which stands alone, and `{name}` has a record of type {} ({})",
+                    "pool `{pool}` answers with a CNAME, which stands alone, and `{name}` has a record of \
+                     type {} ({})",
                     record.rtype,
                     report.line_of(record.place)
                 ),

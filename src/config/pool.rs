@@ -2,7 +2,7 @@
 
 use super::address::{AddressSpec, addresses};
 use super::reader::{Value, Words, integer, list, number, string};
-use super::report::{Report, suggest};
+use super::report::Report;
 use super::serves::{country, source};
 use super::source::Located;
 use super::unique::Unique;
@@ -135,7 +135,7 @@ fn find_check(wanted: &Located<String>, checks: &[CheckRef], report: &Report) ->
         report.error_with_hint(
             wanted.place,
             format!("health check `{}` does not exist", wanted.value),
-            suggest(&wanted.value, checks.iter().map(|check| &check.name[..])),
+            report.suggest(&wanted.value, checks.iter().map(|check| &check.name[..])),
         );
     }
     position.map(|(_, id)| CheckId(id))

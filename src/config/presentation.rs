@@ -221,7 +221,7 @@ fn fault(message: &str, span: Range<usize>) -> Fault {
 mod tests {
     use super::*;
 
-    /// Each entry as its tokens with a bar between, `_` in front if it starts blank; faults as `!message@start`.
+    /// Each entry as its tokens with bars between, `_` in front of a blank start; faults as `!message@start`.
     fn shown(text: &str) -> Vec<String> {
         entries(text)
             .map(|entry| match entry {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::report::{Report, listed, suggest};
+use super::report::{Report, listed};
 use super::source::{Located, Place};
 
 /// RFC 2181 section 8: a TTL is at most 2^31 - 1 seconds.
@@ -92,7 +92,7 @@ impl<'a> Table<'a> {
     /// Notes every key that was not asked for.
     pub(super) fn finish(self) {
         for (key, (place, _)) in self.entries {
-            let hint = suggest(key, self.known.iter().copied());
+            let hint = self.report.suggest(key, self.known.iter().copied());
             self.report.error_with_hint(place, format!("unknown key `{key}`"), hint);
         }
     }
@@ -314,7 +314,7 @@ impl<T: Copy> Words<T> {
         if self.planned.contains(&&text[..]) {
             return value.refuse(format!("{what} `{text}` is not supported in this version"), allowed);
         }
-        let hint = suggest(&text, words());
+        let hint = value.report.suggest(&text, words());
         value.refuse(format!("unknown {what} `{text}`"), hint)
     }
 }

@@ -4,7 +4,7 @@ use super::name::not_a_name;
 use super::presentation;
 use super::rdata;
 use super::reader::{Value, one_or_list, string, ttl};
-use super::report::{Report, suggest};
+use super::report::Report;
 use super::source::{Located, Place};
 use crate::dns::{Name, Rtype};
 
@@ -111,7 +111,8 @@ fn resolve(text: &str, zone: &Name) -> Result<Name, String> {
     let as_absolute = text.parse::<Name>().ok().filter(|absolute| absolute.is_within(zone));
     match as_absolute {
         Some(absolute) if absolute != name && zone.label_count() > 1 => Err(format!(
-            "`{text}` is relative to the zone and stands for `{name}`; write `{text}.` if it is the whole name"
+            "`{text}` is relative to the zone and stands for `{name}`; write `{text}.` if it is \
+             the whole name"
         )),
         _ => Ok(name),
     }
@@ -120,7 +121,10 @@ fn resolve(text: &str, zone: &Name) -> Result<Name, String> {
 fn record_type(value: Value<'_>) -> Option<Rtype> {
     let text = string(value)?;
     let Some(rtype) = Rtype::parse(&text) else {
-        let hint = suggest(&text, TYPES).map(|hint| format!("{hint}, or TYPE and the number of any other"));
+        let hint = value
+            .report
+            .suggest(&text, TYPES)
+            .map(|hint| format!("{hint}, or TYPE and the number of any other"));
         return value.refuse(format!("unknown record type `{text}`"), hint);
     };
     if rtype == Rtype::SOA {

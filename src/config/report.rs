@@ -1,16 +1,22 @@
 //! Collects mistakes while the configuration is read, so that all are told at once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::source::{Place, Source};
+
+/// How many pairs of names are compared for hints in one file, about a second's worth. A file with
+/// more goes on without hints: 100,000 domains that misspell one of 10,000 pools would take minutes.
+const MAX_COMPARISONS: usize = 1_000_000;
 
 /// The files read so far and what is wrong in them.
 #[derive(Default)]
 pub(super) struct Report {
     sources: RefCell<Vec<Source>>,
     mistakes: RefCell<Vec<Mistake>>,
+    /// How many pairs of names were compared for hints.
+    compared: Cell<usize>,
 }
 
 /// A file that was added.
@@ -80,6 +86,26 @@ impl Report {
         format!("{}:{}", source.name, source.position(place.start).line)
     }
 
+    /// A hint at what was meant by `written`: the nearest of `known`, or all of them if they are few.
+    pub(super) fn suggest<'k>(
+        &self,
+        written: &str,
+        known: impl IntoIterator<Item = &'k str>,
+    ) -> Option<String> {
+        // More than fit on a line are looked up in the file faster.
+        const FEW: usize = 17;
+        if self.compared.get() >= MAX_COMPARISONS {
+            return None;
+        }
+        let known: Vec<&str> = known.into_iter().collect();
+        self.compared.set(self.compared.get() + known.len());
+        match nearest(written, &known) {
+            Some(nearest) => Some(format!("did you mean `{nearest}`?")),
+            None if known.is_empty() || known.len() > FEW => None,
+            None => Some(format!("known here: {}", listed(known))),
+        }
+    }
+
     /// What was noted, in order; `None` if nothing is wrong.
     pub(super) fn into_diagnostics(self) -> Option<Diagnostics> {
         let sources = self.sources.into_inner();
@@ -96,18 +122,6 @@ impl Report {
             }
         });
         Diagnostics::new(diagnostics.collect())
-    }
-}
-
-/// A hint at what was meant by `written`: the nearest of `known`, or all of them if they are few.
-pub(super) fn suggest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
-    // More than fit on a line are looked up in the file faster.
-    const FEW: usize = 17;
-    let known: Vec<&str> = known.into_iter().collect();
-    match nearest(written, &known) {
-        Some(nearest) => Some(format!("did you mean `{nearest}`?")),
-        None if known.is_empty() || known.len() > FEW => None,
-        None => Some(format!("known here: {}", listed(known))),
     }
 }
 
@@ -136,4 +150,32 @@ fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
 /// `names` in backquotes, separated by commas.
 pub(super) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_name_what_was_meant() {
+        let report = Report::default();
+        for (written, known, hint) in [
+            ("vietnm", &["hongkong", "vietnam"][..], Some("did you mean `vietnam`?")),
+            ("wbe", &["web", "db"], Some("did you mean `web`?")),
+            ("ROUND_ROBIN", &["round-robin", "weighted"], Some("did you mean `round-robin`?")),
+            ("x", &["y", "z"], Some("known here: `y`, `z`")),
+            ("x", &[], None),
+            ("x", &["abcde"; 20], None),
+        ] {
+            assert_eq!(report.suggest(written, known.iter().copied()).as_deref(), hint, "{written}");
+        }
+    }
+
+    #[test]
+    fn hints_end_before_they_take_minutes() {
+        let report = Report::default();
+        let known = vec!["vietnam"; MAX_COMPARISONS];
+        assert!(report.suggest("vietnm", known.iter().copied()).is_some());
+        assert!(report.suggest("vietnm", ["vietnam"]).is_none());
+    }
 }

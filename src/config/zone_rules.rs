@@ -237,7 +237,10 @@ fn check_rrsets(records: &[&PlacedRecord], report: &Report) {
         } else if first.ttl != *ttl {
             report.error(
                 *place,
-                format!("the TTL of {ttl} s differs from the {} s of the other {rtype} records of `{owner}` ({line})", first.ttl),
+                format!(
+                    "the TTL of {ttl} s differs from the {} s of the other {rtype} records of `{owner}` ({line})",
+                    first.ttl
+                ),
             );
         }
     }
