@@ -1,0 +1,75 @@
+//! What tests of the running program have in common: a place on loopback, the program in it,
+//! sites that can be broken, clients of DNS and HTTP, and the servers of others.
+//!
+//! Nothing here sleeps and hopes. What announces itself (a log line, a connection, the end of a
+//! process) is awaited; what does not (an answer that is to change) is asked for again and again
+//! until it is as wanted or [`PATIENCE`] is over.
+#![allow(dead_code, reason = "every test file uses its own part of this")]
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
+
+pub(crate) mod daemon;
+pub(crate) mod dns;
+pub(crate) mod http;
+pub(crate) mod others;
+pub(crate) mod process;
+pub(crate) mod scene;
+pub(crate) mod site;
+
+/// How long anything may take before a test gives up on it: far longer than it takes on a busy
+/// machine, and no measure of the program.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two questions for something that does not announce itself.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
+
+#[allow(clippy::disallowed_methods, reason = "tests of the running program live in real time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Asks until there is an answer, and returns it.
+///
+/// # Panics
+///
+/// After [`PATIENCE`], naming `what` did not come.
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(ASK_AGAIN);
+    }
+}
+
+/// An address of 127.0.0.0/8 that no other test has, in this process or another: one of fifteen
+/// million by chance. With it come all its ports.
+pub(crate) fn own_address() -> Ipv4Addr {
+    Ipv4Addr::new(127, fastrand::u8(16..=254), fastrand::u8(..), fastrand::u8(1..=254))
+}
+
+/// A port that nobody has on `ip`, neither of UDP nor of TCP: for addresses that tests share. It
+/// is below the ports that the kernel hands out, so that no client takes it in the meantime.
+pub(crate) fn free_port(ip: IpAddr) -> u16 {
+    eventually("a free port", || {
+        let port = fastrand::u16(10_000..32_000);
+        is_free(SocketAddr::new(ip, port)).then_some(port)
+    })
+}
+
+/// Waits until nobody has `address`, for where there is only one and tests take turns.
+pub(crate) fn await_free(address: SocketAddr) {
+    eventually(&format!("{address} to be free"), || is_free(address).then_some(()));
+}
+
+fn is_free(address: SocketAddr) -> bool {
+    UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
+}
+
+/// Stops a test that this user cannot run: it proves nothing when it is passed over.
+pub(crate) fn need_root() {
+    assert!(nix::unistd::geteuid().is_root(), "this test takes ports below 1024: run tests/run as root");
+}

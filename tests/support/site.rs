@@ -1,0 +1,155 @@
+//! A site: a small HTTP server that can be killed, can hang and can be unwell.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::SockRef;
+
+use super::{PATIENCE, own_address};
+
+/// A client that sends no request within this time is not waited for.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An HTTP server at an address of its own, on port 8080.
+pub(crate) struct Site {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    running: Option<Running>,
+}
+
+struct Running {
+    listener: Arc<TcpListener>,
+    acceptor: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    asked: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// How many connections were accepted.
+    connections: usize,
+    /// `None`: it accepts, and never replies.
+    status: Option<u16>,
+    /// Replies with these first, the last one first.
+    exceptions: Vec<u16>,
+    /// Connections that wait for a reply that never comes.
+    held: Vec<TcpStream>,
+}
+
+impl Site {
+    /// Starts one that is well.
+    pub(crate) fn start() -> Site {
+        let mut site = Site {
+            address: SocketAddr::new(own_address().into(), 8080),
+            shared: Arc::default(),
+            running: None,
+        };
+        site.revive();
+        site
+    }
+
+    pub(crate) fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// Its process dies: connections are refused.
+    pub(crate) fn kill(&mut self) {
+        let Some(Running { listener, acceptor }) = self.running.take() else { return };
+        // On Linux this ends a waiting accept(), and whoever waits in the queue is reset.
+        SockRef::from(&*listener).shutdown(Shutdown::Both).expect("it listens");
+        acceptor.join().expect("accepting does not panic");
+        drop(listener);
+        self.shared.lock().held.clear();
+    }
+
+    /// Its process is started again, and is well.
+    pub(crate) fn revive(&mut self) {
+        self.answer(200);
+        if self.running.is_none() {
+            let listener = TcpListener::bind(self.address).expect("the address is the site's own");
+            let listener = Arc::new(listener);
+            let (shared, accepting) = (Arc::clone(&self.shared), Arc::clone(&listener));
+            let acceptor = std::thread::spawn(move || {
+                while let Ok((stream, _)) = accepting.accept() {
+                    shared.serve(stream);
+                }
+            });
+            self.running = Some(Running { listener, acceptor });
+        }
+    }
+
+    /// It accepts connections and never replies.
+    pub(crate) fn hang(&self) {
+        self.shared.lock().status = None;
+    }
+
+    /// It replies with `status` from now on.
+    pub(crate) fn answer(&self, status: u16) {
+        self.shared.lock().status = Some(status);
+    }
+
+    /// It replies with `status` to the next `count` requests, and then as before.
+    pub(crate) fn stumble(&self, status: u16, count: usize) {
+        self.shared.lock().exceptions = vec![status; count];
+    }
+
+    /// Waits until `count` more connections have been accepted.
+    pub(crate) fn await_connections(&self, count: usize) {
+        let state = self.shared.lock();
+        let goal = state.connections + count;
+        let waited = self.shared.asked.wait_timeout_while(state, PATIENCE, |state| state.connections < goal);
+        let (state, timeout) = waited.expect("no holder panics");
+        assert!(!timeout.timed_out(), "{} was not asked, {} of {goal}", self.address, state.connections);
+    }
+
+    /// How many connections have been accepted.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.lock().connections
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder panics")
+    }
+
+    fn serve(&self, stream: TcpStream) {
+        let mut state = self.lock();
+        let reply = state.exceptions.pop().or(state.status);
+        let held = if reply.is_none() { stream.try_clone().ok() } else { None };
+        state.held.extend(held);
+        state.connections += 1;
+        drop(state);
+        self.asked.notify_all();
+        if let Some(status) = reply {
+            // A client that has gone away needs no reply.
+            let _ = respond(stream, status);
+        }
+    }
+}
+
+fn respond(mut stream: TcpStream, status: u16) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
+    let mut request = Vec::new();
+    let mut buffer = [0; 1024];
+    while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+        match stream.read(&mut buffer)? {
+            0 => return Ok(()),
+            length => request.extend_from_slice(&buffer[..length]),
+        }
+    }
+    write!(stream, "HTTP/1.1 {status} As Told\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+}
