@@ -72,6 +72,11 @@ impl Site {
     /// Its process is started again, and is well.
     pub(crate) fn revive(&mut self) {
         self.answer(200);
+        self.listen();
+    }
+
+    /// Its process is started again, and is as it was told to be.
+    pub(crate) fn listen(&mut self) {
         if self.running.is_none() {
             let listener = TcpListener::bind(self.address).expect("the address is the site's own");
             let listener = Arc::new(listener);
@@ -95,23 +100,20 @@ impl Site {
         self.shared.lock().status = Some(status);
     }
 
-    /// It replies with `status` to the next `count` requests, and then as before.
-    pub(crate) fn stumble(&self, status: u16, count: usize) {
-        self.shared.lock().exceptions = vec![status; count];
+    /// It replies with `status` to the next `count` requests, and then as before. Returns how many
+    /// connections it has accepted so far.
+    pub(crate) fn stumble(&self, status: u16, count: usize) -> usize {
+        let mut state = self.shared.lock();
+        state.exceptions = vec![status; count];
+        state.connections
     }
 
-    /// Waits until `count` more connections have been accepted.
+    /// Waits until `count` connections have been accepted since it was made.
     pub(crate) fn await_connections(&self, count: usize) {
         let state = self.shared.lock();
-        let goal = state.connections + count;
-        let waited = self.shared.asked.wait_timeout_while(state, PATIENCE, |state| state.connections < goal);
+        let waited = self.shared.asked.wait_timeout_while(state, PATIENCE, |state| state.connections < count);
         let (state, timeout) = waited.expect("no holder panics");
-        assert!(!timeout.timed_out(), "{} was not asked, {} of {goal}", self.address, state.connections);
-    }
-
-    /// How many connections have been accepted.
-    pub(crate) fn connections(&self) -> usize {
-        self.shared.lock().connections
+        assert!(!timeout.timed_out(), "{} connections to {}, not {count}", state.connections, self.address);
     }
 }
 

@@ -1,0 +1,70 @@
+//! As root it binds, and then it is somebody else for good.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+
+use hickory_proto::rr::RecordType;
+use nix::sys::signal::Signal;
+use nix::unistd::User;
+use support::dns::{addresses, ask, ask_by_tcp, query};
+use support::need_root;
+use support::process::Process;
+use support::scene::Scene;
+
+/// A scene on port 53 for a daemon that becomes `user`, and its configuration.
+fn privileged(user: &str) -> (Scene, String) {
+    need_root();
+    let mut scene = Scene::new();
+    scene.dns = SocketAddr::new(scene.dns.ip(), 53);
+    let text = scene.ground().replace("workers = 1", &format!("workers = 2\nuser = \"{user}\""));
+    (scene, text)
+}
+
+#[test]
+fn it_binds_as_root_and_runs_as_the_user() {
+    let (scene, text) = privileged("nobody");
+    // Reloads are the user's as well.
+    std::fs::set_permissions(scene.path(), PermissionsExt::from_mode(0o755)).expect("it is ours");
+    let daemon = scene.start(&text);
+    let nobody = User::from_name("nobody").expect("there are users").expect("there is nobody");
+    let (user, group) = (nobody.uid.to_string(), nobody.gid.to_string());
+
+    // Of every thread: on Linux each has its own, and the library has to change them together.
+    let threads = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("it runs");
+    let threads: Vec<_> = threads.map(|thread| thread.expect("it runs").path().join("status")).collect();
+    assert!(threads.len() > 2, "{threads:?}");
+    for thread in threads {
+        // A thread may have ended since.
+        let Ok(status) = std::fs::read_to_string(&thread) else { continue };
+        let ids = |field| -> Vec<&str> {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            line.unwrap_or_else(|| panic!("{field} of {status}")).split_whitespace().collect()
+        };
+        assert_eq!(ids("Uid:"), [&user[..]; 4], "real, effective, saved and of the file system");
+        assert_eq!(ids("Gid:"), [&group[..]; 4]);
+        assert_eq!(ids("Groups:"), [&group[..]], "none of root's are left");
+        assert_eq!(ids("CapEff:"), ["0000000000000000"]);
+        assert_eq!(ids("CapPrm:"), ["0000000000000000"]);
+    }
+
+    let name = "ns1.ai.example.com";
+    assert_eq!(addresses(&ask(scene.dns, &query(name, RecordType::A))), [scene.dns.ip()]);
+    assert_eq!(addresses(&ask_by_tcp(scene.dns, &query(name, RecordType::A))), [scene.dns.ip()]);
+
+    scene.configure(&text.replace("name = \"ns1\"", "name = \"ns2\"").replace("ns1.ai", "ns2.ai"));
+    let from = daemon.said();
+    daemon.signal(Signal::SIGHUP);
+    daemon.await_line(from, &["configuration reloaded"]);
+    assert_eq!(daemon.resolve("ns2.ai.example.com"), [scene.dns.ip()]);
+}
+
+#[test]
+fn a_user_that_does_not_exist_is_an_error_at_the_start() {
+    let (scene, text) = privileged("nobody-of-this-name");
+    let process = Process::start(support::daemon::serve(&scene.configure(&text)));
+    let (status, log) = process.await_end();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("cannot become user `nobody-of-this-name`: there is no such user"), "{log}");
+}

@@ -1,0 +1,87 @@
+//! A stop finishes what was asked and ends with code 0.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use hickory_proto::rr::RecordType;
+use nix::sys::signal::Signal;
+use support::dns::{addresses, framed, query, receive, receive_by_tcp, socket_to};
+use support::scene::{ONCE, Scene};
+use support::site::Site;
+use support::{PATIENCE, eventually};
+
+const HOST: &str = "ns1.ai.example.com";
+
+fn finishes_what_was_asked(stop: Signal) {
+    let scene = Scene::new();
+    let daemon = scene.start(&scene.ground());
+    let (dns, ip) = (daemon.dns(), daemon.dns().ip());
+    let by_tcp = query(HOST, RecordType::A);
+    let wire = framed(&by_tcp);
+    let mut stream = TcpStream::connect(dns).expect("it listens");
+    stream.write_all(&wire).expect("it reads");
+    assert_eq!(addresses(&receive_by_tcp(&mut stream)), [ip]);
+
+    // It finds all at once when it goes on: half a query by TCP, queries by UDP, and the signal.
+    daemon.signal(Signal::SIGSTOP);
+    let (begun, rest) = wire.split_at(wire.len() / 2);
+    stream.write_all(begun).expect("the kernel takes it");
+    let sockets: Vec<_> = (0..50)
+        .map(|_| {
+            let (socket, by_udp) = (socket_to(dns), query(HOST, RecordType::A));
+            socket.send(&by_udp.to_vec().expect("it can be encoded")).expect("loopback takes it");
+            (socket, by_udp.metadata.id)
+        })
+        .collect();
+    daemon.signal(stop);
+    daemon.signal(Signal::SIGCONT);
+
+    eventually("no more connections to be accepted", || TcpStream::connect(dns).is_err().then_some(()));
+    stream.write_all(rest).expect("it still reads");
+    assert_eq!(addresses(&receive_by_tcp(&mut stream)), [ip]);
+    stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
+    assert_eq!(stream.read(&mut [0]).expect("closed in good order"), 0, "nothing was asked after it");
+    for (socket, id) in sockets {
+        assert_eq!(addresses(&receive(&socket, id)), [ip]);
+    }
+    let (status, log) = daemon.into_process().await_end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("stopped") && !log.contains("cut off"), "{log}");
+}
+
+#[test]
+fn sigterm_finishes_what_was_asked() {
+    finishes_what_was_asked(Signal::SIGTERM);
+}
+
+#[test]
+fn sigint_finishes_what_was_asked() {
+    finishes_what_was_asked(Signal::SIGINT);
+}
+
+#[test]
+fn a_client_that_only_holds_its_connection_delays_no_stop() {
+    let scene = Scene::new();
+    let daemon = scene.start(&scene.ground());
+    let mut stream = TcpStream::connect(daemon.dns()).expect("it listens");
+    stream.write_all(&framed(&query(HOST, RecordType::A))).expect("it reads");
+    receive_by_tcp(&mut stream);
+    daemon.signal(Signal::SIGTERM);
+    let (status, log) = daemon.into_process().await_end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!log.contains("cut off"), "{log}");
+}
+
+#[test]
+fn a_stop_before_it_is_ready_is_a_stop() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    first.hang();
+    let daemon = scene.launch(&scene.two_sites([&first, &second], [ONCE, ONCE]));
+    first.await_connections(1);
+    daemon.signal(Signal::SIGTERM);
+    let (status, log) = daemon.into_process().await_end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!log.contains("ready"), "{log}");
+}
