@@ -16,8 +16,13 @@ pub enum Format {
 /// the first call of a process has an effect.
 pub fn start_logging(format: Format, level: Level) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level.to_string()));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    // By default a line that cannot be written is complained about on standard error, by a macro
+    // that panics when that cannot be written either: whoever reads the log may go away at any time.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
     // An error means that somebody else, a test or an embedding program, logs already.
     let _ = match format {
         Format::Text => {
