@@ -18,9 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{self, Token};
 use crate::cli;
-use crate::config::{
-    self, AdminSettings, Diagnostics, Loaded, LogFormat, LogLevel, LogSettings, TcpSettings,
-};
+use crate::config::{AdminSettings, Loaded, LogFormat, LogLevel, LogSettings, TcpSettings};
 use crate::control::Controller;
 use crate::routing::Worker;
 use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits};
@@ -37,6 +35,10 @@ use counted::Counted;
 /// one, less than a service manager waits before it kills (systemd: 90 s, Kubernetes: 30 s).
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// How long clients of the admin API have after that. Replies take milliseconds; who is longer
+/// has not asked anything, and may hold an idle connection for ever.
+const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+
 /// How much longer than its slowest probe the first round may take before DNS is answered
 /// without it. Nothing known should ever take as long.
 const FIRST_ROUND_GRACE: Duration = Duration::from_secs(5);
@@ -47,9 +49,6 @@ const REQUESTS: usize = 64;
 /// Why the daemon did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration has mistakes.
-    #[error("{0}")]
-    Configuration(Diagnostics),
     /// A DNS socket cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -181,14 +180,13 @@ impl cli::Daemon for Daemon {
         self.shutdown().await;
     }
 
-    async fn serve(file: &Path) -> Result<(), StartError> {
-        serve(file).await
+    async fn serve(loaded: Loaded, file: &Path) -> Result<(), StartError> {
+        serve(loaded, file).await
     }
 }
 
-/// Runs the daemon with the configuration at `file` until SIGTERM or SIGINT; SIGHUP reloads.
-async fn serve(file: &Path) -> Result<(), StartError> {
-    let loaded = config::load(file).map_err(StartError::Configuration)?;
+/// Runs the daemon with `loaded` until SIGTERM or SIGINT; SIGHUP reads `file` anew.
+async fn serve(loaded: Loaded, file: &Path) -> Result<(), StartError> {
     start_logging(&loaded.settings.log);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -240,13 +238,22 @@ async fn open_admin(settings: &AdminSettings) -> Result<(TcpListener, Option<Tok
     Ok((listener, token))
 }
 
-async fn run_admin(listener: TcpListener, context: admin::Context, mut stopped: watch::Receiver<bool>) {
-    let stop = async move {
+async fn run_admin(listener: TcpListener, context: admin::Context, stopped: watch::Receiver<bool>) {
+    let stop = |mut stopped: watch::Receiver<bool>| async move {
         // An error means that the daemon is gone, which is a stop as well.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    if let Err(error) = admin::serve(listener, context, stop).await {
-        tracing::error!(%error, "the admin API has ended");
+    let overdue = async {
+        stop(stopped.clone()).await;
+        tokio::time::sleep(ADMIN_DRAIN).await;
+    };
+    tokio::select! {
+        ended = admin::serve(listener, context, stop(stopped.clone())) => {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the admin API has ended");
+            }
+        }
+        () = overdue => {}
     }
 }
 

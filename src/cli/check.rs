@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failed, Output, print_json};
+use super::{Failed, Output, print, print_json};
 use crate::config;
 
 #[derive(Args)]
@@ -26,7 +26,8 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
         (Ok(loaded), Output::Text) => {
             let plan = &loaded.plan;
             let (zones, domains, pools) = (plan.zones.len(), plan.domains.len(), plan.pools.len());
-            println!("{}: good: {zones} zones, {domains} domains, {pools} pools", file.display());
+            let file = file.display();
+            print(&format!("{file}: good: {zones} zones, {domains} domains, {pools} pools\n"))?;
         }
         (Ok(_), Output::Json) => print_json(&json!({ "errors": [] }))?,
         (Err(diagnostics), Output::Text) => return Err(Failed(diagnostics.to_string())),

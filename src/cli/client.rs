@@ -1,5 +1,6 @@
 //! A client of the admin API.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -38,10 +39,11 @@ impl Endpoint {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = request.body(Empty::<Bytes>::new()).map_err(Failed::new)?;
-        let unreachable = |error: &dyn std::fmt::Display| {
+        let unreachable = |error: &dyn Error| {
             Failed(format!(
-                "error: no answer from {}: {error}\nhint: is the daemon running, and is this its [admin] listen address?",
-                self.admin
+                "error: no answer from {}: {}\nhint: is the daemon running, and is this its [admin] listen address?",
+                self.admin,
+                root_cause(error)
             ))
         };
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -58,6 +60,14 @@ impl Endpoint {
         let detail = problem["detail"].as_str().unwrap_or("no reason given");
         Err(Failed::new(format_args!("{} answered {status}: {detail}", self.admin)))
     }
+}
+
+/// What is at the bottom of `error`: hyper says only at which step it failed.
+fn root_cause(mut error: &dyn Error) -> &dyn Error {
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error
 }
 
 /// `text` as a part of a URI's query (RFC 3986 section 2.1).

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::client::{Endpoint, encoded};
-use super::{Failed, Output, print_json, runtime};
+use super::{Failed, Output, print, print_json, runtime};
 use crate::config;
 use crate::dns::{Name, Rtype};
 use crate::routing::{self, Explanation, RoutingTable};
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
         }
     };
     match output {
-        Output::Text => print!("{}", Tree(&explanation)),
+        Output::Text => print(&Tree(&explanation).to_string())?,
         Output::Json => print_json(&explanation)?,
     }
     Ok(ExitCode::SUCCESS)

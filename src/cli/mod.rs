@@ -1,6 +1,7 @@
 //! The command line: arguments as typed, one file per command.
 
 use std::future::Future;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,8 +34,8 @@ pub trait Daemon: Sized {
     /// Stops it.
     fn shutdown(self) -> impl Future<Output = ()>;
 
-    /// Runs with the configuration at `file` until a signal says stop.
-    fn serve(file: &Path) -> impl Future<Output = Result<(), Self::Error>>;
+    /// Runs with `loaded` until a signal says stop; `file` is what a reload reads.
+    fn serve(loaded: Loaded, file: &Path) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
 /// Authoritative DNS for global server load balancing: every query is answered with the nearest
@@ -85,7 +86,8 @@ pub fn run<D: Daemon>() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(Failed(message)) => {
-            eprintln!("{message}");
+            // Whoever reads it may have gone away; the exit code still says it.
+            let _ = writeln!(io::stderr(), "{message}");
             ExitCode::FAILURE
         }
     }
@@ -112,6 +114,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
 /// Prints `value` as JSON.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failed> {
     let text = serde_json::to_string_pretty(value).map_err(Failed::new)?;
-    println!("{text}");
-    Ok(())
+    print(&format!("{text}\n"))
+}
+
+/// Prints `text` to standard output. A reader that goes away, as `head` does, has what it wanted.
+fn print(text: &str) -> Result<(), Failed> {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failed::new(format_args!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
 }

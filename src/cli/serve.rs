@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Daemon, Failed, runtime};
+use crate::config;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -15,6 +16,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run<D: Daemon>(arguments: Arguments) -> Result<ExitCode, Failed> {
-    runtime()?.block_on(D::serve(&arguments.config)).map_err(|error| Failed(error.to_string()))?;
+    let Arguments { config: file } = arguments;
+    let loaded = config::load(&file).map_err(|diagnostics| Failed(diagnostics.to_string()))?;
+    runtime()?.block_on(D::serve(loaded, &file)).map_err(Failed::new)?;
     Ok(ExitCode::SUCCESS)
 }

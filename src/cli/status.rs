@@ -1,11 +1,12 @@
 //! `rhumb status`
 
+use std::fmt::{self, Display};
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::client::Endpoint;
-use super::{Failed, Output, print_json, runtime};
+use super::{Failed, Output, print, print_json, runtime};
 use crate::control::{AddressStatus, DomainStatus, PoolStatus, Status};
 
 #[derive(Args)]
@@ -21,22 +22,29 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
     let Arguments { endpoint, output } = arguments;
     let status: Status = runtime()?.block_on(endpoint.get("/v1/status"))?;
     match output {
-        Output::Text => print(&status),
+        Output::Text => print(&Summary(&status).to_string())?,
         Output::Json => print_json(&status)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(status: &Status) {
-    for DomainStatus { name, policy, ttl, pools } in &status.domains {
-        println!("domain {name}: {policy} of {}, TTL {ttl} s", pools.join(", "));
-    }
-    for PoolStatus { name, policy, available, addresses } in &status.pools {
-        println!("pool {name}: {policy}, {available} of {} available", addresses.len());
-        let width = addresses.iter().map(|address| address.name.len()).max().unwrap_or(0);
-        for address in addresses {
-            println!("  {:width$}  {}", address.name, line(address));
+/// A status as people read it.
+struct Summary<'s>(&'s Status);
+
+impl Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Status { generation: _, domains, pools } = self.0;
+        for DomainStatus { name, policy, ttl, pools } in domains {
+            writeln!(f, "domain {name}: {policy} of {}, TTL {ttl} s", pools.join(", "))?;
         }
+        for PoolStatus { name, policy, available, addresses } in pools {
+            writeln!(f, "pool {name}: {policy}, {available} of {} available", addresses.len())?;
+            let width = addresses.iter().map(|address| address.name.len()).max().unwrap_or(0);
+            for address in addresses {
+                writeln!(f, "  {:width$}  {}", address.name, line(address))?;
+            }
+        }
+        Ok(())
     }
 }
 
