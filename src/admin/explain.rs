@@ -14,14 +14,10 @@ use crate::routing::{self, Explanation};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    name: String,
-    #[serde(rename = "type", default = "type_a")]
-    rtype: String,
-    client: String,
-}
-
-fn type_a() -> String {
-    "A".to_owned()
+    name: Option<String>,
+    #[serde(rename = "type")]
+    rtype: Option<String>,
+    client: Option<String>,
 }
 
 pub(super) async fn explain(
@@ -30,6 +26,10 @@ pub(super) async fn explain(
 ) -> Result<Json<Explanation>, Problem> {
     let Query(Parameters { name, rtype, client }) =
         parameters.map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
+    let name = name.ok_or_else(|| Problem::invalid("name", "the name that is asked for is missing"))?;
+    let client =
+        client.ok_or_else(|| Problem::invalid("client", "the IP address of the client is missing"))?;
+    let rtype = rtype.unwrap_or_else(|| "A".to_owned());
     let name: Name = name.parse().map_err(|error| Problem::invalid("name", format!("`{name}`: {error}")))?;
     let rtype = Rtype::parse(&rtype)
         .ok_or_else(|| Problem::invalid("type", format!("`{rtype}` is not a record type")))?;
