@@ -4,11 +4,12 @@
 mod support;
 
 use nix::sys::signal::Signal;
-use support::daemon::Daemon;
-use support::http::{get, sample};
-use support::now;
+use support::daemon::{Daemon, serve};
+use support::dns::resolve;
+use support::http::{get, request, sample};
 use support::scene::{DOMAIN, ONCE, QUICK, Scene};
 use support::site::Site;
+use support::{eventually, now};
 
 /// Two sites, the first of which is preferred, and a daemon that watches them closely.
 fn two_sites() -> (Site, Site, Scene, Daemon) {
@@ -105,4 +106,21 @@ fn a_slow_target_delays_no_other() {
     second.await_connections(2);
     first.kill();
     daemon.await_answer(DOMAIN, second.ip());
+}
+
+#[test]
+fn it_goes_on_when_nobody_reads_its_log_any_more() {
+    let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let file = scene.configure(&scene.two_sites([&first, &second], [QUICK, QUICK]));
+    let (reader, writer) = std::io::pipe().expect("pipes are to be had");
+    let mut child = serve(&file).stderr(writer).spawn().expect("it was built");
+    let ready = || request(scene.admin, "GET", "/readyz", &[]).ok().filter(|ready| ready.status == 200);
+    eventually("readiness", ready);
+    drop(reader);
+    first.kill();
+    eventually("the other site", || (resolve(scene.dns, DOMAIN) == [second.ip()]).then_some(()));
+    first.revive();
+    eventually("the first site", || (resolve(scene.dns, DOMAIN) == [first.ip()]).then_some(()));
+    child.kill().expect("it still runs");
+    child.wait().expect("nobody else waits for it");
 }

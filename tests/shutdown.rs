@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use hickory_proto::rr::RecordType;
 use nix::sys::signal::Signal;
 use support::dns::{addresses, framed, query, receive, receive_by_tcp, socket_to};
+use support::http::get;
 use support::scene::{ONCE, Scene};
 use support::site::Site;
 use support::{PATIENCE, eventually};
@@ -72,6 +73,26 @@ fn a_client_that_only_holds_its_connection_delays_no_stop() {
     let (status, log) = daemon.into_process().await_end();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(!log.contains("cut off"), "{log}");
+}
+
+#[test]
+fn no_client_of_the_admin_api_delays_a_stop() {
+    let scene = Scene::new();
+    let daemon = scene.start(&scene.ground());
+    let mut silent = TcpStream::connect(daemon.admin()).expect("it listens");
+    let mut kept = TcpStream::connect(daemon.admin()).expect("it listens");
+    kept.write_all(b"GET /healthz HTTP/1.1\r\nhost: rhumb\r\n\r\n").expect("it reads");
+    assert!(kept.read(&mut [0; 1024]).expect("it answers") > 0);
+    let mut half = TcpStream::connect(daemon.admin()).expect("it listens");
+    half.write_all(b"GET /healthz HT").expect("it reads");
+    // Behind it in the same queue: when this is answered, the others have been accepted.
+    assert_eq!(get(daemon.admin(), "/healthz").status, 200);
+    daemon.signal(Signal::SIGTERM);
+    let (status, log) = daemon.into_process().await_end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    for stream in [&mut silent, &mut kept, &mut half] {
+        assert!(matches!(stream.read(&mut [0; 1024]), Ok(0) | Err(_)), "it is closed");
+    }
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn both_transports_work_over_ipv6() {
 
 #[test]
 fn replies_come_from_the_address_that_was_asked() {
-    let mut scene = Scene::new();
+    let scene = Scene::new();
     let own = scene.dns.ip();
     for any in [IpAddr::from([0; 4]), IpAddr::from([0; 16])] {
         let port = free_port(any);
@@ -109,7 +109,7 @@ fn replies_come_from_the_address_that_was_asked() {
         } else {
             &[IpAddr::V6(Ipv6Addr::LOCALHOST)]
         };
-        let daemon = scene.start(&text);
+        let _daemon = scene.start(&text);
         for &ip in asked {
             let server = SocketAddr::new(ip, port);
             let message = query(HOST, RecordType::A);
@@ -121,8 +121,6 @@ fn replies_come_from_the_address_that_was_asked() {
             assert_eq!(source, server);
             assert_eq!(addresses(&ask_by_tcp(server, &message)), [own]);
         }
-        drop(daemon);
-        scene.dns = SocketAddr::new(own, 5300);
     }
 }
 
