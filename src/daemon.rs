@@ -165,6 +165,7 @@ impl cli::Daemon for Daemon {
     type Error = StartError;
 
     async fn start(loaded: Loaded) -> Result<Self, StartError> {
+        start_logging(&loaded.settings.log);
         Daemon::start(loaded, None).await
     }
 

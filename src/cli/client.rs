@@ -14,11 +14,14 @@ use serde_json::Value;
 
 use super::Failed;
 
+/// Where a daemon's admin API is unless its configuration says otherwise.
+pub(super) const DEFAULT_ADMIN: &str = "http://127.0.0.1:8053";
+
 /// Which daemon to ask, and as whom.
 #[derive(Args)]
 pub(super) struct Endpoint {
     /// The admin API of the daemon to ask
-    #[arg(long, value_name = "URL", env = "RHUMB_ADMIN", default_value = "http://127.0.0.1:8053")]
+    #[arg(long, value_name = "URL", env = "RHUMB_ADMIN", default_value = DEFAULT_ADMIN)]
     admin: String,
     /// The file whose first line is the token for it
     #[arg(long, value_name = "FILE", env = "RHUMB_TOKEN_FILE")]

@@ -12,17 +12,20 @@ use crate::config::Loaded;
 
 mod check;
 mod client;
+mod demo;
 mod explain;
+mod loopback;
 mod manual;
 mod serve;
 mod status;
+mod stop;
 
 /// What commands need of the daemon, which lives a floor above them.
 pub trait Daemon: Sized {
     /// Why it does not start.
     type Error: std::error::Error;
 
-    /// Starts with `loaded` and returns when DNS is answered.
+    /// Starts with `loaded`, logging as its settings say, and returns when DNS is answered.
     fn start(loaded: Loaded) -> impl Future<Output = Result<Self, Self::Error>>;
 
     /// Where DNS is answered.
@@ -53,6 +56,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Validate a configuration: every error at once, each with its place
     Check(check::Arguments),
+    /// Show it all on this machine: two sites, a name server between them, nothing to configure
+    Demo(demo::Arguments),
     /// Explain why a client gets the answer it gets, step by step
     Explain(explain::Arguments),
     /// Show domains, pools, addresses and their health
@@ -78,6 +83,7 @@ pub fn run<D: Daemon>() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run::<D>(arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Demo(arguments) => demo::run::<D>(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
