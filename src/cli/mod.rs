@@ -13,6 +13,7 @@ use crate::config::Loaded;
 mod check;
 mod client;
 mod demo;
+mod drill;
 mod explain;
 mod loopback;
 mod manual;
@@ -58,6 +59,8 @@ enum Command {
     Check(check::Arguments),
     /// Show it all on this machine: two sites, a name server between them, nothing to configure
     Demo(demo::Arguments),
+    /// Break sites on purpose and measure what a client sees
+    Drill(drill::Arguments),
     /// Explain why a client gets the answer it gets, step by step
     Explain(explain::Arguments),
     /// Show domains, pools, addresses and their health
@@ -84,6 +87,7 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Serve(arguments) => serve::run::<D>(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Demo(arguments) => demo::run::<D>(arguments),
+        Command::Drill(arguments) => drill::run::<D>(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),

@@ -52,6 +52,17 @@ pub(in crate::cli) enum Fault {
     Hang,
 }
 
+impl Fault {
+    /// As it is written in commands and URLs.
+    pub(in crate::cli) fn word(self) -> &'static str {
+        match self {
+            Fault::None => "none",
+            Fault::Kill => "kill",
+            Fault::Hang => "hang",
+        }
+    }
+}
+
 /// All sites, serving until told otherwise or dropped.
 pub(in crate::cli) struct Sites {
     sites: Vec<Site>,

@@ -1,0 +1,202 @@
+//! What a drill prints.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
+
+use serde::{Serialize, Serializer};
+
+use super::recording::{Recording, Stage};
+use super::seconds::Seconds;
+use super::summary::{StateSummary, Summary};
+use crate::cli::loopback::Fault;
+
+/// What the managed cloud traffic manager that this project set out to replace took in the same
+/// experiment: the mean of 79.7 s and 63.7 s.
+const REFERENCE: &str = "71.7 s";
+
+/// Everything that a drill found.
+#[derive(Serialize)]
+pub(super) struct Report {
+    pub(super) server: SocketAddr,
+    pub(super) name: String,
+    pub(super) sites: [String; 2],
+    pub(super) interval: Seconds,
+    pub(super) timeout: Seconds,
+    /// One for each fault.
+    pub(super) runs: Vec<Run>,
+}
+
+/// A walk with one fault. Times count from its start.
+#[derive(Serialize)]
+pub(super) struct Run {
+    #[serde(serialize_with = "rfc3339")]
+    started: SystemTime,
+    fault: Fault,
+    passed: bool,
+    #[serde(flatten)]
+    summary: Summary,
+    log: Vec<LogEntry>,
+    /// What the name server answered, whenever it changed.
+    answers: Vec<AnswerEntry>,
+}
+
+#[derive(Serialize)]
+struct LogEntry {
+    started: Seconds,
+    latency: Seconds,
+    address: Option<IpAddr>,
+    failure: Option<String>,
+}
+
+#[derive(Serialize)]
+struct AnswerEntry {
+    at: Seconds,
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl Report {
+    /// Whether no bar was missed.
+    pub(super) fn passed(&self) -> bool {
+        self.runs.iter().all(|run| run.passed)
+    }
+}
+
+impl Run {
+    pub(super) fn new(started: SystemTime, fault: Fault, summary: Summary, recording: Recording) -> Self {
+        let mut lookups = recording.lookups;
+        lookups.dedup_by(|next, last| next.addresses == last.addresses);
+        let answers =
+            lookups.into_iter().map(|l| AnswerEntry { at: Seconds(l.answered), addresses: l.addresses });
+        let log = recording.requests.into_iter().map(|request| LogEntry {
+            started: Seconds(request.started),
+            latency: Seconds(request.ended - request.started),
+            address: request.address,
+            failure: request.failure,
+        });
+        Run {
+            started,
+            fault,
+            passed: summary.missed.is_empty(),
+            summary,
+            log: log.collect(),
+            answers: answers.collect(),
+        }
+    }
+}
+
+fn rfc3339<S: Serializer>(date: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_rfc3339_millis(*date))
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { server, name, sites: _, interval, timeout: _, runs } = self;
+        for Run { started, fault, summary, .. } in runs {
+            let fault = match fault {
+                Fault::None => "none",
+                Fault::Kill => "kill: connections refused",
+                Fault::Hang => "hang: connections made, nothing answered",
+            };
+            writeln!(f)?;
+            writeln!(f, "fault             {fault}")?;
+            let (ttl, interval) =
+                (humantime::format_duration(summary.ttl.0), humantime::format_duration(interval.0));
+            writeln!(f, "name              {name} at {server}, TTL {ttl}")?;
+            writeln!(f, "started           {}", humantime::format_rfc3339_seconds(*started))?;
+            writeln!(f, "requests          {}, one every {interval}", summary.requests)?;
+            write_summary(f, summary)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_summary(f: &mut fmt::Formatter<'_>, summary: &Summary) -> fmt::Result {
+    let Summary {
+        requests,
+        succeeded,
+        mean_latency,
+        failovers,
+        average_downtime,
+        ttl: _,
+        settled,
+        states,
+        missed,
+    } = summary;
+    writeln!(f, "succeeded         {succeeded}, {}", Percent(*succeeded, *requests))?;
+    if let Some(latency) = mean_latency {
+        writeln!(f, "mean latency      {:.2} ms", latency.0.as_secs_f64() * 1e3)?;
+    }
+    writeln!(f, "failovers         {}", failovers.len())?;
+    let width = states.iter().map(|state| state.label.len()).max().unwrap_or_default().max("average".len());
+    for failover in failovers {
+        let downtime = failover.downtime.map_or("no end".to_owned(), |downtime| downtime.to_string());
+        writeln!(
+            f,
+            "  {:width$}  {downtime} of downtime, {} requests failed",
+            failover.label, failover.failed
+        )?;
+    }
+    for state in states {
+        let is_failover = matches!(state.stage, Stage::PreferredDown | Stage::OtherBack);
+        if is_failover && !failovers.iter().any(|failover| failover.stage == state.stage) {
+            writeln!(f, "  {:width$}  no request failed", state.label)?;
+        }
+    }
+    if let Some(average) = average_downtime {
+        writeln!(f, "  {:width$}  {average}, where a managed traffic manager took {REFERENCE}", "average")?;
+    }
+    writeln!(
+        f,
+        "once settled      {} of {} requests failed: those from one TTL after the right answer on",
+        settled.failed, settled.requests
+    )?;
+
+    writeln!(
+        f,
+        "\n{:width$}  {:>16}  {:>12}  {:>13}  {:>14}",
+        "state", "succeeded", "right answer", "first success", "longest outage"
+    )?;
+    for state in states {
+        let StateSummary { label, requests, succeeded, .. } = state;
+        let or_dash = |time: Option<Seconds>| time.map_or("-".to_owned(), |time| time.to_string());
+        writeln!(
+            f,
+            "{label:width$}  {:>16}  {:>12}  {:>13}  {:>14}",
+            format!("{succeeded}/{requests} {}", Percent(*succeeded, *requests)),
+            or_dash(state.right_answer),
+            or_dash(state.first_success),
+            or_dash(Some(state.longest_outage).filter(|time| !time.0.is_zero())),
+        )?;
+    }
+    writeln!(f, "\n{:width$}  what requests met", "state")?;
+    for state in states {
+        writeln!(f, "{:width$}  {}", state.label, met(state))?;
+    }
+    writeln!(f)?;
+    if missed.is_empty() {
+        writeln!(f, "passed")?;
+    }
+    for bar in missed {
+        writeln!(f, "MISSED: {bar}")?;
+    }
+    Ok(())
+}
+
+/// Which addresses were used, and why requests failed.
+fn met(state: &StateSummary) -> String {
+    let used = state.used.iter().map(|used| format!("{} {} x{}", used.site, used.address, used.requests));
+    let failures = state.failures.iter().map(|(reason, count)| format!("{reason} x{count}"));
+    used.chain(failures).collect::<Vec<_>>().join(", ")
+}
+
+/// A part of a whole.
+struct Percent(usize, usize);
+
+impl Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Percent(part, whole) = *self;
+        write!(f, "{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
+    }
+}
