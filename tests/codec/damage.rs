@@ -1,0 +1,207 @@
+//! No octets whatever do harm.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::LazyLock;
+
+use hickory_proto::op::{Edns, Message, MessageType, Query};
+use hickory_proto::rr::RecordType;
+use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsOption};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+use proptest::prelude::*;
+use rhumb::routing::{Client, RoutingTable, Transport, Worker};
+
+use crate::world::{self, TCP, UDP};
+use crate::{TABLE, ask, name, query, read};
+
+/// What a reply to `sent` must be, whatever `sent` is.
+fn assert_harmless(table: &RoutingTable, worker: &mut Worker, client: Client, sent: &[u8]) {
+    let reply = ask(table, worker, client, sent);
+    let may_be_answered = sent.len() >= 12 && sent[2] & 0x80 == 0;
+    assert_eq!(reply.is_some(), may_be_answered, "{sent:02x?}");
+    let Some(mut reply) = reply else { return };
+    // A prefix of no bits may name no family; the oracle does not know that.
+    if reply.ends_with(&[0, 8, 0, 4, 0, 0, 0, 0]) {
+        let family = reply.len() - 3;
+        reply[family] = 1;
+    }
+    let message = read(&reply);
+    assert_eq!(message.message_type, MessageType::Response);
+    assert_eq!((&reply[..2], reply[2] & 0x78), (&sent[..2], sent[2] & 0x78), "id and opcode");
+    if !message.queries.is_empty() {
+        let mut decoder = BinDecoder::new(&reply);
+        let header = decoder.read_slice(12).map(|octets| octets.unverified().len()).expect("a header");
+        Query::read(&mut decoder).expect("a question");
+        assert_eq!(reply[header..decoder.index()], sent[header..decoder.index()], "the question");
+    }
+    let records = message.answers.len() + message.authorities.len() + message.additionals.len();
+    if message.truncation {
+        assert_eq!((records, client.transport), (0, Transport::Udp));
+    }
+    let offered = match (&message.edns, Message::from_vec(sent)) {
+        (None, _) => 512,
+        (Some(_), Ok(sent)) => usize::from(sent.edns.map_or(512, |edns| edns.max_payload())).clamp(512, 1232),
+        // Records that we have no need to read.
+        (Some(_), Err(_)) => 1232,
+    };
+    let limit = if client.transport == Transport::Udp { offered } else { 65_535 };
+    assert!(reply.len() <= limit, "{} octets where {limit} are allowed", reply.len());
+}
+
+/// Queries to damage: every name of the world and some more, of many types, with and without EDNS.
+fn sound_queries() -> Vec<Vec<u8>> {
+    let hosts = [
+        "www",
+        "WWW",
+        "drawn",
+        "x.apps",
+        "cdn",
+        "indirect",
+        "ns1",
+        "a.wild",
+        "alias",
+        "loop-1",
+        "child",
+        "x.child",
+        "x.old",
+        "nothing",
+        "large",
+        "huge",
+        "_sip._tcp",
+        "strange",
+        "into-child",
+        "www.sub",
+    ];
+    let types = [RecordType::A, RecordType::AAAA, RecordType::TXT, RecordType::ANY, RecordType::SRV];
+    let mut queries = Vec::new();
+    for (at, host) in hosts.into_iter().enumerate() {
+        for rtype in types {
+            let owner = name(&format!("{host}.ai.example."));
+            let mut edns = Edns::new();
+            edns.set_max_payload([512, 700, 1232, 4096][at % 4]);
+            edns.options_mut().insert(EdnsOption::Unknown(10, vec![7; 8]));
+            let subnet = match at % 3 {
+                0 => Some(ClientSubnet::new(IpAddr::from([113, 160, 0, 0]), 24, 0)),
+                1 => Some(ClientSubnet::new(Ipv6Addr::LOCALHOST.into(), 128, 0)),
+                _ => None,
+            };
+            if let Some(subnet) = subnet {
+                edns.options_mut().insert(EdnsOption::Subnet(subnet));
+            }
+            for edns in [None, Some(edns)] {
+                queries.push(
+                    query(at as u16, owner.clone(), rtype, edns).to_vec().expect("the oracle can write it"),
+                );
+            }
+        }
+    }
+    queries
+}
+
+static SOUND: LazyLock<Vec<Vec<u8>>> = LazyLock::new(sound_queries);
+
+/// One kind of damage; the numbers say where, and are taken modulo what there is.
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    /// Bits of one octet turn.
+    Flip(usize, u8),
+    /// One octet becomes another, of those that mean something in a message.
+    Overwrite(usize, usize),
+    /// The rest is lost.
+    Cut(usize),
+    /// One octet is there again behind the end.
+    Extend(u8),
+    /// A part of the message comes twice.
+    Repeat(usize, usize),
+    /// A part of the message is lost.
+    Remove(usize, usize),
+    /// A count of the header is one more.
+    Count(usize),
+}
+
+impl Damage {
+    fn random(random: &mut fastrand::Rng) -> Self {
+        match random.u8(..10) {
+            0..=2 => Damage::Flip(random.usize(..), 1 << random.u8(..8)),
+            3 | 4 => Damage::Overwrite(random.usize(..), random.usize(..)),
+            5 => Damage::Cut(random.usize(..)),
+            6 => Damage::Extend(random.u8(..)),
+            7 => Damage::Repeat(random.usize(..), random.usize(..)),
+            8 => Damage::Remove(random.usize(..), random.usize(..)),
+            _ => Damage::Count(random.usize(..)),
+        }
+    }
+
+    fn any() -> impl Strategy<Value = Self> {
+        any::<u64>().prop_map(|seed| Damage::random(&mut fastrand::Rng::with_seed(seed)))
+    }
+
+    fn inflict(self, message: &mut Vec<u8>) {
+        /// Ends of names, lengths of labels, pointers, the highest of everything, types, flags.
+        const MEANINGFUL: [u8; 14] = [0, 1, 2, 3, 8, 12, 28, 41, 63, 64, 0x80, 0xc0, 0xfe, 0xff];
+        let size = message.len().max(1);
+        match self {
+            _ if message.is_empty() => message.push(0),
+            Damage::Flip(at, bits) => message[at % size] ^= bits,
+            Damage::Overwrite(at, which) => message[at % size] = MEANINGFUL[which % MEANINGFUL.len()],
+            Damage::Cut(at) => message.truncate(at % size),
+            Damage::Extend(octet) => message.push(octet),
+            Damage::Repeat(one, other) => {
+                let (one, other) = (one % size, other % size);
+                message.extend_from_within(one.min(other)..one.max(other));
+            }
+            Damage::Remove(one, other) => {
+                let (one, other) = (one % size, other % size);
+                message.drain(one.min(other)..one.max(other));
+            }
+            Damage::Count(which) => {
+                if let Some(octet) = message.get_mut([5, 7, 9, 11][which % 4]) {
+                    *octet = octet.wrapping_add(1);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_queries_by_the_hundred_thousand_do_no_harm() {
+    let mut worker = world::worker(&TABLE);
+    for query in &*SOUND {
+        assert_harmless(&TABLE, &mut worker, UDP, query);
+        assert_harmless(&TABLE, &mut worker, TCP, query);
+    }
+    let mut random = fastrand::Rng::with_seed(1);
+    for round in 0..300_000 {
+        let mut message = SOUND[random.usize(..SOUND.len())].clone();
+        for _ in 0..random.usize(1..5) {
+            Damage::random(&mut random).inflict(&mut message);
+        }
+        // TCP's buffer is fifty times as large and as long to fill.
+        assert_harmless(&TABLE, &mut worker, if round % 16 == 0 { TCP } else { UDP }, &message);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn damaged_queries_do_no_harm(
+        which in any::<prop::sample::Index>(),
+        damages in proptest::collection::vec(Damage::any(), 1..6),
+    ) {
+        let mut message = which.get(&SOUND).clone();
+        for damage in damages {
+            damage.inflict(&mut message);
+        }
+        assert_harmless(&TABLE, &mut world::worker(&TABLE), UDP, &message);
+    }
+
+    #[test]
+    fn random_octets_do_no_harm(octets in proptest::collection::vec(any::<u8>(), 0..600)) {
+        assert_harmless(&TABLE, &mut world::worker(&TABLE), UDP, &octets);
+        // With a header that gets past the first look.
+        if octets.len() >= 12 {
+            let message = [&octets[..2], &[0, 0, 0, 1, 0, 0, 0, 0, 0, 1], &octets[12..]].concat();
+            assert_harmless(&TABLE, &mut world::worker(&TABLE), UDP, &message);
+        }
+    }
+}

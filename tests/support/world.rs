@@ -1,0 +1,42 @@
+//! A small world with every kind of answer in it, and who asks.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use rhumb::plan::Plan;
+use rhumb::routing::{Client, Counters, RoutingTable, Transport, Worker};
+
+/// What `world.toml` says, and `more` steered names `www0.ai.example`, `www1.ai.example` and so on.
+pub(crate) fn plan(more: usize) -> Arc<Plan> {
+    let mut text = include_str!("world.toml").to_owned();
+    for number in 0..more {
+        write!(
+            text,
+            "\n[[domain]]\nname = \"www{number}.ai.example\"\npolicy = \"nearest\"\n\
+             pools = [\"vietnam\", \"hongkong\"]\nttl = \"5s\"\n"
+        )
+        .expect("a String takes everything");
+    }
+    let loaded = rhumb::config::parse("world.toml", &text, Path::new("")).expect("a sound configuration");
+    Arc::new(loaded.plan)
+}
+
+/// The table of [`plan`], with every address up and a map that knows the world's countries.
+pub(crate) fn table(more: usize) -> RoutingTable {
+    RoutingTable::compile(plan(more), Arc::new(rhumb::geo::GeoTable::embedded()), |_, _| true)
+}
+
+/// A worker that is ready for `table`.
+pub(crate) fn worker(table: &RoutingTable) -> Worker {
+    let mut worker = Worker::new(1, Arc::<Counters>::default());
+    worker.prepare(table);
+    worker
+}
+
+/// A client in Vietnam, by UDP.
+pub(crate) const UDP: Client = Client { address: VIETNAM, transport: Transport::Udp };
+/// The same, by TCP.
+pub(crate) const TCP: Client = Client { address: VIETNAM, transport: Transport::Tcp };
+const VIETNAM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(113, 160, 0, 1));
