@@ -158,10 +158,13 @@ fn open_databases(
     base_dir: &Path,
     report: &Report,
 ) -> (GeoipSettings, Option<GeoTable>) {
-    let Some(Located { value: written, place: list_place }) = databases.filter(|list| !list.value.is_empty())
-    else {
-        return (GeoipSettings::default(), Some(GeoTable::empty()));
+    // Without a word on it, `nearest` should do something sensible all the same.
+    let Some(Located { value: written, place: list_place }) = databases else {
+        return (GeoipSettings::default(), Some(GeoTable::embedded()));
     };
+    if written.is_empty() {
+        return (GeoipSettings::default(), Some(GeoTable::empty()));
+    }
     let mut unique = Unique::new("database");
     for path in &written {
         unique.note(&path.value, path.place, report);

@@ -2,7 +2,7 @@
 
 use super::header::{CLASS_IN, FLAG_AUTHORITATIVE, FLAG_TRUNCATED, HEADER, Rcode};
 use super::query::response_flags;
-use super::{Edns, Rtype, Template};
+use super::{Edns, Rtype, Template, template};
 
 /// The part of a reply that a record belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,12 +160,19 @@ impl<'b> Reply<'b> {
     /// Writes the record of a template, whose apex is a suffix of the question's name.
     pub fn template(&mut self, section: Section, template: &Template) -> Result<(), Full> {
         // The question ends in its name, type and class; see `start` for how long it can be.
-        let apex = (self.question_end - 4 - template.apex_octets) as u16;
+        let apex = self.question_end - 4 - template.apex_octets;
+        let record = self.at;
         let out = self.claim(template.octets.len())?;
         out.copy_from_slice(&template.octets);
-        for &(at, behind) in &template.pointers {
-            let at = usize::from(at);
-            out[at..at + 2].copy_from_slice(&(0xc000 | (apex + behind)).to_be_bytes());
+        for pointer in &template.pointers {
+            let base = match pointer.into {
+                template::Into::Apex => apex,
+                template::Into::Record => record,
+            };
+            // Both lie near the start: behind the question and at most a chain of CNAMEs.
+            let target = 0xc000 | (base as u16 + pointer.behind);
+            let at = usize::from(pointer.at);
+            out[at..at + 2].copy_from_slice(&target.to_be_bytes());
         }
         self.counts[section as usize] += 1;
         Ok(())

@@ -11,8 +11,27 @@ pub struct Template {
     pub(super) octets: Box<[u8]>,
     /// The length of the apex.
     pub(super) apex_octets: usize,
-    /// Where pointers stand, and how far behind the apex's first octet they point.
-    pub(super) pointers: Box<[(u16, u16)]>,
+    pub(super) pointers: Box<[Pointer]>,
+}
+
+/// A compression pointer to be filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pointer {
+    /// Where it stands in the record.
+    pub(super) at: u16,
+    /// What it points into.
+    pub(super) into: Into,
+    /// How far behind the first octet of that.
+    pub(super) behind: u16,
+}
+
+/// What a pointer points into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Into {
+    /// The apex in the question.
+    Apex,
+    /// The record itself, where an earlier name ends alike.
+    Record,
 }
 
 impl Template {
@@ -21,7 +40,8 @@ impl Template {
         let (before, names) = compressible_names(rtype);
         let (head, mut rest) = data.split_at_checked(before)?;
         let mut octets = vec![0, 0];
-        let mut pointers = vec![(0, 0)];
+        let mut pointers = vec![Pointer { at: 0, into: Into::Apex, behind: 0 }];
+        let mut written = Vec::new();
         octets.extend(rtype.0.to_be_bytes());
         octets.extend(CLASS_IN.to_be_bytes());
         octets.extend(ttl.to_be_bytes());
@@ -30,7 +50,9 @@ impl Template {
         octets.extend(head);
         for _ in 0..names {
             let (name, behind) = split_name(rest)?;
-            compress(name, apex.wire(), &mut octets, &mut pointers);
+            if let Some(pointer) = compress(name, apex.wire(), &mut octets, &mut written) {
+                pointers.push(pointer);
+            }
             rest = behind;
         }
         octets.extend(rest);
@@ -40,24 +62,35 @@ impl Template {
     }
 }
 
-/// Writes `name` with the longest suffix that it shares with `apex` as a pointer.
-fn compress(name: &[u8], apex: &[u8], octets: &mut Vec<u8>, pointers: &mut Vec<(u16, u16)>) {
+/// Writes `name` with the longest suffix that it shares with `apex`, or with a name that was
+/// written before, as a pointer. `written` has every such suffix and where it stands.
+fn compress<'d>(
+    name: &'d [u8],
+    apex: &[u8],
+    octets: &mut Vec<u8>,
+    written: &mut Vec<(&'d [u8], u16)>,
+) -> Option<Pointer> {
     let mut rest = name;
     while rest[0] != 0 {
+        let at = octets.len() as u16;
         let mut shared = apex;
         while shared.len() > rest.len() {
             shared = &shared[1 + usize::from(shared[0])..];
         }
-        if shared == rest {
-            pointers.push((octets.len() as u16, (apex.len() - shared.len()) as u16));
+        let into_apex = (shared == rest).then(|| (Into::Apex, (apex.len() - shared.len()) as u16));
+        let into_record =
+            || written.iter().find(|(suffix, _)| *suffix == rest).map(|(_, at)| (Into::Record, *at));
+        if let Some((into, behind)) = into_apex.or_else(into_record) {
             octets.extend([0, 0]);
-            return;
+            return Some(Pointer { at, into, behind });
         }
+        written.push((rest, at));
         let label = 1 + usize::from(rest[0]);
         octets.extend(&rest[..label]);
         rest = &rest[label..];
     }
     octets.push(0);
+    None
 }
 
 #[cfg(test)]
@@ -72,13 +105,16 @@ mod tests {
             let data = [names[0].wire(), names[1].wire(), &[7; 20]].concat();
             Template::new(&apex, Rtype::SOA, 5, &data).expect("a SOA")
         };
+        let pointer = |at, into, behind| Pointer { at, into, behind };
+        let owner = pointer(0, Into::Apex, 0);
         // Owner, fixed part, "ns1" and a pointer, "hostmaster" and a pointer, numbers.
         let inside = soa("ns1.ai.example.com", "hostmaster.example.com");
-        assert_eq!(*inside.pointers, [(0, 0), (16, 0), (29, 3)]);
+        assert_eq!(*inside.pointers, [owner, pointer(16, Into::Apex, 0), pointer(29, Into::Apex, 3)]);
         assert_eq!(inside.octets.len(), 2 + 10 + 6 + 13 + 20);
         assert_eq!(inside.octets[10..12], [0, 39]);
-        let outside = soa("ns.other.net", ".");
-        assert_eq!(*outside.pointers, [(0, 0)]);
+        // "ns", "other", "net" and the root, then "me" and a pointer to "other".
+        let outside = soa("ns.other.net", "me.other.net");
+        assert_eq!(*outside.pointers, [owner, pointer(12 + 14 + 3, Into::Record, 12 + 3)]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::{Client, Transport};
 use crate::dns::{
     Full, NameBuffer, Owner, PLAIN_UDP_REPLY, Query, Rcode, Reply, Rtype, Section, Unanswerable, error_reply,
 };
+use crate::plan::Zone;
 
 /// Answers `query` into `reply` and returns the reply's length; 0 means: send nothing.
 ///
@@ -311,8 +312,14 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
     /// the code is that of its last name (RFC 6604 section 2.1).
     fn negative(&mut self, node: &Node, rcode: Rcode) -> Result<Step, Full> {
         let zone = &self.table.world.zones[node.zone as usize];
-        // A chain does not leave the zone, so that its apex is a suffix of the question's name.
-        self.reply.template(Section::Authority, &zone.soa)?;
+        if self.reply.count(Section::Answer) == 0 {
+            self.reply.template(Section::Authority, &zone.soa)?;
+        } else {
+            // Behind a chain, whose names may have more in common with those of the SOA.
+            let Zone { name, negative_ttl, rrsets } = &self.table.world.plan.zones[node.zone as usize];
+            let (apex, soa) = (Owner::Name(name.wire()), &rrsets[0].rdata[0]);
+            self.reply.zone_record(Section::Authority, apex, Rtype::SOA, *negative_ttl, soa)?;
+        }
         Ok(Step::Done(Outcome { rcode, authoritative: true }))
     }
 

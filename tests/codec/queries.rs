@@ -15,7 +15,7 @@ proptest! {
     fn queries_are_read_as_they_were_meant(message in any_query()) {
         let octets = message.to_vec().expect("the oracle can write it");
         let question = &message.queries[0];
-        let mut name = NameBuffer::ROOT;
+        let mut name = NameBuffer::root();
         let read = Query::parse(&octets, &mut name).expect("a good query");
         prop_assert_eq!(name.wire(), wire(question.name()).to_ascii_lowercase());
         prop_assert_eq!(name.label_count(), question.name().iter().count());
@@ -72,13 +72,13 @@ proptest! {
         let mut octets = message.to_vec().expect("the oracle can write it");
         let behind_question = 12 + wire(message.queries[0].name()).len() + 4;
         octets[behind_question - 2..behind_question].copy_from_slice(&class.to_be_bytes());
-        let refused = Query::parse(&octets, &mut NameBuffer::ROOT.clone()).expect_err("a foreign class");
+        let refused = Query::parse(&octets, &mut NameBuffer::root()).expect_err("a foreign class");
         prop_assert_eq!(rcode_of(refused), Some(Rcode::Refused));
         octets[2] |= opcode << 3;
-        let unserved = Query::parse(&octets, &mut NameBuffer::ROOT.clone()).expect_err("a foreign opcode");
+        let unserved = Query::parse(&octets, &mut NameBuffer::root()).expect_err("a foreign opcode");
         prop_assert_eq!(rcode_of(unserved), Some(Rcode::NotImp));
         octets[2] |= 0x80;
-        let response = Query::parse(&octets, &mut NameBuffer::ROOT.clone()).expect_err("a response");
+        let response = Query::parse(&octets, &mut NameBuffer::root()).expect_err("a response");
         prop_assert_eq!(response, Unanswerable::Silence);
     }
 }

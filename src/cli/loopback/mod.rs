@@ -13,7 +13,6 @@ use serde::Serialize;
 use super::{Daemon, Failed};
 use crate::config::{self, Loaded};
 use crate::dns::{Name, Rtype};
-use crate::geo::GeoTable;
 use crate::routing::{self, RoutingTable};
 
 mod sites;
@@ -136,10 +135,8 @@ async fn start_sites(port: Port) -> io::Result<Sites> {
 
 fn configuration(site_port: u16, setup: &Setup) -> Loaded {
     let text = configuration_text(site_port, setup);
-    let mut loaded = config::parse("the demo's configuration", &text, Path::new("/"))
-        .expect("the configuration below is tested to be sound");
-    loaded.geo = Arc::new(GeoTable::embedded());
-    loaded
+    config::parse("the demo's configuration", &text, Path::new("/"))
+        .expect("the configuration below is tested to be sound")
 }
 
 fn configuration_text(site_port: u16, setup: &Setup) -> String {
