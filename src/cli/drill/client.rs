@@ -98,6 +98,9 @@ impl Client {
 }
 
 fn http_words(error: hyper::Error) -> String {
+    if error.is_incomplete_message() {
+        return "connection closed".to_owned();
+    }
     let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
     source.map_or_else(|| error.to_string(), words)
 }

@@ -45,8 +45,8 @@ daemon it needs to know how a site is stopped and started. Against `rhumb demo`,
 
   rhumb drill --server 127.0.0.1:5300 --name nginx.ai.example.com --port 8080 \\
     --subnet 14.160.0.0/24 --sites vietnam,hongkong \\
-    --stop-command 'curl -fsS -X POST \"http://127.0.0.1:8054/sites/$RHUMB_SITE?fault=$RHUMB_FAULT\"' \\
-    --start-command 'curl -fsS -X POST \"http://127.0.0.1:8054/sites/$RHUMB_SITE?fault=none\"'
+    --stop-command 'curl -fsX POST \"127.0.0.1:8054/sites/$RHUMB_SITE?fault=$RHUMB_FAULT\"' \\
+    --start-command 'curl -fsX POST \"127.0.0.1:8054/sites/$RHUMB_SITE?fault=none\"'
 
 The client resolves the name through a cache that honours TTLs, as a resolver does, and requests \
 http://NAME:PORT/PATH from the first address of the answer, over a fresh connection each time. It \

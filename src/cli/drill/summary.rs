@@ -80,6 +80,8 @@ pub(super) struct Used {
 struct Outage {
     /// When each of them started; there is at least one.
     failed: Vec<Duration>,
+    /// When the first of them had failed.
+    noticed: Duration,
     /// When the next one that succeeded was done.
     ended: Option<Duration>,
 }
@@ -199,7 +201,9 @@ fn settled(recording: &Recording, ttl: Duration) -> Settled {
     for span in &recording.spans {
         let Some(right) = first_right_answer(recording, span) else { continue };
         let from = if span.stage == Stage::Baseline { span.began } else { right + ttl };
-        for request in recording.requests_in(span).filter(|request| request.started >= from) {
+        // Those under way at the end meet the next state's fault.
+        let is_settled = |request: &&Request| request.started >= from && request.ended < span.ended;
+        for request in recording.requests_in(span).filter(is_settled) {
             settled.requests += 1;
             settled.failed += usize::from(request.failure.is_some());
         }
@@ -214,7 +218,9 @@ fn outages(requests: &[Request]) -> Vec<Outage> {
         match (lasting, &request.failure) {
             (Some(outage), Some(_)) => outage.failed.push(request.started),
             (Some(outage), None) => outage.ended = Some(request.ended),
-            (None, Some(_)) => outages.push(Outage { failed: vec![request.started], ended: None }),
+            (None, Some(_)) => {
+                outages.push(Outage { failed: vec![request.started], noticed: request.ended, ended: None })
+            }
             (None, None) => {}
         }
     }
@@ -230,11 +236,12 @@ fn failover(outage: &Outage, spans: &[Span], sites: &[String; 2]) -> Option<Fail
     if downtime == Some(Duration::ZERO) {
         return None;
     }
-    let began = match dark {
-        Some(span) if is_dark(outage.began()) => span.ended,
-        _ => outage.began(),
+    // A request that was under way when the state changed failed because of the change.
+    let cause = match dark {
+        Some(span) if is_dark(outage.began()) || is_dark(outage.noticed) => span.ended,
+        _ => outage.noticed,
     };
-    let stage = spans.iter().rfind(|span| span.began <= began)?.stage;
+    let stage = spans.iter().rfind(|span| span.began <= cause)?.stage;
     Some(Failover {
         stage,
         label: stage.label(sites),

@@ -125,3 +125,104 @@ fn read(message: &Message) -> Resolution {
     };
     Ok(Answer { addresses, ttl: Duration::from_secs(ttl.into()) })
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::{OpCode, Query};
+    use hickory_proto::rr::rdata::{A, CNAME, SOA};
+    use hickory_proto::rr::{Name, Record};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const WWW: &str = "www.example.com.";
+    const FIRST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const SECOND: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn a(owner: &str, ttl: u32, address: Ipv4Addr) -> Record {
+        Record::from_rdata(name(owner), ttl, RData::A(A(address)))
+    }
+
+    fn cname(owner: &str, ttl: u32, target: &str) -> Record {
+        Record::from_rdata(name(owner), ttl, RData::CNAME(CNAME(name(target))))
+    }
+
+    fn soa(ttl: u32, minimum: u32) -> Record {
+        let soa = SOA::new(name("ns.example.com."), name("h.example.com."), 1, 2, 3, 4, minimum);
+        Record::from_rdata(name("example.com."), ttl, RData::SOA(soa))
+    }
+
+    #[test]
+    fn an_answer_holds_as_long_as_its_shortest_record() {
+        // Code, answers, authorities; addresses and seconds.
+        let good = ResponseCode::NoError;
+        type Case = (ResponseCode, Vec<Record>, Vec<Record>, &'static [Ipv4Addr], u64);
+        let cases: [Case; 7] = [
+            (good, vec![a(WWW, 5, SECOND), a(WWW, 5, FIRST)], vec![], &[SECOND, FIRST], 5),
+            (good, vec![cname(WWW, 3, "a.example."), a("a.example.", 60, FIRST)], vec![], &[FIRST], 3),
+            (good, vec![cname(WWW, 60, "a.example."), a("a.example.", 2, FIRST)], vec![], &[FIRST], 2),
+            (good, vec![], vec![soa(3_600, 5)], &[], 5),
+            (ResponseCode::NXDomain, vec![], vec![soa(4, 60)], &[], 4),
+            (good, vec![cname(WWW, 60, "a.example.")], vec![soa(3_600, 5)], &[], 5),
+            (good, vec![], vec![], &[], 0),
+        ];
+        for (code, answers, authorities, addresses, ttl) in cases {
+            let mut message = Message::response(1, OpCode::Query);
+            message.metadata.response_code = code;
+            message.add_answers(answers);
+            message.add_authorities(authorities);
+            let addresses = addresses.iter().copied().map(IpAddr::V4).collect();
+            let expected = Answer { addresses, ttl: Duration::from_secs(ttl) };
+            assert_eq!(read(&message), Ok(expected), "{message}");
+        }
+        for code in [ResponseCode::ServFail, ResponseCode::Refused] {
+            assert!(read(&Message::error_msg(1, OpCode::Query, code)).is_err(), "{code}");
+        }
+    }
+
+    fn reply(query: &[u8], truncated: bool, answers: Vec<Record>) -> Vec<u8> {
+        let query = Message::from_vec(query).unwrap();
+        let mut message = Message::response(query.metadata.id, OpCode::Query);
+        message.metadata.truncation = truncated;
+        message.add_queries(query.queries);
+        message.add_answers(answers);
+        message.to_vec().unwrap()
+    }
+
+    #[tokio::test]
+    async fn foreign_replies_are_passed_over_and_truncated_ones_asked_for_again() {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let server = udp.local_addr().unwrap();
+        let tcp = TcpListener::bind(server).await.unwrap();
+        let upstream = Upstream { server, name: WWW.parse().unwrap(), subnet: None };
+        let serve = async {
+            let mut query = [0; 512];
+            let (length, client) = udp.recv_from(&mut query).await.unwrap();
+            let query = &query[..length];
+            let mut of_another_id = reply(query, false, vec![a(WWW, 9, SECOND)]);
+            of_another_id[0] ^= 1;
+            let mut of_another_question = Message::from_vec(query).unwrap();
+            of_another_question.queries = vec![Query::query(name("other.example.com."), RecordType::A)];
+            let of_another_question = reply(&of_another_question.to_vec().unwrap(), false, vec![]);
+            let truncated = reply(query, true, vec![]);
+            for message in
+                [b"nonsense".to_vec(), query.to_vec(), of_another_id, of_another_question, truncated]
+            {
+                udp.send_to(&message, client).await.unwrap();
+            }
+            let (mut stream, _) = tcp.accept().await.unwrap();
+            let mut query = vec![0; usize::from(stream.read_u16().await.unwrap())];
+            stream.read_exact(&mut query).await.unwrap();
+            let reply = reply(&query, false, vec![a(WWW, 7, FIRST)]);
+            stream.write_u16(u16::try_from(reply.len()).unwrap()).await.unwrap();
+            stream.write_all(&reply).await.unwrap();
+        };
+        let (resolution, ()) = tokio::join!(upstream.resolve(), serve);
+        let expected = Answer { addresses: vec![FIRST.into()], ttl: Duration::from_secs(7) };
+        assert_eq!(resolution, Ok(expected));
+    }
+}

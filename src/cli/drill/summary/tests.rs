@@ -89,6 +89,9 @@ fn downtime_is_from_the_first_failure_to_the_next_success_while_a_site_is_up() {
         (&[(20_500, B, REFUSED), (30_500, A, REFUSED), (31_000, B, None)], &[("b back", Some(1_005), 1)]),
         // Never over to the other site: the time of both down is left out of the middle.
         (&[(15_000, A, REFUSED), (25_000, A, REFUSED), (31_000, B, None)], &[("a down", Some(6_005), 1)]),
+        // Under way when the state changed.
+        (&[(9_998, A, REFUSED), (11_000, B, None)], &[("a down", Some(1_007), 1)]),
+        (&[(19_998, B, REFUSED), (25_000, A, REFUSED), (31_000, B, None)], &[("b back", Some(1_007), 1)]),
         (&[(40_500, B, REFUSED), (41_000, A, None)], &[("a back", Some(505), 1)]),
         (&[(45_000, B, REFUSED)], &[("a back", None, 1)]),
         (
@@ -154,6 +157,15 @@ fn every_missed_bar_is_told() {
         spoilt(|recording| recording.requests[7].started = ms(30_000) + ms(1_000)),
         Vec::<String>::new(),
         "settled only from 31.160 s on"
+    );
+    assert_eq!(
+        spoilt(|recording| {
+            let [started, ended] = [19_998, 20_003].map(ms);
+            let failure = REFUSED.map(str::to_owned);
+            recording.requests[4] = Request { started, ended, failure, ..recording.requests[4].clone() };
+        }),
+        Vec::<String>::new(),
+        "under way when the other site went down as well"
     );
     assert_eq!(
         spoilt(|recording| recording.requests[8] =
