@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::recording::{Recording, Stage};
 use super::seconds::Seconds;
-use super::summary::{StateSummary, Summary};
+use super::summary::{Failover, StateSummary, Summary};
 use crate::cli::loopback::Fault;
 
 /// What the managed cloud traffic manager that this project set out to replace took in the same
@@ -130,18 +130,17 @@ fn write_summary(f: &mut fmt::Formatter<'_>, summary: &Summary) -> fmt::Result {
     }
     writeln!(f, "failovers         {}", failovers.len())?;
     let width = states.iter().map(|state| state.label.len()).max().unwrap_or_default().max("average".len());
-    for failover in failovers {
-        let downtime = failover.downtime.map_or("no end".to_owned(), |downtime| downtime.to_string());
-        writeln!(
-            f,
-            "  {:width$}  {downtime} of downtime, {} requests failed",
-            failover.label, failover.failed
-        )?;
-    }
     for state in states {
-        let is_failover = matches!(state.stage, Stage::PreferredDown | Stage::OtherBack);
-        if is_failover && !failovers.iter().any(|failover| failover.stage == state.stage) {
-            writeln!(f, "  {:width$}  no request failed", state.label)?;
+        let label = &state.label;
+        let is_expected = matches!(state.stage, Stage::PreferredDown | Stage::OtherBack);
+        if is_expected && !failovers.iter().any(|failover| failover.stage == state.stage) {
+            writeln!(f, "  {label:width$}  no downtime was noticed")?;
+        }
+        for Failover { failed, downtime, .. } in
+            failovers.iter().filter(|failover| failover.stage == state.stage)
+        {
+            let downtime = downtime.map_or("no end".to_owned(), |downtime| downtime.to_string());
+            writeln!(f, "  {label:width$}  {downtime} of downtime, failed requests: {failed}")?;
         }
     }
     if let Some(average) = average_downtime {
@@ -198,5 +197,50 @@ impl Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Percent(part, whole) = *self;
         write!(f, "{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::recording::{Request, Span};
+    use super::*;
+
+    #[test]
+    fn failovers_are_told_in_the_order_of_the_states() {
+        let ms = Duration::from_millis;
+        let failure = Some("connection refused".to_owned());
+        let request =
+            |started, failure| Request { started: ms(started), ended: ms(started), address: None, failure };
+        let recording = Recording {
+            spans: Stage::ALL
+                .into_iter()
+                .zip((0..).step_by(1_000))
+                .map(|(stage, began)| Span { stage, began: ms(began), ended: ms(began + 1_000) })
+                .collect(),
+            requests: vec![request(500, None), request(3_100, failure), request(3_350, None)],
+            lookups: Vec::new(),
+        };
+        let sites = ["a", "b"].map(str::to_owned);
+        let summary = Summary::of(&recording, &sites, ms(200));
+        let report = Report {
+            server: SocketAddr::from(([127, 0, 0, 1], 53)),
+            name: "www.example.com.".to_owned(),
+            sites,
+            interval: Seconds(ms(1_000)),
+            timeout: Seconds(ms(1_000)),
+            runs: vec![Run::new(SystemTime::UNIX_EPOCH, Fault::Kill, summary, recording)],
+        };
+        let text = report.to_string();
+        for expected in [
+            "started           1970-01-01T00:00:00Z\n",
+            "requests          3, one every 1s\nsucceeded         2, 66.7 %\n",
+            "  a down     no downtime was noticed\n  b back     0.250 s of downtime, failed requests: 1\n",
+            "MISSED: a never came back\nMISSED: b back: 0.250 s of downtime",
+        ] {
+            assert!(text.contains(expected), "{expected:?} in {text}");
+        }
+        assert!(!report.passed());
     }
 }
