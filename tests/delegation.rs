@@ -9,7 +9,7 @@ use support::others::{dig, nsd, try_dig, unbound};
 use support::process::Process;
 use support::scene::{QUICK, Scene};
 use support::site::Site;
-use support::{await_free, eventually, free_port, need_root, now, own_address};
+use support::{eventually, free_port, need_root, now, own_address, turn_at_ipv6_port_53};
 
 /// Where the servers are.
 struct Places {
@@ -45,7 +45,7 @@ fn it_does_over_ipv6_alone() {
     let ip = IpAddr::V6(Ipv6Addr::LOCALHOST);
     let at = |port| SocketAddr::new(ip, port);
     let places = Places { parent: at(free_port(ip)), rhumb: at(53), resolver: at(free_port(ip)) };
-    await_free(places.rhumb);
+    let _turn = turn_at_ipv6_port_53();
     prove(&places, &IPV6);
 }
 

@@ -6,6 +6,7 @@
 //! until it is as wanted or [`PATIENCE`] is over.
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -60,9 +61,13 @@ pub(crate) fn free_port(ip: IpAddr) -> u16 {
     })
 }
 
-/// Waits until nobody has `address`, for where there is only one and tests take turns.
-pub(crate) fn await_free(address: SocketAddr) {
-    eventually(&format!("{address} to be free"), || is_free(address).then_some(()));
+/// Port 53 of ::1, of which there is one for all the tests of a machine: they take turns, and
+/// whoever has it holds on to this. A test that is killed lets go of it as well.
+pub(crate) fn turn_at_ipv6_port_53() -> File {
+    let path = std::env::temp_dir().join("rhumb-test-ipv6-port-53.lock");
+    let file = File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    file.lock().expect("files can be locked here");
+    file
 }
 
 fn is_free(address: SocketAddr) -> bool {
