@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::admin::{self, Token};
 use crate::cli;
@@ -22,7 +22,7 @@ use crate::config::{AdminSettings, Loaded, LogFormat, LogLevel, LogSettings, Tcp
 use crate::control::Controller;
 use crate::routing::Worker;
 use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits};
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::{self, LogGuard, Metrics};
 
 mod control_loop;
 mod counted;
@@ -46,9 +46,9 @@ const FIRST_ROUND_GRACE: Duration = Duration::from_secs(5);
 /// Requests to the control loop that may wait; more make their senders wait.
 const REQUESTS: usize = 64;
 
-/// Why the daemon did not start.
+/// Why the daemon did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum DaemonError {
     /// A DNS socket cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -64,6 +64,10 @@ pub enum StartError {
     /// The operating system refused something else.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// A part of the daemon has ended on its own. Without its control loop it would answer for
+    /// ever what was true at that moment; whoever watches over it should start it anew.
+    #[error("a part of the daemon has ended unexpectedly; the log says which")]
+    Ended,
 }
 
 /// A running daemon.
@@ -71,25 +75,30 @@ pub struct Daemon {
     dns: Vec<SocketAddr>,
     admin: SocketAddr,
     requests: mpsc::Sender<admin::Request>,
+    ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: JoinSet<()>,
     serving: Serving,
+    /// Writes what is left of the log when it is dropped.
+    log: LogGuard,
 }
 
 impl Daemon {
-    /// Starts with `loaded`; `file` is what a reload reads. Returns when DNS is answered.
+    /// Starts with `loaded`; `file` is what a reload reads. Returns when DNS is answered. Logs
+    /// from now on as `[log]` says.
     ///
     /// # Errors
     ///
     /// If a socket cannot be had, the token cannot be read or the user cannot be become.
-    pub async fn start(loaded: Loaded, file: Option<PathBuf>) -> Result<Daemon, StartError> {
+    pub async fn start(loaded: Loaded, file: Option<PathBuf>) -> Result<Daemon, DaemonError> {
         let Loaded { settings, geoip: _, geo, plan } = loaded;
+        let log = start_logging(&settings.log);
         let listeners = Listeners::bind(&settings.server.listen, settings.server.workers)?;
         let dns = listeners.local_addresses();
         let (admin_listener, token) = open_admin(&settings.admin).await?;
         let admin = admin_listener.local_addr()?;
         if let Some(user) = &settings.server.user {
-            privileges::become_user(user).map_err(|error| StartError::User(user.clone(), error))?;
+            privileges::become_user(user).map_err(|error| DaemonError::User(user.clone(), error))?;
         }
 
         let controller = Controller::new(Arc::new(plan), geo);
@@ -108,10 +117,9 @@ impl Daemon {
             render_metrics: Arc::new(move |status| metrics.render(status)),
             token,
         };
-        let tasks = vec![
-            tokio::spawn(control.run(requested, stopped.clone())),
-            tokio::spawn(run_admin(admin_listener, context, stopped)),
-        ];
+        let mut tasks = JoinSet::new();
+        tasks.spawn(control.run(requested, stopped.clone()));
+        tasks.spawn(run_admin(admin_listener, context, stopped));
 
         if tokio::time::timeout(patience, settled.wait_for(|settled| *settled)).await.is_err() {
             tracing::warn!(?patience, "the first round of probes has not ended; answering without it");
@@ -125,7 +133,7 @@ impl Daemon {
         counted.sockets(&serving);
         ready.send_replace(true);
         tracing::info!(dns = %list(&dns), %admin, "ready");
-        Ok(Daemon { dns, admin, requests, stop, tasks, serving })
+        Ok(Daemon { dns, admin, requests, ready, stop, tasks, serving, log })
     }
 
     /// Where DNS is answered, over UDP and TCP.
@@ -138,34 +146,26 @@ impl Daemon {
         self.admin
     }
 
-    /// Reads the configuration anew. All or nothing: what is wrong with it comes back in words.
-    pub async fn reload(&self) -> Result<(), String> {
-        let (reply, answer) = oneshot::channel();
-        let stopping = || "the daemon is shutting down".to_owned();
-        self.requests.send(admin::Request::Reload(reply)).await.map_err(|_| stopping())?;
-        answer.await.map_err(|_| stopping())?
-    }
-
     /// Stops: queued datagrams and TCP queries under way are answered first.
     pub async fn shutdown(self) {
-        let done = self.serving.shutdown(DRAIN).await;
-        if !done {
+        let Daemon { dns: _, admin: _, requests: _, ready, stop, mut tasks, serving, log } = self;
+        // Whoever balances load by it should look elsewhere from here on.
+        ready.send_replace(false);
+        if !serving.shutdown(DRAIN).await {
             tracing::warn!(after = ?DRAIN, "cut off TCP clients that were not done");
         }
-        self.stop.send_replace(true);
-        for task in self.tasks {
-            // A task that panicked has said so; there is nothing left to stop.
-            let _ = task.await;
-        }
+        stop.send_replace(true);
+        // A task that panicked has said so; there is nothing left to stop.
+        while tasks.join_next().await.is_some() {}
         tracing::info!("stopped");
+        drop(log);
     }
 }
 
 impl cli::Daemon for Daemon {
-    type Error = StartError;
+    type Error = DaemonError;
 
-    async fn start(loaded: Loaded) -> Result<Self, StartError> {
-        start_logging(&loaded.settings.log);
+    async fn start(loaded: Loaded) -> Result<Self, DaemonError> {
         Daemon::start(loaded, None).await
     }
 
@@ -181,40 +181,49 @@ impl cli::Daemon for Daemon {
         self.shutdown().await;
     }
 
-    async fn serve(loaded: Loaded, file: &Path) -> Result<(), StartError> {
+    async fn serve(loaded: Loaded, file: &Path) -> Result<(), DaemonError> {
         serve(loaded, file).await
     }
 }
 
-/// Runs the daemon with `loaded` until SIGTERM or SIGINT; SIGHUP reads `file` anew.
-async fn serve(loaded: Loaded, file: &Path) -> Result<(), StartError> {
-    start_logging(&loaded.settings.log);
+/// Runs the daemon with `loaded` until SIGTERM or SIGINT, of which a second one cuts the stop
+/// short; SIGHUP reads `file` anew.
+async fn serve(loaded: Loaded, file: &Path) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Registered before the start, so that an early SIGHUP does not end the process.
     let hangup = signal(SignalKind::hangup())?;
-    let daemon = tokio::select! {
+    let mut daemon = tokio::select! {
         started = Daemon::start(loaded, Some(file.to_owned())) => started?,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        // Before a stop, no task ends unless it panics.
+        _ = daemon.tasks.join_next() => Err(DaemonError::Ended),
+        () = reload_on(hangup, daemon.requests.clone()) => Err(DaemonError::Ended),
+    };
     tokio::select! {
+        () = daemon.shutdown() => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        () = reload_on(hangup, &daemon) => {}
     }
-    daemon.shutdown().await;
-    Ok(())
+    ended
 }
 
-/// Reloads at every signal, for ever. The control loop logs what came of it.
-async fn reload_on(mut hangup: Signal, daemon: &Daemon) {
+/// Reloads at every signal, as long as there is a control loop; it logs what came of it.
+async fn reload_on(mut hangup: Signal, requests: mpsc::Sender<admin::Request>) {
     while hangup.recv().await.is_some() {
-        let _ = daemon.reload().await;
+        let (reply, done) = oneshot::channel();
+        if requests.send(admin::Request::Reload(reply)).await.is_err() || done.await.is_err() {
+            return;
+        }
     }
 }
 
-fn start_logging(settings: &LogSettings) {
+fn start_logging(settings: &LogSettings) -> LogGuard {
     let format = match settings.format {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
@@ -226,16 +235,16 @@ fn start_logging(settings: &LogSettings) {
         LogLevel::Debug => tracing::Level::DEBUG,
         LogLevel::Trace => tracing::Level::TRACE,
     };
-    telemetry::start_logging(format, level);
+    telemetry::start_logging(format, level)
 }
 
-async fn open_admin(settings: &AdminSettings) -> Result<(TcpListener, Option<Token>), StartError> {
+async fn open_admin(settings: &AdminSettings) -> Result<(TcpListener, Option<Token>), DaemonError> {
     let AdminSettings { listen, token_file } = settings;
     let token = match token_file {
-        Some(path) => Some(Token::read(path).map_err(|error| StartError::Token(path.clone(), error))?),
+        Some(path) => Some(Token::read(path).map_err(|error| DaemonError::Token(path.clone(), error))?),
         None => None,
     };
-    let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Admin(*listen, error))?;
+    let listener = TcpListener::bind(listen).await.map_err(|error| DaemonError::Admin(*listen, error))?;
     Ok((listener, token))
 }
 

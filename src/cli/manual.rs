@@ -20,9 +20,25 @@ pub(super) fn completions(arguments: Completions, mut command: Command) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn man(command: Command) -> Result<ExitCode, Failed> {
+#[derive(Args)]
+pub(super) struct Man {
+    /// The command that the page is about, instead of the whole
+    command: Option<String>,
+}
+
+pub(super) fn man(arguments: Man, mut program: Command) -> Result<ExitCode, Failed> {
+    // Gives commands their full names and the options that all share.
+    program.build();
+    let subject = match arguments.command {
+        None => program,
+        Some(name) => program
+            .find_subcommand(&name)
+            .cloned()
+            .map(|command| command.display_name(format!("rhumb-{name}")))
+            .ok_or_else(|| Failed::new(format_args!("there is no command `{name}`")))?,
+    };
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page).map_err(Failed::new)?;
+    clap_mangen::Man::new(subject).render(&mut page).map_err(Failed::new)?;
     print(&String::from_utf8_lossy(&page))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -67,8 +67,8 @@ enum Command {
     Status(status::Arguments),
     /// Print completions for a shell
     Completions(manual::Completions),
-    /// Print the manual page
-    Man,
+    /// Print a manual page
+    Man(manual::Man),
 }
 
 /// How a command prints.
@@ -91,7 +91,7 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
-        Command::Man => manual::man(Arguments::command()),
+        Command::Man(arguments) => manual::man(arguments, Arguments::command()),
     };
     match result {
         Ok(code) => code,

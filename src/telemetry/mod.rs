@@ -3,5 +3,5 @@
 mod logs;
 mod metrics;
 
-pub use logs::{Format, start_logging};
+pub use logs::{Format, LogGuard, start_logging};
 pub use metrics::{Metrics, Sources};
