@@ -1,3 +1,5 @@
+//! When an address is due.
+
 use std::time::{Duration, Instant};
 
 /// First probes are spread over the interval, but over no more than this: a daemon that starts

@@ -1,3 +1,5 @@
+//! Outcomes to verdicts.
+
 use std::fmt;
 use std::time::Instant;
 

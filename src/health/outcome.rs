@@ -1,3 +1,5 @@
+//! What a probe found.
+
 use std::fmt;
 use std::time::Duration;
 

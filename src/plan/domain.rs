@@ -1,3 +1,5 @@
+//! Steered names.
+
 use std::fmt;
 
 use super::{PoolId, ZoneId};

@@ -1,3 +1,5 @@
+//! How addresses are watched.
+
 use std::time::Duration;
 
 /// How the addresses of a pool are watched.

@@ -1,3 +1,5 @@
+//! Sites and their addresses.
+
 use std::fmt;
 use std::net::IpAddr;
 

@@ -1,3 +1,5 @@
+//! Addresses with what watches them.
+
 use std::fmt;
 use std::net::IpAddr;
 

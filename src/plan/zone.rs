@@ -1,3 +1,5 @@
+//! Zones and their static records.
+
 use crate::dns::{Name, Rrset};
 
 /// A zone that this server is authoritative for.

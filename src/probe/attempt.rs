@@ -1,3 +1,5 @@
+//! One probe: of the target's address, or of all that its name resolves to.
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;

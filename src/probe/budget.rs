@@ -1,3 +1,5 @@
+//! The time of one probe, shared by its phases.
+
 use std::error::Error;
 use std::time::{Duration, Instant};
 

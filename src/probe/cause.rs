@@ -1,3 +1,5 @@
+//! Errors of libraries to failures of the address.
+
 use std::error::Error;
 use std::io::{self, ErrorKind};
 

@@ -1,3 +1,5 @@
+//! HTTP/1.1 over a connection of our own.
+
 use std::net::SocketAddr;
 
 use http_body_util::{BodyExt, Empty};

@@ -1,3 +1,5 @@
+//! Names to addresses, by the system.
+
 use std::io;
 use std::net::SocketAddr;
 

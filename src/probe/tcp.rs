@@ -1,3 +1,5 @@
+//! TCP connections that end with the probe.
+
 use std::io;
 use std::net::SocketAddr;
 

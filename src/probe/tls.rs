@@ -1,3 +1,5 @@
+//! TLS on a connection of our own.
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

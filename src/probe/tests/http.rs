@@ -1,3 +1,5 @@
+//! Checks of type `http`.
+
 use super::super::http::{request, server_name};
 use super::*;
 use crate::health::{LocalFailure, Phase};

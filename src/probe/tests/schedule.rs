@@ -1,3 +1,5 @@
+//! When probes start, and when they stop.
+
 use super::*;
 use crate::probe::Prober;
 use tokio::runtime::Handle;

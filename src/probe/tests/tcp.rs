@@ -1,3 +1,5 @@
+//! Checks of type `tcp`.
+
 use super::super::budget::Budget;
 use super::*;
 
