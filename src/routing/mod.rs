@@ -46,3 +46,6 @@ pub struct Client {
     /// How the query came.
     pub transport: Transport,
 }
+
+#[cfg(test)]
+mod tests;
