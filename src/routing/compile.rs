@@ -22,6 +22,7 @@ impl World {
         for (zone, id) in plan.zones.iter().zip(0..) {
             names.insert(&zone.name, id);
         }
+        enter_above_zones(&plan, &mut names);
         let rrsets = enter_records(&plan, &mut names);
         let steerings = enter_domains(&plan, &mut names);
         link_wildcards(&mut names);
@@ -35,6 +36,17 @@ impl World {
             })
             .collect();
         World { plan, geo, names, zones, rrsets, steerings, all, configured }
+    }
+}
+
+/// Enters what lies between an apex and the zone above it, if that is this server's as well: the
+/// upper zone must not deny a name that another zone stands below (RFC 8020 section 2).
+fn enter_above_zones(plan: &Plan, names: &mut NameIndex) {
+    for zone in &plan.zones {
+        let above = zone.name.parent().and_then(|parent| zone_of(plan, names, &parent));
+        if let Some(id) = above {
+            enter_above(names, &zone.name, id, &plan.zones[id as usize].name);
+        }
     }
 }
 
@@ -81,6 +93,12 @@ fn enter_domains(plan: &Plan, names: &mut NameIndex) -> Vec<Steering> {
 /// an empty non-terminal.
 fn enter(names: &mut NameIndex, name: &Name, zone: u32, apex: &Name) -> u32 {
     let node = names.insert(name, zone);
+    enter_above(names, name, zone, apex);
+    node
+}
+
+/// Enters everything between `name` and the apex of `zone`.
+fn enter_above(names: &mut NameIndex, name: &Name, zone: u32, apex: &Name) {
     let mut above = name.parent();
     while let Some(ancestor) = above.filter(|ancestor| ancestor != apex && ancestor.is_within(apex)) {
         let before = names.len();
@@ -90,7 +108,6 @@ fn enter(names: &mut NameIndex, name: &Name, zone: u32, apex: &Name) -> u32 {
         }
         above = ancestor.parent();
     }
-    node
 }
 
 /// The zone of this server that `name` belongs to, by the apex closest above it.
@@ -122,14 +139,16 @@ fn link_wildcards(names: &mut NameIndex) {
 
 /// Marks every name at or below a delegation with it, the highest one where they nest.
 fn link_cuts(plan: &Plan, names: &mut NameIndex) {
-    let cuts: Vec<&Name> = plan
-        .zones
-        .iter()
-        .flat_map(|zone| {
-            zone.rrsets.iter().filter(|rrset| rrset.rtype == Rtype::NS && rrset.owner != zone.name)
-        })
-        .map(|rrset| &rrset.owner)
-        .collect();
+    let mut cuts: Vec<&Name> = Vec::new();
+    for (zone, id) in plan.zones.iter().zip(0..) {
+        let is_cut = |rrset: &&Rrset| {
+            rrset.rtype == Rtype::NS
+                && rrset.owner != zone.name
+                // Below another zone of this server the upper one delegates nothing.
+                && zone_of(plan, names, &rrset.owner) == Some(id)
+        };
+        cuts.extend(zone.rrsets.iter().filter(is_cut).map(|rrset| &rrset.owner));
+    }
     if cuts.is_empty() {
         return;
     }

@@ -13,6 +13,7 @@ use crate::plan::{
 
 mod choice;
 mod flips;
+mod names;
 
 fn name(text: &str) -> Name {
     text.parse().expect("a name")
