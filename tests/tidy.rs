@@ -265,16 +265,18 @@ fn unsafe_stands_in_one_file() {
 fn clocks_are_asked_in_one_place_of_a_room() {
     let floors = floors();
     let mut faults = Vec::new();
-    let mut places: BTreeMap<String, String> = BTreeMap::new();
+    let mut places: BTreeMap<(String, &str), String> = BTreeMap::new();
     for source in files("src", "rs") {
         for line in source.lines().filter(|line| !line.is_test) {
-            if !["Instant::now", "SystemTime::now"].iter().any(|clock| line.code.contains(clock)) {
+            let asked =
+                ["Instant::now", "SystemTime::now"].into_iter().find(|clock| line.code.contains(clock));
+            let Some(clock) = asked else {
                 continue;
-            }
+            };
             let room = source.room();
             if floors.get(room).is_none_or(|floor| *floor < FIRST_FLOOR_WITH_CLOCK) {
                 faults.push(format!("{}: take the time as an argument", line.place));
-            } else if let Some(other) = places.insert(room.to_owned(), line.place.clone()) {
+            } else if let Some(other) = places.insert((room.to_owned(), clock), line.place.clone()) {
                 faults.push(format!("{}: `{room}` asks the clock in {other} already; call that", line.place));
             }
         }

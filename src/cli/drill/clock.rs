@@ -26,7 +26,8 @@ pub(super) fn date() -> SystemTime {
     SystemTime::now()
 }
 
+/// This moment.
 #[allow(clippy::disallowed_methods, reason = "cli/ is an I/O floor")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }

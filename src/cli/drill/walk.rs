@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
+use tokio::time::{MissedTickBehavior, interval, interval_at, sleep};
 
 use super::breaker::Breaker;
 use super::client::Client;
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::recording::{Lookup, Recording, Request, Span, Stage};
 use super::upstream::Upstream;
 use crate::cli::Failed;
@@ -79,7 +79,7 @@ async fn send_requests(client: Client, period: Duration, mut stopped: watch::Rec
     let mut under_way = JoinSet::new();
     // Off the states' beat by half an interval: at a long interval a request at the very moment
     // of a change would see sometimes the one state, sometimes the other.
-    let mut ticks = interval_at(Instant::now() + period / 2, period);
+    let mut ticks = interval_at((clock::now() + period / 2).into(), period);
     loop {
         tokio::select! {
             biased;

@@ -1,3 +1,5 @@
+//! Recordings made up by hand, and what the summary says of them.
+
 use std::collections::BTreeSet;
 
 use super::super::recording::Lookup;
