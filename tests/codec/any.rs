@@ -28,12 +28,17 @@ pub(crate) fn any_name() -> impl Strategy<Value = Name> {
     })
 }
 
+/// The lengths where things change, more often than by chance.
+fn any_prefix(bits: u8) -> impl Strategy<Value = u8> {
+    prop_oneof![1 => Just(0), 1 => Just(bits), 4 => 0..=bits]
+}
+
 pub(crate) fn any_subnet() -> impl Strategy<Value = ClientSubnet> {
-    let v4 = (any::<u32>(), 0..=32u8).prop_map(|(bits, prefix)| {
+    let v4 = (any::<u32>(), any_prefix(32)).prop_map(|(bits, prefix)| {
         let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
         ClientSubnet::new(Ipv4Addr::from_bits(bits & mask).into(), prefix, 0)
     });
-    let v6 = (any::<u128>(), 0..=128u8).prop_map(|(bits, prefix)| {
+    let v6 = (any::<u128>(), any_prefix(128)).prop_map(|(bits, prefix)| {
         let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
         ClientSubnet::new(Ipv6Addr::from_bits(bits & mask).into(), prefix, 0)
     });

@@ -230,3 +230,23 @@ fn what_does_not_fit_is_left_out_whole() {
         assert_eq!(by_tcp.answers.len(), counted, "{case}");
     }
 }
+
+#[test]
+fn every_octet_that_the_client_offers_is_used_and_no_more() {
+    let mut worker = world::worker(&TABLE);
+    let sent = |payload| {
+        let mut edns = Edns::new();
+        edns.set_max_payload(payload);
+        let subnet = ClientSubnet::new(IpAddr::from([203, 0, 113, 0]), 24, 0);
+        edns.options_mut().insert(EdnsOption::Subnet(subnet));
+        let query = query(1, name("large.ai.example."), RecordType::TXT, Some(edns));
+        query.to_vec().expect("the oracle can write it")
+    };
+    let whole = ask(&TABLE, &mut worker, TCP, &sent(512)).expect("a reply").len();
+    assert!((513..1232).contains(&whole), "{whole} octets are no case between the two limits");
+    for payload in 512..=1232 {
+        let reply = ask(&TABLE, &mut worker, UDP, &sent(payload)).expect("a reply");
+        let fits = whole <= usize::from(payload);
+        assert_eq!((read(&reply).truncation, reply.len() == whole), (!fits, fits), "{payload} offered");
+    }
+}
