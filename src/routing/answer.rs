@@ -71,12 +71,13 @@ pub(super) fn answer_recorded(
         name,
         visited,
         owner: Owner::At(Reply::QUESTION),
+        is_referral: false,
         reply: Reply::start(message, question_octets, edns, limit, buffer),
         whereabouts: Whereabouts::new(located_by, &table.world.geo),
         recorder,
     };
     let outcome = responder.respond();
-    let Responder { reply, whereabouts, .. } = responder;
+    let Responder { reply, whereabouts, is_referral, .. } = responder;
     match outcome {
         Ok(Outcome { rcode, authoritative }) => {
             counters.replied(rcode, false);
@@ -89,7 +90,7 @@ pub(super) fn answer_recorded(
         }
         Err(Full) if client.transport == Transport::Udp => {
             counters.replied(Rcode::NoError, true);
-            reply.finish_truncated(true, whereabouts.scope())
+            reply.finish_truncated(!is_referral, whereabouts.scope())
         }
         // More than a message can hold: there is no larger transport to send the client to.
         Err(Full) => {
@@ -128,6 +129,8 @@ struct Responder<'t, 'w, 'b, 'r, R> {
     whereabouts: Whereabouts<'t>,
     recorder: &'r mut R,
 }
+    /// Nothing but a referral: for the question's own name this server is no authority.
+    is_referral: bool,
 
 /// What one name of a chain contributed.
 enum Step {
@@ -346,9 +349,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
                 }
             }
         }
-        // The first owner of a chain is this zone's, a bare referral is not (RFC 1035 4.1.1).
-        let authoritative = self.reply.count(Section::Answer) > 0;
-        Ok(Outcome { rcode: Rcode::NoError, authoritative })
+        Ok(Outcome { rcode: Rcode::NoError, authoritative: !self.is_referral })
     }
 
     fn glue(&mut self, server: &[u8]) -> Result<(), Full> {
@@ -360,6 +361,8 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
             if matches!(rrset.rtype, Rtype::A | Rtype::AAAA) {
                 for rdata in &rrset.rdata {
                     let owner = Owner::Name(server);
+        // The first owner of a chain is this zone's, a bare referral is not (RFC 1035 4.1.1).
+        self.is_referral = self.reply.count(Section::Answer) == 0;
                     self.reply.record(Section::Additional, owner, rrset.rtype, rrset.ttl, rdata)?;
                 }
             }
