@@ -83,7 +83,11 @@ pub(super) fn answer_recorded(
             counters.replied(rcode, false);
             match rcode {
                 Rcode::NoError | Rcode::NxDomain | Rcode::YxDomain => {
-                    reply.finish(rcode, authoritative, whereabouts.scope())
+                    // Resolvers keep negative answers and referrals for everybody, whatever they
+                    // are told (RFC 7871 section 7.4).
+                    let is_for_all = reply.count(Section::Answer) == 0;
+                    let scope = if is_for_all { 0 } else { whereabouts.scope() };
+                    reply.finish(rcode, authoritative, scope)
                 }
                 _ => reply.finish_error(rcode),
             }
