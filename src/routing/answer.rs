@@ -2,7 +2,7 @@
 
 use super::names::{Found, NONE, Node};
 use super::recorder::{Recorder, Silent};
-use super::steer::{Decision, steer};
+use super::steer::{Decision, falls_back_to_names, steer};
 use super::steering::Family;
 use super::table::{CompiledRrset, RoutingTable};
 use super::whereabouts::Whereabouts;
@@ -129,12 +129,12 @@ struct Responder<'t, 'w, 'b, 'r, R> {
     visited: &'w mut Visited,
     /// The same as the owner of its records.
     owner: Owner<'static>,
+    /// Nothing but a referral: for the question's own name this server is no authority.
+    is_referral: bool,
     reply: Reply<'b>,
     whereabouts: Whereabouts<'t>,
     recorder: &'r mut R,
 }
-    /// Nothing but a referral: for the question's own name this server is no authority.
-    is_referral: bool,
 
 /// What one name of a chain contributed.
 enum Step {
@@ -196,20 +196,30 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
 
     fn at_name(&mut self, node: &'t Node) -> Result<Step, Full> {
         if let Some(rrset) = self.static_answer(node) {
-            for rdata in &rrset.rdata {
-                self.reply.zone_record(Section::Answer, self.owner, rrset.rtype, rrset.ttl, rdata)?;
-            }
-            return Ok(Step::Done(Outcome::NO_ERROR));
+            return self.give(rrset);
         }
         if node.domain != NONE
             && let Some(step) = self.steered(node)?
         {
             return Ok(step);
         }
+        // A steered name that has no address to give may still have other records.
+        if self.rtype == Rtype::ANY
+            && let Some(rrset) = self.rrsets(node).first()
+        {
+            return self.give(rrset);
+        }
         match self.rrset(node, Rtype::CNAME) {
             Some(alias) => self.follow(alias.ttl, &alias.rdata[0]),
             None => self.negative(node, Rcode::NoError),
         }
+    }
+
+    fn give(&mut self, rrset: &'t CompiledRrset) -> Result<Step, Full> {
+        for rdata in &rrset.rdata {
+            self.reply.zone_record(Section::Answer, self.owner, rrset.rtype, rrset.ttl, rdata)?;
+        }
+        Ok(Step::Done(Outcome::NO_ERROR))
     }
 
     /// The static RRset that answers the question at `node`.
@@ -237,9 +247,10 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         let family = match self.rtype {
             Rtype::A => Family::V4,
             Rtype::AAAA => Family::V6,
-            // The type that most clients take.
-            Rtype::ANY => Family::V4,
-            _ if world.steerings[node.steering as usize].has_names => Family::Any,
+            // The type that most clients take, where there is any.
+            Rtype::ANY if self.has_v4(node) => Family::V4,
+            Rtype::ANY => Family::V6,
+            _ if self.may_be_alias(node) => Family::Any,
             _ => return Ok(None),
         };
         let decision = steer(self.table, node, family, &mut self.whereabouts, self.recorder);
@@ -263,17 +274,32 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
             };
         }
         let before = reply.count(Section::Answer);
-        match self.rtype {
-            Rtype::A | Rtype::ANY => choices
+        if matches!(self.rtype, Rtype::A | Rtype::ANY) {
+            choices
                 .v4
-                .choose(self.chance, turn, |ip| reply.record(Section::Answer, owner, Rtype::A, ttl, ip))?,
-            Rtype::AAAA => choices.v6.choose(self.chance, turn + 1, |ip| {
+                .choose(self.chance, turn, |ip| reply.record(Section::Answer, owner, Rtype::A, ttl, ip))?;
+        }
+        if self.rtype == Rtype::AAAA || (self.rtype == Rtype::ANY && reply.count(Section::Answer) == before) {
+            choices.v6.choose(self.chance, turn + 1, |ip| {
                 reply.record(Section::Answer, owner, Rtype::AAAA, ttl, ip)
-            })?,
-            _ => {}
+            })?;
         }
         let has_answered = reply.count(Section::Answer) > before;
         Ok(has_answered.then_some(Step::Done(Outcome::NO_ERROR)))
+    }
+
+    /// Whether a pool of the domain at `node` has an IPv4 address.
+    fn has_v4(&self, node: &Node) -> bool {
+        let world = &self.table.world;
+        let candidates = &world.steerings[node.steering as usize].candidates;
+        candidates.iter().any(|candidate| world.configured[Family::V4 as usize].has(candidate.pool))
+    }
+
+    /// Whether the domain at `node` can answer with a CNAME, which would be for every type.
+    fn may_be_alias(&self, node: &Node) -> bool {
+        let world = &self.table.world;
+        world.steerings[node.steering as usize].has_names
+            || falls_back_to_names(self.table, world.plan.domains[node.domain as usize].when_all_down)
     }
 
     /// Writes a CNAME at the current name and goes on at its target, unless it is the answer.
@@ -337,6 +363,8 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         let Some(servers) = self.rrset(cut, Rtype::NS) else {
             return Ok(Outcome::error(Rcode::ServFail));
         };
+        // The first owner of a chain is this zone's, a bare referral is not (RFC 1035 4.1.1).
+        self.is_referral = self.reply.count(Section::Answer) == 0;
         for server in &servers.rdata {
             self.reply.zone_record(Section::Authority, Owner::Name(owner), Rtype::NS, servers.ttl, server)?;
         }
@@ -365,8 +393,6 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
             if matches!(rrset.rtype, Rtype::A | Rtype::AAAA) {
                 for rdata in &rrset.rdata {
                     let owner = Owner::Name(server);
-        // The first owner of a chain is this zone's, a bare referral is not (RFC 1035 4.1.1).
-        self.is_referral = self.reply.count(Section::Answer) == 0;
                     self.reply.record(Section::Additional, owner, rrset.rtype, rrset.ttl, rdata)?;
                 }
             }
