@@ -95,10 +95,12 @@ impl Display for Tree<'_> {
             }
             if let (Some(pool), Some(reason)) = (&decision.pool, &decision.reason) {
                 writeln!(f, "│  └─ takes pool {pool}: {reason}")?;
-                for address in &decision.addresses {
+                let last = decision.addresses.len().saturating_sub(1);
+                for (position, address) in decision.addresses.iter().enumerate() {
+                    let branch = if position == last { '└' } else { '├' };
                     let health = if address.up { "up" } else { "down" };
                     let (name, target, weight) = (&address.name, &address.target, address.weight);
-                    writeln!(f, "│     ├─ {name} {target}: {health}, weight {weight}")?;
+                    writeln!(f, "│     {branch}─ {name} {target}: {health}, weight {weight}")?;
                 }
             }
         }

@@ -180,11 +180,13 @@ impl Display for Whereabouts {
         }
 
         let option = if admin == DEFAULT_ADMIN { String::new() } else { format!(" --admin {admin}") };
+        // As it was started: it may not be on the path.
+        let program = std::env::args().next().unwrap_or_else(|| "rhumb".to_owned());
         writeln!(f, "\nAsk why, and what is believed of the sites:\n")?;
         for ClientNetwork { subnet, .. } in clients.iter().take(1) {
-            writeln!(f, "  rhumb explain {name} --client {}{option}", subnet.addr())?;
+            writeln!(f, "  {program} explain {name} --client {}{option}", subnet.addr())?;
         }
-        writeln!(f, "  rhumb status{option}")?;
+        writeln!(f, "  {program} status{option}")?;
 
         writeln!(f, "\nBreak a site and mend it:\n")?;
         for (fault, effect) in [
