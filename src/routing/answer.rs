@@ -4,7 +4,7 @@ use super::names::{Found, NONE, Node};
 use super::recorder::{Recorder, Silent};
 use super::steer::{Decision, falls_back_to_names, steer};
 use super::steering::Family;
-use super::table::{CompiledRrset, RoutingTable};
+use super::table::{CompiledRrset, RoutingTable, World};
 use super::whereabouts::Whereabouts;
 use super::worker::{Chance, TURNS_PER_POOL, Visited, Worker};
 use super::{Client, Transport};
@@ -344,12 +344,20 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
     /// NXDOMAIN or NODATA with the zone's SOA (RFC 2308 sections 2 and 3). At the end of a chain
     /// the code is that of its last name (RFC 6604 section 2.1).
     fn negative(&mut self, node: &Node, rcode: Rcode) -> Result<Step, Full> {
-        let zone = &self.table.world.zones[node.zone as usize];
+        let World { plan, zones, .. } = &*self.table.world;
+        let mut zone = node.zone as usize;
+        // DS at an apex is the zone's above, if that is here (RFC 4035 section 3.1.4.1).
+        if self.rtype == Rtype::DS
+            && self.name.wire().len() == zones[zone].apex_octets
+            && let Some(above) = zones[zone].above
+        {
+            zone = above as usize;
+        }
         if self.reply.count(Section::Answer) == 0 {
-            self.reply.template(Section::Authority, &zone.soa)?;
+            self.reply.template(Section::Authority, &zones[zone].soa)?;
         } else {
             // Behind a chain, whose names may have more in common with those of the SOA.
-            let Zone { name, negative_ttl, rrsets } = &self.table.world.plan.zones[node.zone as usize];
+            let Zone { name, negative_ttl, rrsets } = &plan.zones[zone];
             let (apex, soa) = (Owner::Name(name.wire()), &rrsets[0].rdata[0]);
             self.reply.zone_record(Section::Authority, apex, Rtype::SOA, *negative_ttl, soa)?;
         }

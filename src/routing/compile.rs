@@ -33,10 +33,20 @@ impl World {
             .map(|zone| CompiledZone {
                 soa: Template::new(&zone.name, Rtype::SOA, zone.negative_ttl, &zone.rrsets[0].rdata[0])
                     .expect("a zone's first RRset is its SOA, which config has read"),
+                apex_octets: zone.name.wire().len(),
+                above: zone_above(&plan, &names, &zone.name),
             })
             .collect();
         World { plan, geo, names, zones, rrsets, steerings, all, configured }
     }
+}
+
+/// The zone that answers for DS at `apex`: the one that it lies in, unless that one delegates what
+/// is in between.
+fn zone_above(plan: &Plan, names: &NameIndex, apex: &Name) -> Option<u32> {
+    let parent = apex.parent()?;
+    let is_delegated = names.exact(parent.wire()).is_some_and(|node| names.node(node).cut != NONE);
+    zone_of(plan, names, &parent).filter(|_| !is_delegated)
 }
 
 /// Enters what lies between an apex and the zone above it, if that is this server's as well: the
@@ -55,8 +65,10 @@ fn enter_records(plan: &Plan, names: &mut NameIndex) -> Vec<CompiledRrset> {
     let mut by_node: Vec<(u32, &Rrset)> = Vec::new();
     for (zone, id) in plan.zones.iter().zip(0..) {
         for rrset in &zone.rrsets {
-            // What the parent zone says at and below another zone of this server is that zone's.
-            if zone_of(plan, names, &rrset.owner) == Some(id) {
+            // What the parent zone says at and below another zone of this server is that zone's;
+            // but for DS, which stands above the cut (RFC 4035 section 3.1.4.1).
+            let parent = rrset.owner.parent().filter(|_| rrset.rtype == Rtype::DS);
+            if zone_of(plan, names, parent.as_ref().unwrap_or(&rrset.owner)) == Some(id) {
                 by_node.push((enter(names, &rrset.owner, id, &zone.name), rrset));
             }
         }

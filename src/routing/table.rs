@@ -66,6 +66,10 @@ pub(super) struct World {
 pub(super) struct CompiledZone {
     /// The SOA as negative answers carry it.
     pub(super) soa: Template,
+    /// The length of its apex in wire form.
+    pub(super) apex_octets: usize,
+    /// The zone of this server that it lies in, if it does.
+    pub(super) above: Option<u32>,
 }
 
 /// A static RRset; its owner is the node that refers to it.
