@@ -328,6 +328,10 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
     /// one: the record, a CNAME made from it, and on at the CNAME's target (RFC 6672 section 3.2).
     fn redirect(&mut self, dname: &'t CompiledRrset, label: usize) -> Result<Step, Full> {
         let (ttl, target) = (dname.ttl, &dname.rdata[0]);
+        // A DNAME to below itself leads on for ever. Whoever wants more of it asks again.
+        if !self.visited.push_dname(target) {
+            return Ok(Step::Done(Outcome::NO_ERROR));
+        }
         let dname_owner = Owner::Name(self.name.suffix(label));
         self.reply.record(Section::Answer, dname_owner, Rtype::DNAME, ttl, target)?;
         let from = self.name.hash();

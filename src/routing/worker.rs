@@ -35,7 +35,7 @@ impl Worker {
             counters,
             chance: Chance { random: fastrand::Rng::with_seed(seed), turns: Vec::new() },
             name: NameBuffer::root(),
-            visited: Visited { hashes: [0; MAX_CHAIN], count: 0 },
+            visited: Visited::NOTHING,
         }
     }
 
@@ -73,16 +73,35 @@ impl Chance {
 /// many before they give up (BIND 16, Unbound 11).
 pub(super) const MAX_CHAIN: usize = 16;
 
-/// The names that a chain has led through, by hash.
+/// What a chain has led through.
 pub(super) struct Visited {
+    /// Names, by hash.
     hashes: [u64; MAX_CHAIN],
     count: usize,
+    /// DNAME records, by the place of their first octet. One leads on each time, the first name
+    /// of the chain included.
+    dnames: [usize; MAX_CHAIN + 1],
+    dname_count: usize,
 }
 
 impl Visited {
+    const NOTHING: Visited =
+        Visited { hashes: [0; MAX_CHAIN], count: 0, dnames: [0; MAX_CHAIN + 1], dname_count: 0 };
+
     /// Starts another chain.
     pub(super) fn clear(&mut self) {
-        self.count = 0;
+        (self.count, self.dname_count) = (0, 0);
+    }
+
+    /// Enters a DNAME record by its data; false if the chain has come by it before.
+    pub(super) fn push_dname(&mut self, data: &[u8]) -> bool {
+        let place = data.as_ptr().addr();
+        let is_new = !self.dnames[..self.dname_count].contains(&place);
+        if is_new && let Some(free) = self.dnames.get_mut(self.dname_count) {
+            *free = place;
+            self.dname_count += 1;
+        }
+        is_new
     }
 
     /// Enters a name; false if the chain is as long as it may be.
