@@ -69,6 +69,17 @@ impl Model {
         existing
     }
 
+    /// The zone that answers for DS at `apex`: the one above the cut (RFC 4035 section 3.1.4.1), if
+    /// it is here and has not delegated what is in between.
+    fn zone_of_ds(&self, apex: &Name) -> Option<usize> {
+        let parent = apex.parent()?;
+        let zone = self.zone_of(&parent)?;
+        let is_cut = |name: &Name| *name != self.zones[zone].0 && self.at(zone, name).contains(&Kind::Cut);
+        let mut between = std::iter::successors(Some(parent), Name::parent)
+            .take_while(|above| above.is_within(&self.zones[zone].0));
+        (!between.any(|above| is_cut(&above))).then_some(zone)
+    }
+
     /// RFC 1034 section 4.3.2 with RFC 4592.
     fn resolve(&self, name: &Name, rtype: Rtype) -> Told {
         let mut told = Told { rcode: "NoError".to_owned(), ..Told::default() };
@@ -133,7 +144,9 @@ impl Model {
             match follow {
                 Some(target) => name = target,
                 None => {
-                    told.authority.push(format!("{apex} SOA"));
+                    let above = self.zone_of_ds(apex).filter(|_| name == *apex && rtype == Rtype::DS);
+                    let denies = &self.zones[above.unwrap_or(zone)].0;
+                    told.authority.push(format!("{denies} SOA"));
                     return told;
                 }
             }
