@@ -84,6 +84,23 @@ fn kinds() -> Vec<(&'static str, Option<Rcode>, Vec<u8>)> {
         message
     };
     let version = good.len() - 5;
+    let mut chaos = query("version.bind", Rtype::TXT, None);
+    let class = chaos.len() - 12;
+    chaos[class] = 3;
+    // A client's cookie, and the wish for an identifier and for the time a connection may be idle.
+    let mut optioned = good.clone();
+    optioned.extend(*b"\0\x0a\0\x08clientid\0\x03\0\0\0\x0b\0\0");
+    let mut server_cookie = good.clone();
+    server_cookie.extend(*b"\0\x0a\0\x18clientid\x01\0\0\0another server's");
+    server_cookie.truncate(good.len() + 28);
+    for message in [&mut optioned, &mut server_cookie] {
+        let length = message.len() - good.len();
+        message[good.len() - 1] = length as u8;
+    }
+    // The same without its question.
+    let mut cookie_alone = optioned.clone();
+    cookie_alone.drain(12..good.len() - 11);
+    cookie_alone[5] = 0;
     vec![
         ("hit", Some(Rcode::NoError), query("www7.ai.example", Rtype::A, None)),
         ("IPv4 subnet", Some(Rcode::NoError), query("www7.ai.example", Rtype::A, Some(v4))),
@@ -111,6 +128,10 @@ fn kinds() -> Vec<(&'static str, Option<Rcode>, Vec<u8>)> {
         ("response", None, edited(2, 0x80)),
         ("FORMERR", Some(Rcode::FormErr), edited(5, 2)),
         ("BADVERS", Some(Rcode::BadVers), edited(version, 1)),
+        ("CHAOS", Some(Rcode::NoError), chaos),
+        ("options", Some(Rcode::NoError), optioned),
+        ("bad cookie", Some(Rcode::NoError), server_cookie),
+        ("cookie alone", Some(Rcode::NoError), cookie_alone),
         ("too short", None, vec![0; 11]),
     ]
 }
@@ -126,7 +147,7 @@ fn ask(table: &RoutingTable, worker: &mut Worker, client: Client, query: &[u8], 
 fn no_kind_of_answer_allocates() {
     let table = world::table(MORE_DOMAINS);
     let counters = Arc::<Counters>::default();
-    let mut worker = Worker::new(1, counters.clone());
+    let mut worker = Worker::new(1, counters.clone()).with_service(Arc::new(world::service()));
     worker.prepare(&table);
     let mut reply = vec![0; usize::from(u16::MAX)];
     for (kind, rcode, query) in kinds() {
@@ -141,6 +162,29 @@ fn no_kind_of_answer_allocates() {
         }
     }
     assert_eq!(counters.truncated.read(), 10, "one kind, by UDP");
+}
+
+#[test]
+fn what_the_rate_limit_sends_instead_does_not_allocate() {
+    let table = world::table(MORE_DOMAINS);
+    let counters = Arc::<Counters>::default();
+    let mut worker = Worker::new(1, counters.clone()).with_service(Arc::new(world::limited(1)));
+    worker.prepare(&table);
+    let mut reply = vec![0; usize::from(u16::MAX)];
+    for _ in 0..10 {
+        for (kind, _, query) in kinds() {
+            assert_eq!(ask(&table, &mut worker, UDP, &query, &mut reply), 0, "{kind}");
+        }
+        // A network more for the limit to know.
+        let elsewhere = Client { address: std::net::Ipv4Addr::from_bits(fastrand::u32(..)).into(), ..UDP };
+        assert_eq!(
+            ask(&table, &mut worker, elsewhere, &query("www7.ai.example", Rtype::A, None), &mut reply),
+            0
+        );
+    }
+    for limited in [&counters.limited_withheld, &counters.limited_slipped, &counters.limited_bad_cookie] {
+        assert!(limited.read() > 0, "or nothing was limited");
+    }
 }
 
 #[test]

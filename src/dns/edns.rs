@@ -1,6 +1,9 @@
-//! EDNS(0) (RFC 6891) and the client subnet option (RFC 7871).
+//! EDNS(0) (RFC 6891) of a query, and its echo in the reply. The reply's own options are in
+//! `options`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::options::{COOKIE, NSID, TCP_KEEPALIVE};
 
 /// The most a reply over UDP may have, whatever a client offers: what passes every common path
 /// unfragmented (DNS flag day 2020; IPv6's least MTU of 1,280 less 48 octets of headers).
@@ -11,9 +14,10 @@ pub const PLAIN_UDP_REPLY: usize = 512;
 /// The option code of the client subnet (RFC 7871 section 6).
 const CLIENT_SUBNET: u16 = 8;
 
-/// What a query's OPT record says.
+/// What a query's OPT record says. Options that are not here are ignored (RFC 6891 section 6.1.2);
+/// so is padding, which only hides something where the transport is encrypted (RFC 7830 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Edns {
+pub struct Edns<'m> {
     /// The version; only 0 is served.
     pub version: u8,
     /// Octets that the client can take over UDP.
@@ -22,6 +26,13 @@ pub struct Edns {
     pub dnssec_ok: bool,
     /// Whom the query is asked for, where the resolver says so.
     pub client_subnet: Option<ClientSubnet>,
+    /// The cookie option as sent (RFC 7873 section 4): the client's 8 octets, and behind them none
+    /// or the server's 8 to 32. Empty: there is no such option.
+    pub cookie: &'m [u8],
+    /// The client asks which server this is (RFC 5001 section 2.1).
+    pub wants_nsid: bool,
+    /// The client asks how long it may hold the connection (RFC 7828 section 3.2.1).
+    pub wants_keepalive: bool,
 }
 
 /// The client subnet option of a query (RFC 7871 section 6).
@@ -39,22 +50,48 @@ pub struct ClientSubnet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadOptions;
 
-impl Edns {
+impl<'m> Edns<'m> {
+    /// The fixed part of an OPT record (RFC 6891 section 6.1.2), its options left aside.
+    #[inline(always)]
+    pub(super) fn without_options(class: u16, ttl: u32) -> Edns<'m> {
+        let [_extended_rcode, version, flags, _] = ttl.to_be_bytes();
+        Edns {
+            version,
+            udp_payload: class,
+            dnssec_ok: flags & 0x80 != 0,
+            client_subnet: None,
+            cookie: &[],
+            wants_nsid: false,
+            wants_keepalive: false,
+        }
+    }
+
     /// Reads the fixed part of an OPT record (RFC 6891 section 6.1.2) and its options.
     #[inline(always)]
-    pub(super) fn parse(class: u16, ttl: u32, mut options: &[u8]) -> Result<Edns, BadOptions> {
-        let [_extended_rcode, version, flags, _] = ttl.to_be_bytes();
-        let mut edns =
-            Edns { version, udp_payload: class, dnssec_ok: flags & 0x80 != 0, client_subnet: None };
+    pub(super) fn parse(class: u16, ttl: u32, mut options: &'m [u8]) -> Result<Edns<'m>, BadOptions> {
+        let mut edns = Edns::without_options(class, ttl);
         // Options of another version might look otherwise; its BADVERS needs none of them.
-        if version != 0 {
+        if edns.version != 0 {
             return Ok(edns);
         }
         while let [code_high, code_low, length_high, length_low, rest @ ..] = options {
             let length = usize::from(u16::from_be_bytes([*length_high, *length_low]));
             let (data, behind) = rest.split_at_checked(length).ok_or(BadOptions)?;
-            if u16::from_be_bytes([*code_high, *code_low]) == CLIENT_SUBNET && edns.client_subnet.is_none() {
-                edns.client_subnet = Some(ClientSubnet::parse(data)?);
+            // Of several options of one kind the first counts (RFC 7873 section 4 says so of cookies).
+            match u16::from_be_bytes([*code_high, *code_low]) {
+                CLIENT_SUBNET if edns.client_subnet.is_none() => {
+                    edns.client_subnet = Some(ClientSubnet::parse(data)?);
+                }
+                COOKIE if edns.cookie.is_empty() => {
+                    // RFC 7873 section 5.2.2: every other length is malformed.
+                    if !matches!(data.len(), 8 | 16..=40) {
+                        return Err(BadOptions);
+                    }
+                    edns.cookie = data;
+                }
+                NSID => edns.wants_nsid = true,
+                TCP_KEEPALIVE => edns.wants_keepalive = true,
+                _ => {}
             }
             options = behind;
         }
@@ -67,12 +104,24 @@ impl Edns {
         usize::from(self.udp_payload).clamp(PLAIN_UDP_REPLY, MAX_UDP_REPLY)
     }
 
-    /// Octets of the reply's OPT record.
+    /// The same without any option.
+    pub fn bare(self) -> Edns<'static> {
+        let Edns { version, udp_payload, dnssec_ok, .. } = self;
+        Edns { version, dnssec_ok, ..Edns::without_options(udp_payload, 0) }
+    }
+
+    /// Whether an option asks for one in return, other than the client subnet.
+    pub fn wants_options(&self) -> bool {
+        !self.cookie.is_empty() || self.wants_nsid || self.wants_keepalive
+    }
+
+    /// Octets of the reply's OPT record, without the options of [`super::ReplyOptions`].
     pub(super) fn reply_length(&self) -> usize {
         OPT_FIXED + self.client_subnet.map_or(0, |subnet| OPTION_HEADER + 4 + subnet.address_octets())
     }
 
-    /// Writes the reply's OPT record into `out`, which has [`Edns::reply_length`] octets.
+    /// Writes the reply's OPT record into `out`, which has [`Edns::reply_length`] octets and as
+    /// many more as other options are to be written behind.
     pub(super) fn write_reply(&self, extended_rcode: u8, scope: u8, out: &mut [u8]) {
         // The root as owner, then the type.
         out[..3].copy_from_slice(&[0, 0, 41]);
@@ -90,7 +139,7 @@ impl Edns {
 /// Octets of an OPT record without options.
 const OPT_FIXED: usize = 11;
 /// Octets of an option's code and length.
-const OPTION_HEADER: usize = 4;
+pub(super) const OPTION_HEADER: usize = 4;
 
 impl ClientSubnet {
     /// The subnet of the first `source_prefix` bits of `address`.
@@ -214,5 +263,17 @@ mod tests {
         for cut in [1, 3, 5, cookie_then_subnet.len() - 1] {
             assert_eq!(Edns::parse(1232, 0, &cookie_then_subnet[..cut]), Err(BadOptions));
         }
+    }
+
+    #[test]
+    fn cookies_have_the_lengths_of_rfc_7873_and_the_first_counts() {
+        for length in 0..=64u8 {
+            let option = [&[0, 10, 0, length][..], &vec![7; usize::from(length)]].concat();
+            let read = Edns::parse(1232, 0, &option).map(|edns| edns.cookie.len());
+            let is_well_formed = length == 8 || (16..=40).contains(&length);
+            assert_eq!(read, if is_well_formed { Ok(usize::from(length)) } else { Err(BadOptions) });
+        }
+        let two = [&[0, 10, 0, 8][..], &[1; 8], &[0, 10, 0, 8], &[2; 8]].concat();
+        assert_eq!(Edns::parse(1232, 0, &two).map(|edns| edns.cookie), Ok(&[1; 8][..]));
     }
 }

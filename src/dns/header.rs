@@ -16,8 +16,10 @@ pub(super) const MASK_OPCODE: u8 = 0x78;
 /// CD, in the fourth octet: copied from query to response (RFC 4035 section 3.1.6).
 pub(super) const FLAG_CHECKING_DISABLED: u8 = 0x10;
 
-/// The class of the internet; the only one served.
+/// The class of the internet; the only one that zones are of.
 pub const CLASS_IN: u16 = 1;
+/// The class in which a server is asked about itself (RFC 4892 section 2).
+pub const CLASS_CHAOS: u16 = 3;
 
 /// The outcome of a query (RFC 1035 section 4.1.1, RFC 6895 section 2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +41,9 @@ pub enum Rcode {
     YxDomain = 6,
     /// The EDNS version is not served (RFC 6891 section 6.1.3). Needs an OPT record.
     BadVers = 16,
+    /// The query should be repeated with the cookie that this brings (RFC 7873 section 8). Needs
+    /// an OPT record.
+    BadCookie = 23,
 }
 
 impl Rcode {
@@ -53,6 +58,7 @@ impl Rcode {
             Rcode::Refused => "REFUSED",
             Rcode::YxDomain => "YXDOMAIN",
             Rcode::BadVers => "BADVERS",
+            Rcode::BadCookie => "BADCOOKIE",
         }
     }
 }

@@ -8,19 +8,19 @@ use super::{ClientSubnet, Edns, MAX_LABEL, MAX_NAME, Name, Rtype};
 
 /// A query that can be answered: one question of class IN, well formed to its end. The name that
 /// it asks for is in the buffer given to [`Query::parse`].
-#[derive(Debug)]
-pub struct Query {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Query<'m> {
     /// The type that is asked for.
     pub rtype: Rtype,
     /// Octets of the question section.
     pub question_octets: usize,
     /// The OPT record, if there is one.
-    pub edns: Option<Edns>,
+    pub edns: Option<Edns<'m>>,
 }
 
-/// Why a message gets no answer.
+/// Why a message gets no answer from a zone.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Unanswerable {
+pub enum Unanswerable<'m> {
     /// Nothing may be sent back: shorter than a header, or itself a response. Replying to
     /// responses would let two servers talk to each other for ever.
     Silence,
@@ -31,14 +31,27 @@ pub enum Unanswerable {
         /// Octets of the question section that can be echoed; 0 where it could not be read.
         question_octets: usize,
         /// The OPT record, if it was read: one is owed in return (RFC 6891 section 6.1.1).
-        edns: Option<Edns>,
+        edns: Option<Edns<'m>>,
+    },
+    /// It asks no question, only for a cookie (RFC 7873 section 5.4).
+    NoQuestion {
+        /// The OPT record, with a cookie.
+        edns: Edns<'m>,
+    },
+    /// It is well formed and its class is not IN. Its name is in the buffer given to
+    /// [`Query::parse`].
+    OtherClass {
+        /// Which class it is.
+        class: u16,
+        /// The rest of it.
+        query: Query<'m>,
     },
 }
 
-impl Query {
+impl<'m> Query<'m> {
     /// Reads `message`, and the name in its question into `name`.
     #[inline(always)]
-    pub fn parse(message: &[u8], name: &mut NameBuffer) -> Result<Query, Unanswerable> {
+    pub fn parse(message: &'m [u8], name: &mut NameBuffer) -> Result<Query<'m>, Unanswerable<'m>> {
         let header: &[u8; HEADER] = message.first_chunk().ok_or(Unanswerable::Silence)?;
         if header[2] & FLAG_RESPONSE != 0 {
             return Err(Unanswerable::Silence);
@@ -50,7 +63,7 @@ impl Query {
         let [questions, answers, authorities, additionals] =
             [4, 6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
         if questions != 1 || answers != 0 {
-            return Err(error(Rcode::FormErr, 0, None));
+            return Err(without_question([questions, answers, authorities, additionals], &message[HEADER..]));
         }
         let mut rest = &message[HEADER..];
         let (rtype, class) = question(&mut rest, name).ok_or(error(Rcode::FormErr, 0, None))?;
@@ -59,37 +72,59 @@ impl Query {
         if authorities > u16::from(rtype == Rtype::IXFR) {
             return Err(error(Rcode::FormErr, question_octets, None));
         }
-        let mut edns = None;
-        for index in 0..u32::from(authorities) + u32::from(additionals) {
-            let record = Record::parse(&mut rest).ok_or(error(Rcode::FormErr, question_octets, edns))?;
-            if record.rtype != Rtype::OPT {
-                continue;
-            }
-            // RFC 6891 section 6.1.1: at most one, in the additional section, owned by the root.
-            if edns.is_some() || index < u32::from(authorities) || !record.owner_is_root {
-                return Err(error(Rcode::FormErr, question_octets, edns));
-            }
-            let opt = Edns::parse(record.class, record.ttl, record.data)
-                .map_err(|_| error(Rcode::FormErr, question_octets, None))?;
-            edns = Some(opt);
-        }
-        if !rest.is_empty() {
-            return Err(error(Rcode::FormErr, question_octets, edns));
-        }
+        let edns = opt_record(&mut rest, authorities, additionals)
+            .map_err(|edns| error(Rcode::FormErr, question_octets, edns))?;
         if edns.is_some_and(|edns| edns.version != 0) {
             return Err(error(Rcode::BadVers, question_octets, edns));
         }
-        if class != CLASS_IN {
-            return Err(error(Rcode::Refused, question_octets, edns));
-        }
-        Ok(Query { rtype, question_octets, edns })
+        let query = Query { rtype, question_octets, edns };
+        if class == CLASS_IN { Ok(query) } else { Err(Unanswerable::OtherClass { class, query }) }
     }
+}
+
+/// What to make of a message that has not one question: a query for a cookie, or a mistake.
+#[cold]
+fn without_question(counts: [u16; 4], mut records: &[u8]) -> Unanswerable<'_> {
+    let mistake = |edns| Unanswerable::Error { rcode: Rcode::FormErr, question_octets: 0, edns };
+    let [0, 0, 0, additionals] = counts else { return mistake(None) };
+    match opt_record(&mut records, 0, additionals) {
+        Ok(Some(edns)) if edns.version != 0 => {
+            Unanswerable::Error { rcode: Rcode::BadVers, question_octets: 0, edns: Some(edns) }
+        }
+        Ok(Some(edns)) if !edns.cookie.is_empty() => Unanswerable::NoQuestion { edns },
+        Ok(edns) | Err(edns) => mistake(edns),
+    }
+}
+
+/// Reads the records behind the question up to the end of the message: the OPT record, if there
+/// is one. What cannot be read is an error, with the OPT record as far as it was read.
+#[inline(always)]
+fn opt_record<'m>(
+    rest: &mut &'m [u8],
+    authorities: u16,
+    additionals: u16,
+) -> Result<Option<Edns<'m>>, Option<Edns<'m>>> {
+    let mut edns = None;
+    for index in 0..u32::from(authorities) + u32::from(additionals) {
+        let record = Record::parse(rest).ok_or(edns)?;
+        if record.rtype != Rtype::OPT {
+            continue;
+        }
+        // RFC 6891 section 6.1.1: at most one, in the additional section, owned by the root.
+        if edns.is_some() || index < u32::from(authorities) || !record.owner_is_root {
+            return Err(edns);
+        }
+        let opt = Edns::parse(record.class, record.ttl, record.data)
+            .map_err(|_| Edns::without_options(record.class, record.ttl))?;
+        edns = Some(opt);
+    }
+    if rest.is_empty() { Ok(edns) } else { Err(edns) }
 }
 
 /// A query for the records of `rtype` at `name`, with EDNS, and for clients of `subnet` if there
 /// is one: what a resolver sends.
 pub fn query_message(id: u16, name: &Name, rtype: Rtype, subnet: Option<ClientSubnet>) -> Vec<u8> {
-    let edns = Edns { version: 0, udp_payload: 0, dnssec_ok: false, client_subnet: subnet };
+    let edns = Edns { client_subnet: subnet, ..Edns::without_options(0, 0) };
     let mut message = Vec::with_capacity(HEADER + name.wire().len() + 4 + edns.reply_length());
     message.extend(id.to_be_bytes());
     // One question and one additional record: the OPT.

@@ -1,8 +1,8 @@
 //! Writing a reply into the caller's buffer.
 
-use super::header::{CLASS_IN, FLAG_AUTHORITATIVE, FLAG_TRUNCATED, HEADER, Rcode};
+use super::header::{CLASS_CHAOS, CLASS_IN, FLAG_AUTHORITATIVE, FLAG_TRUNCATED, HEADER, Rcode};
 use super::query::response_flags;
-use super::{Edns, Rtype, Template, template};
+use super::{Edns, ExtendedError, Rtype, Template, template};
 
 /// The part of a reply that a record belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,10 @@ pub struct Reply<'b> {
     question_end: usize,
     /// Records per section.
     counts: [u16; 3],
-    edns: Option<Edns>,
+    edns: Option<Edns<'b>>,
+    /// More options for the OPT record, in wire form.
+    options: &'b [u8],
+    why: Option<ExtendedError>,
     names: NameTable,
 }
 
@@ -72,13 +75,17 @@ impl<'b> Reply<'b> {
     /// Starts the reply to `query`, of which `question_octets` behind the header are echoed as
     /// they came (the case of letters included), limited to `limit` octets in all.
     ///
+    /// A query with EDNS is answered with an OPT record, with the client subnet if the query has
+    /// one, and `options` ([`super::ReplyOptions::octets`]).
+    ///
     /// `buffer` must hold `limit` octets, and `limit` be at least 512 or whatever the question and
     /// an OPT record take.
     #[inline(always)]
     pub fn start(
         query: &[u8],
         question_octets: usize,
-        edns: Option<Edns>,
+        edns: Option<Edns<'b>>,
+        options: &'b [u8],
         limit: usize,
         buffer: &'b mut [u8],
     ) -> Reply<'b> {
@@ -87,7 +94,7 @@ impl<'b> Reply<'b> {
         buffer[2..4].copy_from_slice(&response_flags(query));
         buffer[4..HEADER].fill(0);
         buffer[5] = u8::from(question_octets > 0);
-        let reserved = edns.map_or(0, |edns| edns.reply_length());
+        let reserved = edns.map_or(0, |edns| edns.reply_length() + options.len());
         Reply {
             at: question_end,
             limit: limit.min(buffer.len()) - reserved,
@@ -95,6 +102,8 @@ impl<'b> Reply<'b> {
             question_end,
             counts: [0; 3],
             edns,
+            options,
+            why: None,
             names: NameTable { offsets: [0; NAMES], used: 0, has_question: false },
         }
     }
@@ -190,6 +199,20 @@ impl<'b> Reply<'b> {
         Ok(Owner::At(target_at))
     }
 
+    /// Writes the text of at most 255 octets that answers a question about the server itself: a
+    /// TXT record of class CHAOS, not to be kept (RFC 4892 section 2.1).
+    pub fn chaos_text(&mut self, text: &str) -> Result<(), Full> {
+        let data = 1 + text.len();
+        let out = self.claim(2 + RECORD_FIXED + data)?;
+        out[..2].copy_from_slice(&(0xc000 | Reply::QUESTION).to_be_bytes());
+        write_fixed(&mut out[2..], Rtype::TXT, 0, data);
+        out[4..6].copy_from_slice(&CLASS_CHAOS.to_be_bytes());
+        out[2 + RECORD_FIXED] = text.len() as u8;
+        out[2 + RECORD_FIXED + 1..].copy_from_slice(text.as_bytes());
+        self.counts[Section::Answer as usize] += 1;
+        Ok(())
+    }
+
     /// A place to come back to.
     pub fn mark(&self) -> Mark {
         Mark { at: self.at, counts: self.counts }
@@ -208,6 +231,11 @@ impl<'b> Reply<'b> {
     /// How many records a section has so far.
     pub fn count(&self, section: Section) -> u16 {
         self.counts[section as usize]
+    }
+
+    /// Says why the answer is as it is, to clients with EDNS and where there is room.
+    pub fn explain(&mut self, why: ExtendedError) {
+        self.why = Some(why);
     }
 
     /// Ends the reply: header, counts and the OPT record with `scope` for the client subnet.
@@ -237,9 +265,17 @@ impl<'b> Reply<'b> {
         let [answers, authorities, mut additionals] = self.counts;
         let mut length = self.at;
         if let Some(edns) = self.edns {
-            length += edns.reply_length();
+            let options = self.at + edns.reply_length();
+            length = options + self.options.len();
+            // The limit for records leaves out what the other options take.
+            let why = self.why.filter(|why| self.at + why.length() <= self.limit);
+            if let Some(why) = why {
+                why.write(&mut self.buffer[length..length + why.length()]);
+                length += why.length();
+            }
             let extended = (rcode as u16 >> 4) as u8;
             edns.write_reply(extended, scope, &mut self.buffer[self.at..length]);
+            self.buffer[options..options + self.options.len()].copy_from_slice(self.options);
             additionals += 1;
         }
         self.buffer[2] |= flags;
@@ -374,19 +410,4 @@ pub(super) fn split_name(data: &[u8]) -> Option<(&[u8], &[u8])> {
             return data.split_at_checked(at);
         }
     }
-}
-
-/// Writes the reply to a message that could not be read or is not served; see
-/// [`super::Unanswerable::Error`]. Returns its length.
-pub fn error_reply(
-    query: &[u8],
-    rcode: Rcode,
-    question_octets: usize,
-    edns: Option<Edns>,
-    buffer: &mut [u8],
-) -> usize {
-    let limit = buffer.len();
-    // BADVERS answers with the version that is served and without options: RFC 6891 section 6.1.3.
-    let edns = edns.map(|edns| Edns { client_subnet: None, ..edns });
-    Reply::start(query, question_octets, edns, limit, buffer).finish_error(rcode)
 }

@@ -1,6 +1,9 @@
 //! Query bytes to reply bytes.
 
+use super::aside::{answer_aside, answer_limited};
+use super::cookie::Credit;
 use super::names::{Found, NONE, Node};
+use super::rate_limit::{Kind, Ruling};
 use super::recorder::{Recorder, Silent};
 use super::steer::{Decision, falls_back_to_names, steer};
 use super::steering::Family;
@@ -9,7 +12,7 @@ use super::whereabouts::Whereabouts;
 use super::worker::{Chance, TURNS_PER_POOL, Visited, Worker};
 use super::{Client, Transport};
 use crate::dns::{
-    Full, NameBuffer, Owner, PLAIN_UDP_REPLY, Query, Rcode, Reply, Rtype, Section, Unanswerable, error_reply,
+    ExtendedError, Full, NameBuffer, Owner, PLAIN_UDP_REPLY, Query, Rcode, Reply, Rtype, Section,
 };
 use crate::plan::Zone;
 
@@ -37,18 +40,11 @@ pub(super) fn answer_recorded(
     buffer: &mut [u8],
     recorder: &mut impl Recorder,
 ) -> usize {
-    let Worker { counters, chance, name, visited } = worker;
-    let query = match Query::parse(message, name) {
+    let query = match Query::parse(message, &mut worker.name) {
         Ok(query) => query,
-        Err(Unanswerable::Silence) => {
-            counters.dropped.add(1);
-            return 0;
-        }
-        Err(Unanswerable::Error { rcode, question_octets, edns }) => {
-            counters.replied(rcode, false);
-            return error_reply(message, rcode, question_octets, edns, buffer);
-        }
+        Err(unanswerable) => return answer_aside(worker, client, message, unanswerable, buffer),
     };
+    let Worker { counters, chance, name, visited, options, service, limiter, now } = &mut *worker;
     let Query { rtype, question_octets, edns } = query;
     let limit = match (client.transport, edns) {
         (Transport::Udp, None) => PLAIN_UDP_REPLY,
@@ -63,6 +59,14 @@ pub(super) fn answer_recorded(
     // there is to go by (RFC 7871 section 7.1.2).
     let located_by =
         subnet.filter(|subnet| subnet.source_prefix > 0).map_or(client.address, |subnet| subnet.address);
+    options.clear();
+    // Whoever has come by TCP, or back with our cookie, is at the address that the query is from.
+    let mut is_genuine = client.transport == Transport::Tcp;
+    if let Some(edns) = edns
+        && edns.wants_options()
+    {
+        is_genuine |= service.respond(&edns, client, *now, counters, options) == Some(Credit::Good);
+    }
     visited.clear();
     let mut responder = Responder {
         table,
@@ -72,12 +76,22 @@ pub(super) fn answer_recorded(
         visited,
         owner: Owner::At(Reply::QUESTION),
         is_referral: false,
-        reply: Reply::start(message, question_octets, edns, limit, buffer),
+        reply: Reply::start(message, question_octets, edns, options.octets(), limit, buffer),
+        kind: Kind::Other,
         whereabouts: Whereabouts::new(located_by, &table.world.geo),
         recorder,
     };
     let outcome = responder.respond();
-    let Responder { reply, whereabouts, is_referral, .. } = responder;
+    let Responder { reply, whereabouts, is_referral, kind, .. } = responder;
+    if let Some(limiter) = limiter
+        && !is_genuine
+    {
+        let ruling = limiter.rule(client.address, kind, *now);
+        if ruling != Ruling::Send {
+            let rcode = outcome.map_or(Rcode::NoError, |outcome| outcome.rcode);
+            return answer_limited(worker, client, message, query, rcode, ruling, buffer);
+        }
+    }
     match outcome {
         Ok(Outcome { rcode, authoritative }) => {
             counters.replied(rcode, false);
@@ -103,6 +117,11 @@ pub(super) fn answer_recorded(
         }
     }
 }
+
+/// A domain without a healthy address, for whoever wonders. No code of RFC 8914 fits: the server
+/// is well and its data is current, it is the sites that are not.
+const ALL_DOWN: ExtendedError = ExtendedError::other("no address is healthy");
+const ALL_DOWN_SERVED: ExtendedError = ExtendedError::other("no address is healthy: answering with all");
 
 /// How a reply ends.
 #[derive(Clone, Copy)]
@@ -132,6 +151,8 @@ struct Responder<'t, 'w, 'b, 'r, R> {
     /// Nothing but a referral: for the question's own name this server is no authority.
     is_referral: bool,
     reply: Reply<'b>,
+    /// What the rate limit counts the reply as.
+    kind: Kind,
     whereabouts: Whereabouts<'t>,
     recorder: &'r mut R,
 }
@@ -148,11 +169,11 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
     /// RFC 1034 section 4.3.2, with RFC 4592 for wildcards and RFC 6672 for DNAME.
     fn respond(&mut self) -> Result<Outcome, Full> {
         match self.rtype {
-            Rtype::AXFR | Rtype::IXFR => return Ok(Outcome::error(Rcode::Refused)),
+            Rtype::AXFR | Rtype::IXFR => return Ok(self.fail(Rcode::Refused, ExtendedError::PROHIBITED)),
             // A pseudo type cannot be asked for (RFC 6891 section 6.1.1).
             Rtype::OPT => return Ok(Outcome::error(Rcode::FormErr)),
             Rtype::ANY => {}
-            meta if meta.is_meta() => return Ok(Outcome::error(Rcode::NotImp)),
+            meta if meta.is_meta() => return Ok(self.fail(Rcode::NotImp, ExtendedError::NOT_SUPPORTED)),
             _ => {}
         }
         let mut zone = None;
@@ -167,8 +188,13 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
             };
             // A chain is followed inside its zone. Beyond, the resolver asks whoever is
             // authoritative, even if that is this server again (RFC 1034 section 5.3.3).
-            if *zone.get_or_insert(node.zone) != node.zone {
-                break;
+            match zone {
+                None => {
+                    zone = Some(node.zone);
+                    self.kind = self.kind_of(&found);
+                }
+                Some(zone) if zone != node.zone => break,
+                Some(_) => {}
             }
             match self.at(found)? {
                 Step::Done(outcome) => return Ok(outcome),
@@ -176,7 +202,28 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
             }
         }
         // Only the question's own name is looked for without a zone to have come from.
-        Ok(if zone.is_none() { Outcome::error(Rcode::Refused) } else { Outcome::NO_ERROR })
+        Ok(match zone {
+            None => self.fail(Rcode::Refused, ExtendedError::NOT_AUTHORITATIVE),
+            Some(_) => Outcome::NO_ERROR,
+        })
+    }
+
+    /// Ends with an error and its reason.
+    fn fail(&mut self, rcode: Rcode, why: ExtendedError) -> Outcome {
+        self.reply.explain(why);
+        Outcome::error(rcode)
+    }
+
+    /// What the rate limit counts a reply from `found` as. Names that do not exist are as many as
+    /// a client likes: they count as whatever answers for all of them.
+    fn kind_of(&self, found: &Found<'t>) -> Kind {
+        match found {
+            Found::Nowhere => Kind::Other,
+            Found::Exact(node) | Found::Wildcard(node) | Found::Delegated(node, _) => {
+                Kind::Node(self.table.world.names.number(node))
+            }
+            Found::Missing(encloser, _) => Kind::Missing(encloser.zone),
+        }
     }
 
     /// What one name of the chain contributes.
@@ -256,9 +303,12 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         let decision = steer(self.table, node, family, &mut self.whereabouts, self.recorder);
         let (pool, choices) = match decision {
             Decision::Healthy(pool) => (pool, self.table.choices(pool)),
-            Decision::Any(pool) => (pool, &world.all[pool.index()]),
+            Decision::Any(pool) => {
+                self.reply.explain(ALL_DOWN_SERVED);
+                (pool, &world.all[pool.index()])
+            }
             Decision::Nodata => return Ok(None),
-            Decision::Servfail => return Ok(Some(Step::Done(Outcome::error(Rcode::ServFail)))),
+            Decision::Servfail => return Ok(Some(Step::Done(self.fail(Rcode::ServFail, ALL_DOWN)))),
         };
         let (reply, owner, ttl) = (&mut self.reply, self.owner, node.ttl);
         let turn = pool.index() * TURNS_PER_POOL;

@@ -19,11 +19,24 @@ pub struct Counters {
     pub truncated: Counter,
     /// Queries with a client subnet.
     pub client_subnets: Counter,
+    /// Queries with a client's cookie alone.
+    pub cookies_new: Counter,
+    /// Queries with a server cookie that is not accepted.
+    pub cookies_bad: Counter,
+    /// Queries with a server cookie that is.
+    pub cookies_good: Counter,
+    /// Replies that the rate limit has ruled out, of which nothing was sent.
+    pub limited_withheld: Counter,
+    /// Replies that the rate limit has ruled out, and that were sent truncated, or as the short
+    /// errors that they are.
+    pub limited_slipped: Counter,
+    /// Replies that the rate limit has ruled out, and in whose place BADCOOKIE was sent.
+    pub limited_bad_cookie: Counter,
 }
 
 impl Counters {
     /// Every code that a reply may carry.
-    pub const RCODES: [Rcode; 8] = [
+    pub const RCODES: [Rcode; 9] = [
         Rcode::NoError,
         Rcode::FormErr,
         Rcode::ServFail,
@@ -32,6 +45,7 @@ impl Counters {
         Rcode::Refused,
         Rcode::YxDomain,
         Rcode::BadVers,
+        Rcode::BadCookie,
     ];
 
     /// How many replies carried `rcode`.
@@ -58,6 +72,7 @@ const fn position(rcode: Rcode) -> usize {
         Rcode::Refused => 5,
         Rcode::YxDomain => 6,
         Rcode::BadVers => 7,
+        Rcode::BadCookie => 8,
     }
 }
 

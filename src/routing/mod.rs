@@ -7,14 +7,18 @@
 use std::net::IpAddr;
 
 mod answer;
+mod aside;
 mod compile;
+mod cookie;
 mod counters;
 mod decrees;
 mod explain;
 mod names;
 mod nearest;
+mod rate_limit;
 mod recorder;
 mod select;
+mod service;
 mod steer;
 mod steering;
 mod table;
@@ -22,10 +26,13 @@ mod whereabouts;
 mod worker;
 
 pub use answer::answer;
+pub use cookie::{CookieSecret, CookieSecrets};
 pub use counters::{Counter, Counters};
 pub use explain::{
     AddressExplained, CandidateExplained, DecisionExplained, Explanation, PlaceExplained, explain,
 };
+pub use rate_limit::{MAX_RATE, RateLimit};
+pub use service::Service;
 pub use table::RoutingTable;
 pub use worker::Worker;
 

@@ -153,6 +153,12 @@ impl NameIndex {
         &self.nodes[node as usize]
     }
 
+    /// The number of one of this index's nodes.
+    pub(super) fn number(&self, node: &Node) -> u32 {
+        let octets = std::ptr::from_ref(node).addr().wrapping_sub(self.nodes.as_ptr().addr());
+        (octets / size_of::<Node>()) as u32
+    }
+
     /// The node with this number, to be filled in.
     pub(super) fn node_mut(&mut self, node: u32) -> &mut Node {
         &mut self.nodes[node as usize]
@@ -251,6 +257,7 @@ mod tests {
         let nodes: Vec<u32> = names.iter().map(|name| index.insert(name, 0)).collect();
         for (name, node) in names.iter().zip(nodes) {
             assert_eq!(index.exact(name.wire()), Some(node));
+            assert_eq!(index.number(index.node(node)), node);
             assert_eq!(index.insert(name, 0), node, "entered once");
         }
         assert_eq!(index.exact(b"\x05www-1\x05site0\x07example\0"), None);

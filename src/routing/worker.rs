@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::rate_limit::RateLimiter;
+use super::service::Service;
 use super::{Counters, RoutingTable};
-use crate::dns::NameBuffer;
+use crate::dns::{NameBuffer, ReplyOptions};
 
 /// What one thread that answers keeps between queries: rotation, randomness, its counters and
 /// room to work in.
@@ -14,6 +16,11 @@ pub struct Worker {
     /// stack of each answer, because clearing and moving them costs more than a look-up.
     pub(super) name: NameBuffer,
     pub(super) visited: Visited,
+    pub(super) options: ReplyOptions,
+    pub(super) service: Arc<Service>,
+    pub(super) limiter: Option<Box<RateLimiter>>,
+    /// Seconds since 1970, modulo 2^32.
+    pub(super) now: u32,
 }
 
 /// Whose turn it is, and the luck of the draw.
@@ -36,7 +43,27 @@ impl Worker {
             chance: Chance { random: fastrand::Rng::with_seed(seed), turns: Vec::new() },
             name: NameBuffer::root(),
             visited: Visited::NOTHING,
+            options: ReplyOptions::new(),
+            service: Arc::default(),
+            limiter: None,
+            now: 0,
         }
+    }
+
+    /// The same worker, which presents and guards itself as `service` says. The memory of its rate
+    /// limit is taken here.
+    pub fn with_service(mut self, service: Arc<Service>) -> Self {
+        let limit = service.rate_limit.clone();
+        let seed = self.chance.random.u64(..);
+        self.limiter = limit.map(|limit| Box::new(RateLimiter::new(limit, seed)));
+        self.service = service;
+        self
+    }
+
+    /// Tells the time, in seconds since 1970 modulo 2^32: that of cookies (RFC 9018 section 4.3)
+    /// and of the rate limit. To be called before each batch of queries.
+    pub fn tick(&mut self, now: u32) {
+        self.now = now;
     }
 
     /// Makes room for what `table` rotates; to be called whenever the worker sees a new table,

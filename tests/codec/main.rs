@@ -15,6 +15,7 @@ mod any;
 mod damage;
 mod queries;
 mod replies;
+mod service;
 
 /// The table of all tests here.
 static TABLE: LazyLock<RoutingTable> = LazyLock::new(|| world::table(0));

@@ -4,9 +4,11 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rhumb::plan::Plan;
-use rhumb::routing::{Client, Counters, RoutingTable, Transport, Worker};
+
+use rhumb::routing::{Client, CookieSecrets, Counters, RateLimit, RoutingTable, Service, Transport, Worker};
 
 /// What `world.toml` says, and `more` steered names `www0.ai.example`, `www1.ai.example` and so on.
 pub(crate) fn plan(more: usize) -> Arc<Plan> {
@@ -33,6 +35,25 @@ pub(crate) fn worker(table: &RoutingTable) -> Worker {
     let mut worker = Worker::new(1, Arc::<Counters>::default());
     worker.prepare(table);
     worker
+}
+
+/// Everything that a server can say of itself, and nobody limited.
+pub(crate) fn service() -> Service {
+    Service {
+        cookies: Some(CookieSecrets::new([7; 16], &[])),
+        rate_limit: None,
+        nsid: Some("site-1".to_owned()),
+        version: Some("rhumb".to_owned()),
+        id: Some("ns1.site-1".to_owned()),
+        tcp_idle_timeout: Some(Duration::from_secs(10)),
+    }
+}
+
+/// The same, with so many replies of a kind to a network in a second; every second of the others
+/// is truncated.
+pub(crate) fn limited(replies_per_second: u32) -> Service {
+    let exempt = vec!["10.0.0.0/8".parse().expect("a prefix")];
+    Service { rate_limit: Some(RateLimit { replies_per_second, slip: 2, exempt }), ..service() }
 }
 
 /// A client in Vietnam, by UDP.

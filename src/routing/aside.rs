@@ -1,0 +1,123 @@
+//! Replies that no zone has a part in: errors, questions about the server, and what the rate limit
+//! sends instead of an answer.
+
+use super::cookie::Credit;
+use super::rate_limit::{Kind, Ruling};
+use super::worker::Worker;
+use super::{Client, Transport};
+use crate::dns::{CLASS_CHAOS, Edns, ExtendedError, Query, Rcode, Reply, Rtype, Unanswerable};
+
+/// Answers `message`, which is not for any zone.
+#[cold]
+pub(super) fn answer_aside(
+    worker: &mut Worker,
+    client: Client,
+    message: &[u8],
+    unanswerable: Unanswerable<'_>,
+    buffer: &mut [u8],
+) -> usize {
+    let (rcode, query, why) = match unanswerable {
+        Unanswerable::Silence => {
+            worker.counters.dropped.add(1);
+            return 0;
+        }
+        // BADVERS goes back with the version that is served and without options (RFC 6891 section
+        // 6.1.3); those of a malformed message are better not believed.
+        Unanswerable::Error { rcode, question_octets, edns } => {
+            (rcode, Query { rtype: Rtype(0), question_octets, edns: edns.map(Edns::bare) }, None)
+        }
+        Unanswerable::NoQuestion { edns } => {
+            (Rcode::NoError, Query { rtype: Rtype(0), question_octets: 0, edns: Some(edns) }, None)
+        }
+        Unanswerable::OtherClass { class: CLASS_CHAOS, query } => (Rcode::NoError, query, None),
+        Unanswerable::OtherClass { query, .. } => (Rcode::Refused, query, Some(ExtendedError::NOT_SUPPORTED)),
+    };
+    let Worker { counters, name, service, limiter, now, options, .. } = &mut *worker;
+    options.clear();
+    let credit = query.edns.and_then(|edns| service.respond(&edns, client, *now, counters, options));
+    let mut rcode = rcode;
+    let mut text = None;
+    match unanswerable {
+        // RFC 7873 section 5.4: a cookie to be confirmed is, or is not.
+        Unanswerable::NoQuestion { .. } => match credit {
+            Some(Credit::New | Credit::Good) => {}
+            Some(Credit::Bad) => rcode = Rcode::BadCookie,
+            None => rcode = Rcode::FormErr,
+        },
+        Unanswerable::OtherClass { class: CLASS_CHAOS, .. } => {
+            text = service.text(name.wire()).filter(|_| matches!(query.rtype, Rtype::TXT | Rtype::ANY));
+            if text.is_none() {
+                rcode = Rcode::Refused;
+            }
+        }
+        _ => {}
+    }
+    if let Some(limiter) = limiter
+        && client.transport == Transport::Udp
+        && credit != Some(Credit::Good)
+    {
+        let ruling = limiter.rule(client.address, Kind::Other, *now);
+        if ruling != Ruling::Send {
+            return answer_limited(worker, client, message, query, rcode, ruling, buffer);
+        }
+    }
+    counters.replied(rcode, false);
+    let limit = buffer.len();
+    let mut reply = Reply::start(message, query.question_octets, query.edns, options.octets(), limit, buffer);
+    if let Some(text) = text
+        && reply.chaos_text(text).is_ok()
+    {
+        return reply.finish(rcode, true, 0);
+    }
+    if let Some(why) = why {
+        reply.explain(why);
+    }
+    reply.finish_error(rcode)
+}
+
+/// Answers `query` in place of the reply with `rcode` that the rate limit has ruled out. No such
+/// reply is larger than what was asked by more than a cookie.
+#[cold]
+pub(super) fn answer_limited(
+    worker: &mut Worker,
+    client: Client,
+    message: &[u8],
+    query: Query<'_>,
+    rcode: Rcode,
+    ruling: Ruling,
+    buffer: &mut [u8],
+) -> usize {
+    let Worker { counters, service, now, options, .. } = worker;
+    options.clear();
+    let limit = buffer.len();
+    let Query { question_octets, edns, .. } = query;
+    let bare = edns.map(Edns::bare);
+    // Errors are short, and no client is better off for asking them again.
+    let is_answer =
+        matches!(rcode, Rcode::NoError | Rcode::NxDomain | Rcode::YxDomain) && question_octets > 0;
+    // A client with cookies is who it says once it has come back with ours: it is told to, and
+    // needs no TCP (RFC 7873 section 5.2.3).
+    if let Some(edns) = edns
+        && is_answer
+        && let Some((_, cookie)) = service.receive_cookie(&edns, client, *now)
+    {
+        options.cookie(&cookie);
+        counters.replied(Rcode::BadCookie, false);
+        counters.limited_bad_cookie.add(1);
+        let reply = Reply::start(message, question_octets, bare, options.octets(), limit, buffer);
+        return reply.finish_error(Rcode::BadCookie);
+    }
+    if ruling != Ruling::Slip {
+        counters.limited_withheld.add(1);
+        return 0;
+    }
+    counters.limited_slipped.add(1);
+    let reply = Reply::start(message, question_octets, bare, &[], limit, buffer);
+    if is_answer {
+        counters.replied(Rcode::NoError, true);
+        reply.finish_truncated(false, 0)
+    } else {
+        counters.replied(rcode, false);
+        reply.finish_error(rcode)
+    }
+}
