@@ -20,13 +20,14 @@ use crate::admin::{self, Token};
 use crate::cli;
 use crate::config::{AdminSettings, Loaded, LogFormat, LogLevel, LogSettings, TcpSettings};
 use crate::control::Controller;
-use crate::routing::Worker;
-use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits};
+use crate::routing::{Service, Worker};
+use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
 use crate::telemetry::{self, LogGuard, Metrics};
 
 mod control_loop;
 mod counted;
 mod privileges;
+mod service;
 
 use control_loop::ControlLoop;
 use counted::Counted;
@@ -58,6 +59,9 @@ pub enum DaemonError {
     /// The token file cannot be used.
     #[error("admin API: token file {path}: {error}", path = .0.display(), error = .1)]
     Token(PathBuf, io::Error),
+    /// The file with the secrets of cookies cannot be used.
+    #[error("cookie secret file {path}: {error}", path = .0.display(), error = .1)]
+    CookieSecret(PathBuf, io::Error),
     /// The user to become is missing, or this process may not become it.
     #[error("cannot become user `{0}`: {1}")]
     User(String, io::Error),
@@ -89,7 +93,8 @@ impl Daemon {
     ///
     /// # Errors
     ///
-    /// If a socket cannot be had, the token cannot be read or the user cannot be become.
+    /// If a socket cannot be had, the token or the secrets of cookies cannot be read, or the user
+    /// cannot be become.
     pub async fn start(loaded: Loaded, file: Option<PathBuf>) -> Result<Daemon, DaemonError> {
         let Loaded { settings, geoip: _, geo, plan } = loaded;
         let log = start_logging(&settings.log);
@@ -97,10 +102,15 @@ impl Daemon {
         let dns = listeners.local_addresses();
         let (admin_listener, token) = open_admin(&settings.admin).await?;
         let admin = admin_listener.local_addr()?;
+        let secrets = service::named_secrets(&settings.server.service)?;
         if let Some(user) = &settings.server.user {
             privileges::become_user(user).map_err(|error| DaemonError::User(user.clone(), error))?;
         }
 
+        let service = service::service(&settings.server, secrets, listeners.workers());
+        // A client has proved its address by a connection: those who answer over TCP limit nobody.
+        let tcp_service = Arc::new(Service { rate_limit: None, ..service.clone() });
+        let udp_service = Arc::new(service);
         let controller = Controller::new(Arc::new(plan), geo);
         let published = controller.published().clone();
         let patience = first_round(&controller);
@@ -126,8 +136,12 @@ impl Daemon {
         }
         let TcpSettings { max_connections, idle_timeout, lifetime } = settings.server.tcp;
         let limits = TcpLimits { max_connections, idle_timeout, lifetime, ..TcpLimits::default() };
-        let serving = listeners.start(limits, |_| {
-            let worker = Worker::new(fastrand::u64(..), counted.worker());
+        let serving = listeners.start(limits, |id| {
+            let service = match id {
+                WorkerId::Udp(_) => &udp_service,
+                WorkerId::Tcp(_) => &tcp_service,
+            };
+            let worker = Worker::new(fastrand::u64(..), counted.worker()).with_service(service.clone());
             TableAnswerer::new(published.clone(), worker)
         })?;
         counted.sockets(&serving);

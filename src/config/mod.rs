@@ -21,6 +21,7 @@ mod reader;
 mod record;
 mod report;
 mod serves;
+mod service;
 mod settings;
 mod source;
 mod svcb;
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
+pub use service::{RateLimitSettings, ServiceSettings};
 pub use settings::{AdminSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings};
 
 use self::file::FileSpec;

@@ -21,7 +21,7 @@ pub(super) fn source(value: Value<'_>) -> Option<Source> {
         };
     }
     if text.contains(['/', ':']) || text.parse::<IpAddr>().is_ok() {
-        return prefix(value, &text);
+        return prefix(value, &text).map(Source::Prefix);
     }
     if let Some(digits) = as_number(&text) {
         return match digits.parse() {
@@ -85,7 +85,8 @@ fn as_number(text: &str) -> Option<&str> {
     (is_number && digits.bytes().all(|octet| octet.is_ascii_digit())).then_some(digits)
 }
 
-fn prefix(value: Value<'_>, text: &str) -> Option<Source> {
+/// The prefix that `text`, the string `value`, is.
+pub(super) fn prefix(value: Value<'_>, text: &str) -> Option<IpNet> {
     if let Ok(ip) = text.parse::<IpAddr>() {
         let whole = IpNet::from(ip);
         return value.refuse(format!("`{text}` has no prefix length"), format!("write \"{whole}\""));
@@ -102,5 +103,5 @@ fn prefix(value: Value<'_>, text: &str) -> Option<Source> {
             format!("write \"{}\"", net.trunc()),
         );
     }
-    Some(Source::Prefix(net))
+    Some(net)
 }

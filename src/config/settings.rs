@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::reader::{Table, Value, Words, duration, integer, list, string};
 use super::report::Report;
+use super::service::{ServiceSettings, ServiceSpec};
 use super::source::Located;
 use super::unique::Unique;
 
@@ -27,12 +28,14 @@ pub struct ServerSettings {
     pub listen: Vec<SocketAddr>,
     /// UDP threads; 0: one per core.
     pub workers: usize,
-    /// Where edits are kept.
+    /// Where edits and the secret of cookies are kept.
     pub state_dir: PathBuf,
     /// Whom the process becomes after it has bound its sockets; `None`: it stays who it is.
     pub user: Option<String>,
     /// TCP connections.
     pub tcp: TcpSettings,
+    /// How it presents and guards itself.
+    pub service: ServiceSettings,
 }
 
 /// The limits on TCP connections (RFC 7766 section 6.2, RFC 9210 section 4).
@@ -136,6 +139,7 @@ struct ServerSpec {
     tcp_clients: Option<Located<usize>>,
     tcp_idle_timeout: Option<Located<Duration>>,
     tcp_lifetime: Option<Located<Duration>>,
+    service: ServiceSpec,
 }
 
 #[derive(Default)]
@@ -183,14 +187,23 @@ impl ServerSpec {
             tcp_clients: table.optional("tcp_clients", integer(1..=1_000_000)),
             tcp_idle_timeout: table.optional("tcp_idle_timeout", duration(TCP_TIMEOUTS)),
             tcp_lifetime: table.optional("tcp_lifetime", duration(TCP_TIMEOUTS)),
+            service: ServiceSpec::read(&mut table),
         };
         table.finish();
         Some(spec)
     }
 
     fn convert(self, base_dir: &Path, report: &Report) -> ServerSettings {
-        let ServerSpec { listen, workers, state_dir, user, tcp_clients, tcp_idle_timeout, tcp_lifetime } =
-            self;
+        let ServerSpec {
+            listen,
+            workers,
+            state_dir,
+            user,
+            tcp_clients,
+            tcp_idle_timeout,
+            tcp_lifetime,
+            service,
+        } = self;
         let listen = match listen {
             Some(addresses) => {
                 let mut unique = Unique::new("address");
@@ -217,6 +230,7 @@ impl ServerSpec {
                 idle_timeout: tcp_idle_timeout.map_or(DEFAULT_TCP_IDLE_TIMEOUT, |timeout| timeout.value),
                 lifetime: tcp_lifetime.map_or(DEFAULT_TCP_LIFETIME, |lifetime| lifetime.value),
             },
+            service: service.convert(base_dir, report),
         }
     }
 }

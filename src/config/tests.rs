@@ -72,6 +72,11 @@ fn an_empty_file_has_the_defaults() {
     assert_eq!((server.workers, server.user), (0, None));
     assert_eq!(server.state_dir, Path::new("/var/lib/rhumb"));
     assert_eq!(server.tcp.max_connections, 1000);
+    let ServiceSettings { cookies, cookie_secret_file, nsid, version, id, rate_limit } = server.service;
+    assert_eq!((cookies, cookie_secret_file), (true, None));
+    assert_eq!((nsid, version.as_deref(), id), (None, Some("rhumb"), None));
+    let RateLimitSettings { responses_per_second, slip, exempt } = rate_limit;
+    assert_eq!((responses_per_second, slip, exempt), (200, 2, Vec::new()));
     assert_eq!(admin.listen.to_string(), "127.0.0.1:8053");
     assert_eq!(log, LogSettings { format: LogFormat::Text, level: LogLevel::Info });
     assert_eq!(geoip, GeoipSettings::default());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Cache};
 
@@ -11,7 +12,7 @@ use crate::routing::{self, Client, RoutingTable, Worker};
 /// know no DNS beyond the framing of TCP, the answerer knows no sockets.
 pub trait Answerer: Send + 'static {
     /// Called once before each batch of queries, and at least once a second when there are
-    /// none: the moment to notice a new table and let go of the old one.
+    /// none: the moment to look at the clock, to notice a new table and to let go of the old one.
     fn refresh(&mut self);
 
     /// Writes the reply to `query` into `reply` and returns its length; 0 means: send nothing.
@@ -54,12 +55,14 @@ impl TableAnswerer {
         let mut published = Cache::new(published);
         let table = Arc::clone(published.load());
         worker.prepare(&table);
+        worker.tick(seconds());
         TableAnswerer { published, table, worker }
     }
 }
 
 impl Answerer for TableAnswerer {
     fn refresh(&mut self) {
+        self.worker.tick(seconds());
         let published = self.published.load();
         if !Arc::ptr_eq(published, &self.table) {
             self.worker.prepare(published);
@@ -70,6 +73,14 @@ impl Answerer for TableAnswerer {
     fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize {
         routing::answer(&self.table, &mut self.worker, client, query, reply)
     }
+}
+
+/// Seconds since 1970, modulo 2^32. The clock of the calendar, since other servers judge the
+/// timestamps in our cookies.
+#[allow(clippy::disallowed_methods, reason = "the one look at the clock, once per batch of queries")]
+fn seconds() -> u32 {
+    // Before 1970 no cookie would be in its time anyway.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
 }
 
 #[cfg(test)]

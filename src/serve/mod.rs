@@ -67,6 +67,11 @@ impl Listeners {
         self.endpoints.iter().map(|endpoint| endpoint.address).collect()
     }
 
+    /// How many UDP sockets each address has, among which the kernel divides the clients.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// Begins to answer: UDP on new threads, TCP on the current tokio runtime. `answerer` is
     /// called once for each thread and for each of the few answerers that TCP shares.
     ///

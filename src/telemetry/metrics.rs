@@ -66,6 +66,20 @@ impl Metrics {
         counter!("rhumb_dns_dropped_total").absolute(sum(|worker| worker.dropped.read()));
         counter!("rhumb_dns_truncated_total").absolute(sum(|worker| worker.truncated.read()));
         counter!("rhumb_dns_client_subnet_total").absolute(sum(|worker| worker.client_subnets.read()));
+        for (action, sum) in [
+            ("withheld", sum(|worker| worker.limited_withheld.read())),
+            ("slipped", sum(|worker| worker.limited_slipped.read())),
+            ("badcookie", sum(|worker| worker.limited_bad_cookie.read())),
+        ] {
+            counter!("rhumb_dns_rate_limited_total", "action" => action).absolute(sum);
+        }
+        for (cookie, sum) in [
+            ("new", sum(|worker| worker.cookies_new.read())),
+            ("bad", sum(|worker| worker.cookies_bad.read())),
+            ("good", sum(|worker| worker.cookies_good.read())),
+        ] {
+            counter!("rhumb_dns_cookies_total", "cookie" => cookie).absolute(sum);
+        }
         for (name, event, value) in (self.sources.sockets)() {
             counter!(name, "event" => event).absolute(value);
         }
@@ -115,6 +129,11 @@ fn describe() {
     describe_counter!("rhumb_dns_dropped_total", "Messages that got no reply: too short, or responses.");
     describe_counter!("rhumb_dns_truncated_total", "Replies cut so that the client asks by TCP.");
     describe_counter!("rhumb_dns_client_subnet_total", "Queries with an EDNS client subnet.");
+    describe_counter!(
+        "rhumb_dns_rate_limited_total",
+        "Replies ruled out by the rate limit, by what was sent."
+    );
+    describe_counter!("rhumb_dns_cookies_total", "Queries with a cookie, by what it was worth.");
     describe_counter!("rhumb_udp_events_total", "What the UDP sockets saw.");
     describe_counter!("rhumb_tcp_events_total", "What the TCP listeners saw.");
     describe_counter!("rhumb_probes_total", "Probes ended, by outcome.");

@@ -145,6 +145,9 @@ fn configuration_text(site_port: u16, setup: &Setup) -> String {
         r#"
         [server]
         workers = 1
+        # Nothing is left on disk, and the one client may ask as often as it likes.
+        cookies = false
+        rate_limit = {{ responses_per_second = 0 }}
 
         [log]
         level = "{log_level}"
