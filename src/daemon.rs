@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Token};
 use crate::cli;
 use crate::config::{AdminSettings, Loaded, LogFormat, LogLevel, LogSettings, TcpSettings};
-use crate::control::Controller;
+use crate::control::{Controller, Event};
 use crate::routing::{Service, Worker};
 use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
 use crate::telemetry::{self, LogGuard, Metrics};
@@ -102,16 +102,19 @@ impl Daemon {
         let dns = listeners.local_addresses();
         let (admin_listener, token) = open_admin(&settings.admin).await?;
         let admin = admin_listener.local_addr()?;
+        // Before privileges are given up: only root may have to know them.
         let secrets = service::named_secrets(&settings.server.service)?;
         if let Some(user) = &settings.server.user {
             privileges::become_user(user).map_err(|error| DaemonError::User(user.clone(), error))?;
         }
 
-        let service = service::service(&settings.server, secrets, listeners.workers());
+        let service = service::service(&settings.server, listeners.workers());
         // A client has proved its address by a connection: those who answer over TCP limit nobody.
         let tcp_service = Arc::new(Service { rate_limit: None, ..service.clone() });
         let udp_service = Arc::new(service);
-        let controller = Controller::new(Arc::new(plan), geo);
+        let mut controller = Controller::new(Arc::new(plan), geo);
+        let cookies = secrets.or_else(|| service::own_secrets(&settings.server));
+        controller.handle(Event::Secrets { cookies }, control_loop::now());
         let published = controller.published().clone();
         let patience = first_round(&controller);
         let (requests, requested) = mpsc::channel(REQUESTS);

@@ -145,7 +145,7 @@ fn ask(table: &RoutingTable, worker: &mut Worker, client: Client, query: &[u8], 
 
 #[test]
 fn no_kind_of_answer_allocates() {
-    let table = world::table(MORE_DOMAINS);
+    let table = world::with_cookies(&world::table(MORE_DOMAINS));
     let counters = Arc::<Counters>::default();
     let mut worker = Worker::new(1, counters.clone()).with_service(Arc::new(world::service()));
     worker.prepare(&table);
@@ -166,7 +166,7 @@ fn no_kind_of_answer_allocates() {
 
 #[test]
 fn what_the_rate_limit_sends_instead_does_not_allocate() {
-    let table = world::table(MORE_DOMAINS);
+    let table = world::with_cookies(&world::table(MORE_DOMAINS));
     let counters = Arc::<Counters>::default();
     let mut worker = Worker::new(1, counters.clone()).with_service(Arc::new(world::limited(1)));
     worker.prepare(&table);

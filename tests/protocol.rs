@@ -77,6 +77,30 @@ fn servers_with_one_secret_accept_each_others_cookies() {
 }
 
 #[test]
+fn a_secret_is_replaced_without_a_restart_and_unnoticed() {
+    let scene = Scene::new();
+    scene.write("secrets", SECRETS);
+    let daemon = scene.start(&configuration(&scene, "cookie_secret_file = \"secrets\""));
+    let given = dig(scene.dns, &[HOST, "+cookie"]);
+    let with_it = format!("+cookie={}", cookie(&given).0);
+    let confirmed = || dig(scene.dns, &["+header-only", "+nobadcookie", &with_it]);
+    let reload = |secrets: &str| {
+        scene.write("secrets", secrets);
+        support::http::post(daemon.admin(), "/v1/reload").status
+    };
+    // The new one on top: cookies of the old one are good, and exchanged.
+    assert_eq!(reload("445536bcd2513298075a5d379663c962\ne5e973e5a6b2a43f48e7dc849e37bfcf\n"), 204);
+    let exchanged = confirmed();
+    assert!(exchanged.contains("status: NOERROR"), "{exchanged}");
+    assert_ne!(cookie(&exchanged).0, cookie(&given).0);
+    assert_eq!(reload("nonsense\n"), 422, "a bad file changes nothing");
+    assert!(confirmed().contains("status: NOERROR"));
+    // The old one gone.
+    assert_eq!(reload("445536bcd2513298075a5d379663c962\n"), 204);
+    assert!(confirmed().contains("status: BADCOOKIE"));
+}
+
+#[test]
 fn secrets_that_are_none_are_told_at_the_start() {
     let scene = Scene::new();
     let file = scene.write("secrets", "hello\n");

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use crate::geo::GeoTable;
 use crate::health::{HealthMachine, Outcome, TargetId, Thresholds, Transition, Verdict};
 use crate::plan::{Plan, PoolId, Watch};
-use crate::routing::RoutingTable;
+use crate::routing::{CookieSecrets, RoutingTable};
 
 mod status;
 
@@ -36,6 +36,11 @@ pub enum Event {
         plan: Arc<Plan>,
         /// The map for it.
         geo: Arc<GeoTable>,
+    },
+    /// Cookies are made with other secrets, or no more.
+    Secrets {
+        /// Which; `None`: cookies are ignored.
+        cookies: Option<CookieSecrets>,
     },
 }
 
@@ -139,6 +144,10 @@ impl Controller {
         match event {
             Event::Probed { target, outcome } => self.observe(target, &outcome, now),
             Event::Replaced { plan, geo } => self.replace(plan, geo),
+            Event::Secrets { cookies } => {
+                let table = self.published.load().with_cookies(cookies);
+                table.into_iter().map(|table| self.publish(table)).collect()
+            }
         }
     }
 

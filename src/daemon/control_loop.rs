@@ -1,5 +1,6 @@
 //! The loop around the controller: outcomes, requests and reloads in, tables out.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,11 +8,14 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::DaemonError;
+use super::service::named_secrets;
 use crate::admin::Request;
-use crate::config::{self, Diagnostics, Loaded, Settings};
+use crate::config::{self, Loaded, ServiceSettings, Settings};
 use crate::control::{Controller, Event, Notice};
 use crate::health::Verdict;
 use crate::probe::{Prober, Report};
+use crate::routing::CookieSecrets;
 use crate::telemetry::Metrics;
 
 /// Drives the controller, one event at a time.
@@ -30,7 +34,9 @@ pub(super) struct ControlLoop {
 }
 
 struct ReadAnew {
-    result: Result<Loaded, Diagnostics>,
+    /// The configuration and, where a file of them is named, the secrets of cookies; or what is
+    /// wrong with either.
+    result: Result<(Loaded, Option<CookieSecrets>), String>,
     reply: oneshot::Sender<Result<(), String>>,
 }
 
@@ -98,8 +104,11 @@ impl ControlLoop {
             return;
         };
         let reader = self.reader.clone();
+        let service = self.settings.server.service.clone();
         tokio::task::spawn_blocking(move || {
-            let result = config::load(&file);
+            let result = config::load(&file)
+                .map_err(|diagnostics| diagnostics.to_string())
+                .and_then(|loaded| Ok((loaded, secrets_anew(&service)?)));
             // Fails only when the loop has ended.
             let _ = reader.blocking_send(ReadAnew { result, reply });
         });
@@ -108,19 +117,24 @@ impl ControlLoop {
     fn go_over(&mut self, anew: ReadAnew) {
         let ReadAnew { result, reply } = anew;
         let outcome = match result {
-            Ok(Loaded { settings, geoip: _, geo, plan }) => {
+            Ok((Loaded { settings, geoip: _, geo, plan }, secrets)) => {
                 if settings != self.settings {
                     tracing::warn!("changes to [server], [admin] and [log] take effect at the next restart");
                 }
                 let plan = Arc::new(plan);
                 let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
-                tracing::info!("configuration reloaded");
                 self.tell(notices);
+                // Without a file the one of our own stays.
+                if let Some(cookies) = secrets {
+                    let notices = self.controller.handle(Event::Secrets { cookies: Some(cookies) }, now());
+                    self.tell(notices);
+                }
+                tracing::info!("configuration reloaded");
                 Ok(())
             }
-            Err(diagnostics) => {
-                tracing::error!("configuration refused, nothing has changed\n{diagnostics}");
-                Err(diagnostics.to_string())
+            Err(mistakes) => {
+                tracing::error!("configuration refused, nothing has changed\n{mistakes}");
+                Err(mistakes)
             }
         };
         Metrics::reloaded(outcome.is_ok());
@@ -150,7 +164,19 @@ impl ControlLoop {
     }
 }
 
+/// The secrets of cookies as their file has them now; `None`: there is none, or it is not for this
+/// process to read again, which has given up its privileges.
+fn secrets_anew(settings: &ServiceSettings) -> Result<Option<CookieSecrets>, String> {
+    match named_secrets(settings) {
+        Err(DaemonError::CookieSecret(path, error)) if error.kind() == ErrorKind::PermissionDenied => {
+            tracing::warn!(path = %path.display(), "cannot read the secrets of cookies again: they stay");
+            Ok(None)
+        }
+        read => read.map_err(|error| error.to_string()),
+    }
+}
+
 #[allow(clippy::disallowed_methods, reason = "the daemon is where time enters")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }

@@ -14,8 +14,7 @@ use crate::routing::{CookieSecret, CookieSecrets, RateLimit, Service};
 /// The name, in the state directory, of the file with the secret of a server that is given none.
 const SECRET_FILE: &str = "cookie.secret";
 
-/// Reads the secrets of cookies where a file of them is named: before privileges are given up,
-/// since it need not be readable afterwards.
+/// Reads the secrets of cookies where a file of them is named.
 ///
 /// # Errors
 ///
@@ -26,13 +25,17 @@ pub(super) fn named_secrets(settings: &ServiceSettings) -> Result<Option<CookieS
     secrets.map(Some).map_err(|error| DaemonError::CookieSecret(path.clone(), error))
 }
 
-/// The service of `settings`, whose rate is shared by `workers`. Without `named` secrets of cookies
-/// it has one of its own, which it keeps in the state directory.
-pub(super) fn service(settings: &ServerSettings, named: Option<CookieSecrets>, workers: usize) -> Service {
-    let ServiceSettings { cookies, cookie_secret_file: _, nsid, version, id, rate_limit } =
+/// The secret of a server that is given none, kept in the state directory; `None`: it is to make no
+/// cookies, or cannot.
+pub(super) fn own_secrets(settings: &ServerSettings) -> Option<CookieSecrets> {
+    settings.service.cookies.then(|| own_secret(&settings.state_dir)).flatten()
+}
+
+/// The service of `settings`, whose rate is shared by `workers`.
+pub(super) fn service(settings: &ServerSettings, workers: usize) -> Service {
+    let ServiceSettings { cookies: _, cookie_secret_file: _, nsid, version, id, rate_limit } =
         settings.service.clone();
     Service {
-        cookies: named.or_else(|| cookies.then(|| own_secret(&settings.state_dir)).flatten()),
         rate_limit: share(rate_limit, workers),
         nsid,
         version,

@@ -1,6 +1,6 @@
 //! Query bytes to reply bytes.
 
-use super::aside::{answer_aside, answer_limited};
+use super::aside::{RuledOut, answer_aside, answer_limited};
 use super::cookie::Credit;
 use super::names::{Found, NONE, Node};
 use super::rate_limit::{Kind, Ruling};
@@ -42,7 +42,7 @@ pub(super) fn answer_recorded(
 ) -> usize {
     let query = match Query::parse(message, &mut worker.name) {
         Ok(query) => query,
-        Err(unanswerable) => return answer_aside(worker, client, message, unanswerable, buffer),
+        Err(unanswerable) => return answer_aside(table, worker, client, message, unanswerable, buffer),
     };
     let Worker { counters, chance, name, visited, options, service, limiter, now } = &mut *worker;
     let Query { rtype, question_octets, edns } = query;
@@ -65,7 +65,8 @@ pub(super) fn answer_recorded(
     if let Some(edns) = edns
         && edns.wants_options()
     {
-        is_genuine |= service.respond(&edns, client, *now, counters, options) == Some(Credit::Good);
+        let credit = service.respond(table.cookies(), &edns, client, *now, counters, options);
+        is_genuine |= credit == Some(Credit::Good);
     }
     visited.clear();
     let mut responder = Responder {
@@ -89,7 +90,7 @@ pub(super) fn answer_recorded(
         let ruling = limiter.rule(client.address, kind, *now);
         if ruling != Ruling::Send {
             let rcode = outcome.map_or(Rcode::NoError, |outcome| outcome.rcode);
-            return answer_limited(worker, client, message, query, rcode, ruling, buffer);
+            return answer_limited(table, worker, client, message, query, RuledOut { rcode, ruling }, buffer);
         }
     }
     match outcome {

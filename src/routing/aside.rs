@@ -3,13 +3,15 @@
 
 use super::cookie::Credit;
 use super::rate_limit::{Kind, Ruling};
+use super::service::receive_cookie;
 use super::worker::Worker;
-use super::{Client, Transport};
+use super::{Client, RoutingTable, Transport};
 use crate::dns::{CLASS_CHAOS, Edns, ExtendedError, Query, Rcode, Reply, Rtype, Unanswerable};
 
 /// Answers `message`, which is not for any zone.
 #[cold]
 pub(super) fn answer_aside(
+    table: &RoutingTable,
     worker: &mut Worker,
     client: Client,
     message: &[u8],
@@ -34,7 +36,8 @@ pub(super) fn answer_aside(
     };
     let Worker { counters, name, service, limiter, now, options, .. } = &mut *worker;
     options.clear();
-    let credit = query.edns.and_then(|edns| service.respond(&edns, client, *now, counters, options));
+    let credit =
+        query.edns.and_then(|edns| service.respond(table.cookies(), &edns, client, *now, counters, options));
     let mut rcode = rcode;
     let mut text = None;
     match unanswerable {
@@ -58,7 +61,7 @@ pub(super) fn answer_aside(
     {
         let ruling = limiter.rule(client.address, Kind::Other, *now);
         if ruling != Ruling::Send {
-            return answer_limited(worker, client, message, query, rcode, ruling, buffer);
+            return answer_limited(table, worker, client, message, query, RuledOut { rcode, ruling }, buffer);
         }
     }
     counters.replied(rcode, false);
@@ -75,19 +78,27 @@ pub(super) fn answer_aside(
     reply.finish_error(rcode)
 }
 
-/// Answers `query` in place of the reply with `rcode` that the rate limit has ruled out. No such
-/// reply is larger than what was asked by more than a cookie.
+/// A reply that is not sent as it is.
+pub(super) struct RuledOut {
+    /// Its code.
+    pub(super) rcode: Rcode,
+    /// What the rate limit wants instead.
+    pub(super) ruling: Ruling,
+}
+
+/// Answers `query` in place of a reply that the rate limit has ruled out. What it sends is larger
+/// than what was asked by no more than a cookie.
 #[cold]
 pub(super) fn answer_limited(
+    table: &RoutingTable,
     worker: &mut Worker,
     client: Client,
     message: &[u8],
     query: Query<'_>,
-    rcode: Rcode,
-    ruling: Ruling,
+    RuledOut { rcode, ruling }: RuledOut,
     buffer: &mut [u8],
 ) -> usize {
-    let Worker { counters, service, now, options, .. } = worker;
+    let Worker { counters, now, options, .. } = worker;
     options.clear();
     let limit = buffer.len();
     let Query { question_octets, edns, .. } = query;
@@ -99,7 +110,7 @@ pub(super) fn answer_limited(
     // needs no TCP (RFC 7873 section 5.2.3).
     if let Some(edns) = edns
         && is_answer
-        && let Some((_, cookie)) = service.receive_cookie(&edns, client, *now)
+        && let Some((_, cookie)) = receive_cookie(table.cookies(), &edns, client, *now)
     {
         options.cookie(&cookie);
         counters.replied(Rcode::BadCookie, false);

@@ -1,5 +1,6 @@
 //! Server cookies that every server with the same secret makes and accepts (RFC 7873, RFC 9018).
 
+use std::fmt;
 use std::hash::Hasher;
 use std::net::IpAddr;
 
@@ -12,12 +13,18 @@ use crate::dns::FULL_COOKIE;
 pub type CookieSecret = [u8; 16];
 
 /// The secrets of a server. Servers that answer at one address share them.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CookieSecrets {
     current: CookieSecret,
     /// Cookies made with these are still good: while a new secret spreads and while cookies of the
     /// last one are about (RFC 9018 section 5).
     further: Box<[CookieSecret]>,
+}
+
+impl fmt::Debug for CookieSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CookieSecrets(..)")
+    }
 }
 
 /// What a query's cookie option is worth.

@@ -11,8 +11,6 @@ use crate::dns::{Edns, FULL_COOKIE, MAX_NSID, ReplyOptions};
 /// limits nobody.
 #[derive(Clone, Default)]
 pub struct Service {
-    /// With what cookies are made; `None`: cookies are ignored.
-    pub cookies: Option<CookieSecrets>,
     /// How many replies one worker sends over UDP; `None`: as many as are asked for.
     pub rate_limit: Option<RateLimit>,
     /// The identifier of RFC 5001, of at most [`MAX_NSID`] octets; `None`: it is not told.
@@ -30,16 +28,17 @@ pub struct Service {
 
 impl Service {
     /// Makes ready in `options` what the reply to a query with `edns` owes. Returns what the
-    /// query's cookie is worth, if it has one that counts.
+    /// query's cookie is worth, if it has one and there are `cookies`.
     pub(super) fn respond(
         &self,
+        cookies: Option<&CookieSecrets>,
         edns: &Edns<'_>,
         client: Client,
         now: u32,
         counters: &Counters,
         options: &mut ReplyOptions,
     ) -> Option<Credit> {
-        let received = self.receive_cookie(edns, client, now);
+        let received = receive_cookie(cookies, edns, client, now);
         if let Some((credit, cookie)) = &received {
             options.cookie(cookie);
             match credit {
@@ -66,18 +65,6 @@ impl Service {
         received.map(|(credit, _)| credit)
     }
 
-    /// What the cookie of a query is worth, and the one to reply with; `None`: it has none, or
-    /// cookies are ignored.
-    pub(super) fn receive_cookie(
-        &self,
-        edns: &Edns<'_>,
-        client: Client,
-        now: u32,
-    ) -> Option<(Credit, [u8; FULL_COOKIE])> {
-        let secrets = self.cookies.as_ref().filter(|_| !edns.cookie.is_empty())?;
-        Some(secrets.receive(edns.cookie, client.address, now))
-    }
-
     /// What a question of class CHAOS about the server itself is answered with (RFC 4892);
     /// `name` is in lowercase wire form.
     pub(super) fn text(&self, name: &[u8]) -> Option<&str> {
@@ -87,4 +74,16 @@ impl Service {
             _ => None,
         }
     }
+}
+
+/// What the cookie of a query is worth, and the one to reply with; `None`: it has none, or cookies
+/// are ignored.
+pub(super) fn receive_cookie(
+    cookies: Option<&CookieSecrets>,
+    edns: &Edns<'_>,
+    client: Client,
+    now: u32,
+) -> Option<(Credit, [u8; FULL_COOKIE])> {
+    let secrets = cookies.filter(|_| !edns.cookie.is_empty())?;
+    Some(secrets.receive(edns.cookie, client.address, now))
 }

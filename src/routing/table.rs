@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cookie::CookieSecrets;
 use super::names::NameIndex;
 use super::select::Choices;
 use super::steering::{Family, Steering};
@@ -23,6 +24,8 @@ pub struct RoutingTable {
     up: Shards<Box<[bool]>>,
     /// By [`Family`]: which pools have an address to give.
     available: [PoolSet; Family::COUNT],
+    /// With what cookies are made; `None`: cookies are ignored.
+    cookies: Option<Arc<CookieSecrets>>,
     generation: u64,
 }
 
@@ -142,6 +145,7 @@ impl RoutingTable {
             choices: Shards::new(&choices),
             up: Shards::new(&up),
             available,
+            cookies: None,
             generation: 0,
         }
     }
@@ -160,10 +164,19 @@ impl RoutingTable {
         table
     }
 
-    /// This table as the successor of `before`, by its generation.
+    /// This table as the successor of `before`: by its generation, and with its cookies.
     pub fn following(mut self, before: &RoutingTable) -> Self {
         self.generation = before.generation + 1;
+        self.cookies = before.cookies.clone();
         self
+    }
+
+    /// This table with other secrets of cookies; `None`: it has these. They are in the table, and
+    /// not with what else a server says of itself, so that they are replaced without a restart.
+    pub fn with_cookies(&self, cookies: Option<CookieSecrets>) -> Option<Self> {
+        let is_new = self.cookies() != cookies.as_ref();
+        let generation = self.generation + 1;
+        is_new.then(|| RoutingTable { cookies: cookies.map(Arc::new), generation, ..self.clone() })
     }
 
     /// How many tables were published before this one.
@@ -179,6 +192,11 @@ impl RoutingTable {
     /// Where clients are, as the table knows it.
     pub fn geo(&self) -> &Arc<GeoTable> {
         &self.world.geo
+    }
+
+    /// With what cookies are made.
+    pub(super) fn cookies(&self) -> Option<&CookieSecrets> {
+        self.cookies.as_deref()
     }
 
     /// How many pools there are.

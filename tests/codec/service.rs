@@ -2,17 +2,17 @@
 //! extended errors. Time is what the tests say it is.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::DNSClass;
 use proptest::prelude::*;
 use rhumb::dns::{Name, Rtype, query_message};
 use rhumb::plan::PoolId;
-use rhumb::routing::{Client, CookieSecrets, Counters, Service, Transport, Worker};
+use rhumb::routing::{Client, CookieSecrets, Counters, RoutingTable, Service, Transport, Worker};
 
 use crate::world::{self, TCP, UDP};
-use crate::{TABLE, ask, read};
+use crate::{ask, read};
 
 const NSID: u16 = 3;
 const SUBNET: u16 = 8;
@@ -20,6 +20,9 @@ const COOKIE: u16 = 10;
 const KEEPALIVE: u16 = 11;
 const PADDING: u16 = 12;
 const EXTENDED_ERROR: u16 = 15;
+
+/// The world of all tests here, with cookies.
+static TABLE: LazyLock<RoutingTable> = LazyLock::new(|| world::with_cookies(&crate::TABLE));
 
 /// Some moment.
 const NOW: u32 = 1_700_000_000;
@@ -60,7 +63,11 @@ fn worker(service: Service) -> Worker {
 }
 
 fn reply(worker: &mut Worker, client: Client, query: &[u8]) -> Message {
-    read(&ask(&TABLE, worker, client, query).expect("a reply"))
+    reply_from(&TABLE, worker, client, query)
+}
+
+fn reply_from(table: &RoutingTable, worker: &mut Worker, client: Client, query: &[u8]) -> Message {
+    read(&ask(table, worker, client, query).expect("a reply"))
 }
 
 fn code(message: &Message) -> u16 {
@@ -133,27 +140,35 @@ fn a_cookie_can_be_asked_for_alone() {
         let has_cookie = options.iter().any(|(code, _)| *code == COOKIE);
         assert_eq!(option(&reply, COOKIE).is_some(), has_cookie, "{options:?}");
     }
-    let mut without = self::worker(Service { cookies: None, ..world::service() });
-    let reply = reply(&mut without, UDP, &asking_nothing(&[(COOKIE, b"clientid")]));
-    assert_eq!((code(&reply), options(&reply)), (FORMERR, vec![]), "who has no cookies knows no such query");
+    let without = reply_from(&crate::TABLE, &mut worker, UDP, &asking_nothing(&[(COOKIE, b"clientid")]));
+    assert_eq!(
+        (code(&without), options(&without)),
+        (FORMERR, vec![]),
+        "who has no cookies knows no such query"
+    );
 }
 
 #[test]
 fn servers_that_share_a_secret_accept_each_others_cookies_and_no_other_address_does() {
     let cookie = cookie(&mut worker(world::service()), UDP);
-    let limited = || worker(world::limited(1));
-    let confirmed =
-        |worker: &mut Worker, client| code(&reply(worker, client, &asking_nothing(&[(COOKIE, &cookie)])));
-    assert_eq!(confirmed(&mut limited(), UDP), NO_ERROR);
+    let confirmed = |table: &RoutingTable, client, now| {
+        let mut worker = worker(world::service());
+        worker.tick(now);
+        code(&reply_from(table, &mut worker, client, &asking_nothing(&[(COOKIE, &cookie)])))
+    };
+    let with = |current, further: &[[u8; 16]]| {
+        TABLE.with_cookies(Some(CookieSecrets::new(current, further))).expect("others")
+    };
     let neighbour = Client { address: [113, 160, 0, 2].into(), ..UDP };
-    assert_eq!(confirmed(&mut limited(), neighbour), BADCOOKIE);
-    let other = Service { cookies: Some(CookieSecrets::new([8; 16], &[])), ..world::service() };
-    assert_eq!(confirmed(&mut worker(other), UDP), BADCOOKIE);
-    let rolled = Service { cookies: Some(CookieSecrets::new([8; 16], &[[7; 16]])), ..world::service() };
-    assert_eq!(confirmed(&mut worker(rolled), UDP), NO_ERROR);
-    let mut later = limited();
-    later.tick(NOW + 3601);
-    assert_eq!(confirmed(&mut later, UDP), BADCOOKIE, "after an hour");
+    assert_eq!(confirmed(&world::with_cookies(&crate::TABLE), UDP, NOW), NO_ERROR);
+    assert_eq!(confirmed(&TABLE, neighbour, NOW), BADCOOKIE);
+    assert_eq!(confirmed(&TABLE, UDP, NOW + 3601), BADCOOKIE, "after an hour");
+    assert_eq!(confirmed(&with([8; 16], &[]), UDP, NOW), BADCOOKIE);
+    assert_eq!(confirmed(&with([8; 16], &[[7; 16]]), UDP, NOW), NO_ERROR, "that of before");
+    // Secrets stay when the health of a site turns, and when the configuration is read anew.
+    let flipped = TABLE.with_pool(PoolId(0), |_| false);
+    assert_eq!(confirmed(&flipped, UDP, NOW), NO_ERROR);
+    assert_eq!(confirmed(&world::table(0).following(&TABLE), UDP, NOW), NO_ERROR);
 }
 
 /// Longer than any network stays in debt.

@@ -37,10 +37,14 @@ pub(crate) fn worker(table: &RoutingTable) -> Worker {
     worker
 }
 
+/// `table` with cookies.
+pub(crate) fn with_cookies(table: &RoutingTable) -> RoutingTable {
+    table.with_cookies(Some(CookieSecrets::new([7; 16], &[]))).expect("it had none")
+}
+
 /// Everything that a server can say of itself, and nobody limited.
 pub(crate) fn service() -> Service {
     Service {
-        cookies: Some(CookieSecrets::new([7; 16], &[])),
         rate_limit: None,
         nsid: Some("site-1".to_owned()),
         version: Some("rhumb".to_owned()),
