@@ -17,6 +17,8 @@ mod name;
 mod pool;
 mod presentation;
 mod rdata;
+mod rdata_format;
+mod rdata_parts;
 mod reader;
 mod record;
 mod report;

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use super::presentation::{Token, unescape};
+use super::rdata_format::{Field, check_wire, fields};
+use super::rdata_parts;
 use super::reader::MAX_TTL;
 use super::svcb;
 use crate::dns::{Name, Rtype};
@@ -21,37 +23,6 @@ pub(super) struct Fault {
     pub(super) message: String,
 }
 
-/// A part of a record's data.
-#[derive(Clone, Copy)]
-enum Field {
-    /// A number of 8 bits.
-    U8,
-    /// A number of 16 bits.
-    U16,
-    /// A number of 32 bits.
-    U32,
-    /// A number of seconds, with or without units.
-    Seconds,
-    /// A domain name.
-    Name,
-    /// An IPv4 address.
-    Ipv4,
-    /// An IPv6 address.
-    Ipv6,
-    /// A character string.
-    Text,
-    /// The rest: one character string or more.
-    Texts,
-    /// A string with its length in front, of letters and digits only.
-    Tag,
-    /// A string to the end of the data.
-    Value,
-    /// The rest: octets in hexadecimal, white space allowed between.
-    Hex,
-    /// The rest: the parameters of a service binding.
-    SvcParams,
-}
-
 /// Parses the data of a record of type `rtype`; `name` resolves names, those relative included.
 pub(super) fn parse(
     rtype: Rtype,
@@ -63,12 +34,8 @@ pub(super) fn parse(
     let wire = match (known, is_generic) {
         (Some(fields), false) => parse_fields(fields, tokens, name)?,
         (None, true) => parse_generic(tokens)?,
-        (Some(_), true) => {
-            return Err(Fault {
-                token: Some(0),
-                message: format!("write the data of {rtype} in its own form"),
-            });
-        }
+        (Some(fields), true) => check_wire(fields, &parse_generic(tokens)?)
+            .map_err(|what| Fault { token: None, message: format!("it goes wrong at the {what}") })?,
         (None, false) => {
             let message = format!("write the data of {rtype} as \\# LENGTH HEX (RFC 3597 section 5)");
             return Err(Fault { token: Some(0).filter(|_| !tokens.is_empty()), message });
@@ -97,56 +64,6 @@ pub(super) fn text_record(text: &str) -> Result<Box<[u8]>, Fault> {
     Ok(wire.into())
 }
 
-/// What the data of a type is made of; `None`: this server has no text form for it.
-fn fields(rtype: Rtype) -> Option<&'static [(&'static str, Field)]> {
-    Some(match rtype {
-        Rtype::A => &[("address", Field::Ipv4)],
-        Rtype::AAAA => &[("address", Field::Ipv6)],
-        Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::DNAME => &[("target", Field::Name)],
-        Rtype::SOA => &[
-            ("primary name server", Field::Name),
-            ("contact", Field::Name),
-            ("serial", Field::U32),
-            ("refresh", Field::Seconds),
-            ("retry", Field::Seconds),
-            ("expire", Field::Seconds),
-            ("minimum", Field::Seconds),
-        ],
-        Rtype::MX => &[("preference", Field::U16), ("exchange", Field::Name)],
-        Rtype::TXT => &[("text", Field::Texts)],
-        Rtype::HINFO => &[("CPU", Field::Text), ("operating system", Field::Text)],
-        Rtype::SRV => {
-            &[("priority", Field::U16), ("weight", Field::U16), ("port", Field::U16), ("target", Field::Name)]
-        }
-        Rtype::NAPTR => &[
-            ("order", Field::U16),
-            ("preference", Field::U16),
-            ("flags", Field::Text),
-            ("services", Field::Text),
-            ("regular expression", Field::Text),
-            ("replacement", Field::Name),
-        ],
-        Rtype::CAA => &[("flags", Field::U8), ("tag", Field::Tag), ("value", Field::Value)],
-        Rtype::DS => &[
-            ("key tag", Field::U16),
-            ("algorithm", Field::U8),
-            ("digest type", Field::U8),
-            ("digest", Field::Hex),
-        ],
-        Rtype::SSHFP => &[("algorithm", Field::U8), ("type", Field::U8), ("fingerprint", Field::Hex)],
-        Rtype::TLSA => &[
-            ("usage", Field::U8),
-            ("selector", Field::U8),
-            ("matching type", Field::U8),
-            ("certificate data", Field::Hex),
-        ],
-        Rtype::SVCB | Rtype::HTTPS => {
-            &[("priority", Field::U16), ("target", Field::Name), ("parameters", Field::SvcParams)]
-        }
-        _ => return None,
-    })
-}
-
 fn parse_fields(
     fields: &[(&'static str, Field)],
     tokens: &[Token<'_>],
@@ -156,7 +73,7 @@ fn parse_fields(
     let mut at = 0;
     for &(what, field) in fields {
         let rest = &tokens[at..];
-        if rest.is_empty() && !matches!(field, Field::SvcParams) {
+        if rest.is_empty() && !field.is_optional() {
             return Err(Fault { token: None, message: format!("the {what} is missing") });
         }
         let (octets, taken) =
@@ -178,7 +95,13 @@ fn take(
 ) -> Result<(Vec<u8>, usize), (usize, String)> {
     let token = match field {
         Field::Hex => return Ok((hex(tokens)?, tokens.len())),
+        Field::Base64 => return Ok((rdata_parts::base64(tokens)?, tokens.len())),
         Field::SvcParams => return Ok((svcb::parse(tokens)?, tokens.len())),
+        Field::Types => return Ok((rdata_parts::types(tokens)?, tokens.len())),
+        Field::Prefixes => return Ok((rdata_parts::prefixes(tokens)?, tokens.len())),
+        Field::Place => return Ok((rdata_parts::place(tokens)?, tokens.len())),
+        Field::Gateway => return Ok((rdata_parts::gateway(tokens, name)?, tokens.len())),
+        Field::OptionalText if tokens.is_empty() => return Ok((Vec::new(), 0)),
         Field::Texts => {
             let mut wire = Vec::new();
             for (index, token) in tokens.iter().enumerate() {
@@ -196,6 +119,18 @@ fn take(
         Field::Seconds => seconds(text)
             .map(|seconds| seconds.to_be_bytes().to_vec())
             .ok_or_else(|| not("a number of seconds", text)),
+        Field::Algorithm => match rdata_parts::algorithm(text) {
+            Some(number) => Ok(vec![number]),
+            None => number::<u8>(text).map(|number| number.to_be_bytes().to_vec()),
+        },
+        Field::CertificateType => match rdata_parts::certificate_type(text) {
+            Some(number) => Ok(number.to_be_bytes().to_vec()),
+            None => number::<u16>(text).map(|number| number.to_be_bytes().to_vec()),
+        },
+        Field::Locator => rdata_parts::locator(text)
+            .ok_or_else(|| not("four hexadecimal numbers with colons between", text)),
+        Field::Eui(count) => rdata_parts::eui(text, count)
+            .ok_or_else(|| not(&format!("{count} octets in hexadecimal with hyphens between"), text)),
         Field::Name if token.quoted => Err("a name stands without quotes".to_owned()),
         Field::Name => name(text).map(|name| name.wire().to_vec()),
         Field::Ipv4 => text
@@ -209,8 +144,16 @@ fn take(
         Field::Tag if text.is_empty() || !text.bytes().all(|octet| octet.is_ascii_alphanumeric()) => {
             Err(not("made of letters and digits", text))
         }
-        Field::Tag | Field::Text => character_string(text),
-        Field::Value | Field::Texts | Field::Hex | Field::SvcParams => unescape(text),
+        Field::Tag | Field::Text | Field::OptionalText => character_string(text),
+        Field::Value
+        | Field::Texts
+        | Field::Hex
+        | Field::Base64
+        | Field::SvcParams
+        | Field::Types
+        | Field::Prefixes
+        | Field::Place
+        | Field::Gateway => unescape(text),
     };
     Ok((octets.map_err(|message| (0, message))?, 1))
 }
@@ -377,10 +320,69 @@ mod tests {
                 r"1 . mandatory=ipv4hint,alpn ipv4hint=192.0.2.1 alpn=f\\\\oo\\,bar,h2",
                 b"\0\x01\0\0\0\0\x04\0\x01\0\x04\0\x01\0\x0c\x08f\\oo,bar\x02h2\0\x04\0\x04\xc0\0\x02\x01",
             ),
+            (Rtype::RP, "admin .", b"\x05admin\x02ex\x04test\0\0"),
+            (Rtype::AFSDB, "1 db.", b"\0\x01\x02db\0"),
+            (Rtype::SPF, "-all", b"\x04-all"),
+            (Rtype::ISDN, "15 4", b"\x0215\x014"),
+            (Rtype::ISDN, "15", b"\x0215"),
+            (Rtype::URI, r#"10 1 "ftp://x""#, b"\0\x0a\0\x01ftp://x"),
+            (Rtype::CERT, "PKIX 1 RSASHA256 AQ ID", b"\0\x01\0\x01\x08\x01\x02\x03"),
+            (Rtype::CERT, "9 1 8 AQID", b"\0\x09\0\x01\x08\x01\x02\x03"),
+            (Rtype::DNSKEY, "257 3 ED25519 AQID", b"\x01\x01\x03\x0f\x01\x02\x03"),
+            (Rtype::CDS, "0 0 0 00", b"\0\0\0\0\0"),
+            (Rtype::OPENPGPKEY, "AQID", b"\x01\x02\x03"),
+            (Rtype::SMIMEA, "3 0 0 aabb", b"\x03\0\0\xaa\xbb"),
+            (Rtype::EUI48, "00-00-5e-00-53-2a", b"\0\0\x5e\0\x53\x2a"),
+            (Rtype::NID, "10 0014:4fff:ff20:ee64", b"\0\x0a\0\x14\x4f\xff\xff\x20\xee\x64"),
+            (Rtype::L32, "10 10.1.2.0", b"\0\x0a\x0a\x01\x02\0"),
+            // RFC 7477 section 2.1.1.2: A, NS and AAAA are in the first window.
+            (Rtype::CSYNC, "66 3 AAAA A NS", b"\0\0\0\x42\0\x03\0\x04\x60\0\0\x08"),
+            (Rtype::CSYNC, "0 0 CAA", b"\0\0\0\0\0\0\x01\x01\x40"),
+            (Rtype::APL, "1:192.0.2.0/24 !2:fe80::/10", b"\0\x01\x18\x03\xc0\0\x02\0\x02\x0a\x82\xfe\x80"),
+            (Rtype::IPSECKEY, "10 1 2 192.0.2.38 AQID", b"\x0a\x01\x02\xc0\0\x02\x26\x01\x02\x03"),
+            (Rtype::IPSECKEY, "10 3 0 gw.", b"\x0a\x03\0\x02gw\0"),
+            // RFC 1876 section 4: the first example, and its defaults.
+            (
+                Rtype::LOC,
+                "42 21 54 N 71 06 18 W -24m 30m",
+                b"\0\x33\x16\x13\x89\x17\x2d\xd0\x70\xbe\x15\xf0\0\x98\x8d\x20",
+            ),
+            (Rtype::A, r"\# 4 c0000201", b"\xc0\0\x02\x01"),
+            (Rtype::MX, r"\# 8 000a 044D 61 696C 00", b"\0\x0a\x04mail\0"),
             (Rtype(65280), r"\# 0", b""),
             (Rtype(65280), r"\# 3 01 0203", b"\x01\x02\x03"),
         ] {
             assert_eq!(ours(rtype, data).as_deref(), Ok(wire), "{rtype} {data}");
+        }
+    }
+
+    #[test]
+    fn data_that_does_not_fit_its_type_is_refused() {
+        for (rtype, data) in [
+            (Rtype::A, r"\# 3 c00002"),
+            (Rtype::A, r"\# 5 c000020100"),
+            (Rtype::NS, r"\# 2 c00c"),
+            (Rtype::NS, r"\# 2 0161"),
+            (Rtype::TXT, r"\# 0"),
+            (Rtype::TXT, r"\# 2 0261"),
+            (Rtype::SVCB, r"\# 9 0001 00 0003 0003 01bb"),
+            (Rtype::LOC, "91 N 0 E 0m"),
+            (Rtype::LOC, "90 0 0.001 N 0 E 0m"),
+            (Rtype::LOC, "1 60 N 0 E 0m"),
+            (Rtype::LOC, "1 1 1 1 N 0 E 0m"),
+            (Rtype::LOC, "1 N 1 E"),
+            (Rtype::LOC, "1 N 1 E 0m 1m 1m 1m 1m"),
+            (Rtype::APL, "1:192.0.2.0/33"),
+            (Rtype::APL, "3:192.0.2.0/3"),
+            (Rtype::IPSECKEY, "10 1 2 2001:db8::1 AQID"),
+            (Rtype::IPSECKEY, "10 1"),
+            (Rtype::EUI48, "00-00-5e-00-53"),
+            (Rtype::NID, "10 14:4fff::ee64"),
+            (Rtype::CERT, "X509 1 8 AQID"),
+            (Rtype::OPENPGPKEY, "AQ!D"),
+            (Rtype::CSYNC, "1 1 NIX"),
+        ] {
+            assert!(ours(rtype, data).is_err(), "{rtype} {data}");
         }
     }
 

@@ -8,13 +8,13 @@ use super::report::Report;
 use super::source::{Located, Place};
 use crate::dns::{Name, Rtype};
 
-/// What the hint for a misspelt type chooses from: the types that have a text form here.
+/// What the hint for a misspelt type chooses from: the types in common use that have a text form here.
 const TYPES: [&str; 17] = [
     "A", "AAAA", "CAA", "CNAME", "DNAME", "DS", "HINFO", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SRV", "SSHFP",
     "SVCB", "TLSA", "TXT",
 ];
-/// NSEC3 and NSEC3PARAM (RFC 5155), which only a signed zone holds.
-const NSEC3_TYPES: [Rtype; 2] = [Rtype(50), Rtype(51)];
+/// What only the signer of a zone makes.
+const SIGNATURES: [Rtype; 4] = [Rtype::RRSIG, Rtype::NSEC, Rtype::NSEC3, Rtype::NSEC3PARAM];
 
 /// One record and where it was written.
 #[derive(Clone, Debug)]
@@ -77,11 +77,9 @@ impl RecordSpec {
 
 /// Why no zone of this server can hold records of a type.
 pub(super) fn type_fault(rtype: Rtype) -> Option<String> {
-    let is_signature =
-        [Rtype::RRSIG, Rtype::NSEC, Rtype::DNSKEY].contains(&rtype) || NSEC3_TYPES.contains(&rtype);
     if rtype.is_meta() || rtype == Rtype(0) {
         Some(format!("no zone holds records of type {rtype}: it is only asked for"))
-    } else if is_signature {
+    } else if SIGNATURES.contains(&rtype) {
         Some(format!("{rtype} belongs to a signed zone, which is not supported in this version"))
     } else {
         None

@@ -52,6 +52,22 @@ pub(super) fn parse(tokens: &[Token<'_>]) -> Result<Vec<u8>, (usize, String)> {
     Ok(wire)
 }
 
+/// Whether `wire` is a list of keys in ascending order with values (RFC 9460 section 2.2).
+pub(super) fn is_well_formed(mut wire: &[u8]) -> bool {
+    let mut last = None;
+    while !wire.is_empty() {
+        let Some((head, rest)) = wire.split_first_chunk::<4>() else { return false };
+        let key = u16::from_be_bytes([head[0], head[1]]);
+        let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        if last.is_some_and(|last| last >= key) || length > rest.len() {
+            return false;
+        }
+        last = Some(key);
+        wire = &rest[length..];
+    }
+    true
+}
+
 /// RFC 9460 section 2.4.3: a record that contradicts itself is malformed.
 fn check_consistency(parameters: &BTreeMap<u16, (usize, Vec<u8>)>) -> Result<(), (usize, String)> {
     if let Some((index, _)) = parameters.get(&NO_DEFAULT_ALPN)
