@@ -24,6 +24,10 @@ pub(super) struct PlacedRecord {
     pub(super) ttl: u32,
     pub(super) rdata: Box<[u8]>,
     pub(super) place: Place,
+    /// Whether it comes from a zone file. What other servers load with at most a warning is loaded
+    /// from there as well: duplicates, different TTLs, data that a delegation hides, name servers
+    /// without addresses.
+    pub(super) is_lenient: bool,
 }
 
 /// Records of one name and type as written.
@@ -69,7 +73,14 @@ impl RecordSpec {
         let owner = owner?;
         data.into_iter()
             .map(|(rdata, place)| {
-                Some(PlacedRecord { owner: owner.clone(), rtype, ttl, rdata: rdata?, place })
+                Some(PlacedRecord {
+                    owner: owner.clone(),
+                    rtype,
+                    ttl,
+                    rdata: rdata?,
+                    place,
+                    is_lenient: false,
+                })
             })
             .collect()
     }

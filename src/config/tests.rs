@@ -168,6 +168,29 @@ fn a_zone_file_is_read_as_rfc_1035_says() {
 }
 
 #[test]
+fn included_files_leave_nothing_behind() {
+    let loaded = sound("[[zone]]\nname = 'ex.test'\nfile = 'whole.zone'");
+    for (owner, rtype, ttl, count) in [
+        ("www.sub.ex.test", Rtype::AAAA, 3600, 1),
+        ("deeper.sub.ex.test", Rtype::MX, 60, 1),
+        ("deeper.sub.ex.test", Rtype::TXT, 60, 1),
+        ("ex.test", Rtype::A, 5, 2),
+    ] {
+        let found = rrset(&loaded, owner, rtype);
+        assert_eq!((found.ttl, found.rdata.len()), (ttl, count), "{owner} {rtype}");
+    }
+}
+
+#[test]
+fn a_zone_file_may_hold_what_others_only_warn_of() {
+    let loaded = sound("[[zone]]\nname = 'ex.test'\nfile = 'lenient.zone'");
+    let mixed = rrset(&loaded, "mixed.ex.test", Rtype::A);
+    // RFC 2181 section 5.2: the lowest TTL is that of all.
+    assert_eq!(mixed.ttl, 60);
+    assert_eq!(mixed.rdata, [Box::from([192, 0, 2, 1]), Box::from([192, 0, 2, 2])]);
+}
+
+#[test]
 fn a_domain_is_in_the_longest_of_nested_zones() {
     let loaded = sound(
         r#"

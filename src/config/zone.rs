@@ -107,8 +107,14 @@ impl ZoneSpec {
                     minimum: negative_ttl.map_or(DEFAULT_NEGATIVE_TTL, |ttl| ttl.value),
                 });
                 soa.map(|soa| {
-                    let record =
-                        |rtype, rdata, place| PlacedRecord { owner: name.clone(), rtype, ttl, rdata, place };
+                    let record = |rtype, rdata, place| PlacedRecord {
+                        owner: name.clone(),
+                        rtype,
+                        ttl,
+                        rdata,
+                        place,
+                        is_lenient: false,
+                    };
                     let ns = nameservers.iter().map(|nameserver| {
                         record(Rtype::NS, nameserver.value.wire().into(), nameserver.place)
                     });

@@ -123,7 +123,17 @@ impl<'z> ZoneView<'z> {
             Hidden::Nested(_) => [Rtype::NS, Rtype::DS, Rtype::A, Rtype::AAAA].contains(&rtype),
             Hidden::Renamed(_) => false,
         };
-        for record in records.iter().filter(|record| !delegates(record.rtype)) {
+        // A renamed subtree has nothing in it; what a delegation hides is only never asked for.
+        let is_borne = |record: &PlacedRecord| {
+            let is_contradiction = match &hidden {
+                Hidden::Renamed(_) => true,
+                // RFC 6672 section 2.3: a name is either delegated or renamed.
+                Hidden::Delegated(cut) => cut.owner == *name && record.rtype == Rtype::DNAME,
+                Hidden::Nested(_) => false,
+            };
+            record.is_lenient && !is_contradiction
+        };
+        for record in records.iter().filter(|record| !delegates(record.rtype) && !is_borne(record)) {
             report.error(record.place, format!("`{name}` {}", hidden.reason(report)));
         }
     }
@@ -142,13 +152,24 @@ impl<'z> ZoneView<'z> {
                 ttl: record.ttl,
                 rdata: Vec::new(),
             });
+            // RFC 2181 section 5: an RRset has no record twice, and one TTL. Where records of a zone
+            // file differ in it, the lowest is the one that all of them allow (section 5.2).
+            rrset.ttl = rrset.ttl.min(record.ttl);
             rrset.rdata.push(record.rdata.clone());
         }
-        Some(Zone {
-            name: self.zone.name.clone(),
-            negative_ttl: minimum.min(soa.ttl),
-            rrsets: rrsets.into_values().collect(),
-        })
+        let mut rrsets: Vec<Rrset> = rrsets.into_values().collect();
+        for rrset in &mut rrsets {
+            drop_duplicates(&mut rrset.rdata);
+        }
+        Some(Zone { name: self.zone.name.clone(), negative_ttl: minimum.min(soa.ttl), rrsets })
+    }
+}
+
+/// Keeps the first of each, in order.
+fn drop_duplicates(rdata: &mut Vec<Box<[u8]>>) {
+    if rdata.len() > 1 {
+        let mut seen = BTreeSet::new();
+        rdata.retain(|data| seen.insert(data.clone()));
     }
 }
 
@@ -180,7 +201,8 @@ pub(super) fn check_name_servers(
     domains: &BTreeSet<&Name>,
     report: &Report,
 ) {
-    for record in view.zone.records.iter().filter(|record| record.rtype == Rtype::NS) {
+    let strict = |record: &&PlacedRecord| record.rtype == Rtype::NS && !record.is_lenient;
+    for record in view.zone.records.iter().filter(strict) {
         let target = Name::from_wire(&record.rdata).expect("the data of an NS record is a name");
         let Some(home) = zone_of(&target, view.apexes).map(|id| &views[id.index()]) else {
             continue;
@@ -217,10 +239,12 @@ fn check_rrsets(records: &[&PlacedRecord], report: &Report) {
     let mut first_of: BTreeMap<Rtype, &PlacedRecord> = BTreeMap::new();
     let mut seen: BTreeMap<(Rtype, &[u8]), Place> = BTreeMap::new();
     for record in records {
-        let PlacedRecord { owner, rtype, ttl, rdata, place } = record;
+        let PlacedRecord { owner, rtype, ttl, rdata, place, is_lenient } = record;
         if let Some(twin) = seen.get(&(*rtype, &rdata[..])) {
-            let line = report.line_of(*twin);
-            report.error(*place, format!("the same {rtype} record of `{owner}` is there twice ({line})"));
+            if !is_lenient || *rtype == Rtype::SOA {
+                let line = report.line_of(*twin);
+                report.error(*place, format!("the same {rtype} record of `{owner}` is there twice ({line})"));
+            }
             continue;
         }
         seen.insert((*rtype, &rdata[..]), *place);
@@ -234,7 +258,7 @@ fn check_rrsets(records: &[&PlacedRecord], report: &Report) {
                 *place,
                 format!("`{owner}` has another {rtype} record ({line}): there can be one only"),
             );
-        } else if first.ttl != *ttl {
+        } else if first.ttl != *ttl && !is_lenient {
             report.error(
                 *place,
                 format!(
