@@ -149,7 +149,9 @@ fn metrics_are_in_prometheus_text_form_and_complete() {
     let expected = [
         ("rhumb_address_available", "gauge"),
         ("rhumb_dns_client_subnet_total", "counter"),
+        ("rhumb_dns_cookies_total", "counter"),
         ("rhumb_dns_dropped_total", "counter"),
+        ("rhumb_dns_rate_limited_total", "counter"),
         ("rhumb_dns_replies_total", "counter"),
         ("rhumb_dns_truncated_total", "counter"),
         ("rhumb_outcome_to_swap_seconds", "histogram"),
