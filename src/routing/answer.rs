@@ -449,7 +449,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
 
     fn glue(&mut self, server: &[u8]) -> Result<(), Full> {
         let names = &self.table.world.names;
-        let Some(node) = names.exact(server) else {
+        let Some(node) = names.exact_or_wildcard(server) else {
             return Ok(());
         };
         for rrset in self.rrsets(names.node(node)) {

@@ -148,6 +148,22 @@ impl NameIndex {
         self.probe(hash_name(wire), wire).ok()
     }
 
+    /// The node of exactly this wire form or, where there is none, of the wildcard that stands for
+    /// it, delegations left aside: glue may come from either.
+    pub(super) fn exact_or_wildcard(&self, wire: &[u8]) -> Option<u32> {
+        if let Some(node) = self.exact(wire) {
+            return Some(node);
+        }
+        let mut name = wire;
+        while let Some(&length) = name.first().filter(|&&length| length > 0) {
+            name = &name[1 + usize::from(length)..];
+            if let Some(encloser) = self.exact(name) {
+                return Some(self.node(encloser).wildcard).filter(|&node| node != NONE);
+            }
+        }
+        None
+    }
+
     /// The node with this number.
     pub(super) fn node(&self, node: u32) -> &Node {
         &self.nodes[node as usize]

@@ -1,4 +1,4 @@
-//! The servers and clients of others: dig, nsd, unbound.
+//! The servers and clients of others: dig, knotd, nsd, unbound.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -64,6 +64,39 @@ zone:
         directory = directory.display(),
     );
     foreground("nsd", directory, &configuration)
+}
+
+/// `knotd`, to serve one zone at `listen` from the directory of its own.
+pub(crate) fn knotd(directory: &Path, listen: SocketAddr, zone: &str, records: &str) -> Command {
+    let file = directory.join(zone);
+    std::fs::write(&file, records).expect("the directory is ours");
+    let configuration = format!(
+        r#"
+server:
+    listen: {}@{}
+    rundir: "{directory}"
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+    tcp-idle-timeout: 60
+database:
+    storage: "{directory}"
+zone:
+  - domain: "{zone}"
+    file: "{}"
+    zonefile-sync: -1
+    journal-content: none
+"#,
+        listen.ip(),
+        listen.port(),
+        file.display(),
+        directory = directory.display(),
+    );
+    let file = directory.join("knot.conf");
+    std::fs::write(&file, configuration).expect("the directory is ours");
+    let mut command = program("knotd");
+    command.arg("-c").arg(file);
+    command
 }
 
 /// `unbound`, to resolve at `listen` and to find `parent`, a zone, at `server`. It speaks the IP
