@@ -34,9 +34,9 @@ pub struct UdpCounters {
 pub struct TcpCounters {
     /// Connections accepted, refused ones included.
     pub accepted: Tally,
-    /// Connections closed at once, since the limit was reached and none was idle.
+    /// Connections closed at once, since there was no room for any.
     pub refused: Tally,
-    /// Idle connections closed to make room for new ones.
+    /// Connections closed to make room for new ones: idle, or long in asking or in reading.
     pub evicted: Tally,
     /// Connections that have ended, refused ones included: `accepted - closed` are open.
     pub closed: Tally,

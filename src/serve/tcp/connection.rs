@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::crowd::Place;
+use super::crowd::{Place, WaitsFor};
 use super::{Phase, Seat, Server};
 use crate::routing::Client;
 use crate::serve::answerer::Answerer;
@@ -163,13 +163,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
         if self.output.is_empty() {
             return Ok(());
         }
+        if !self.place.wait(WaitsFor::Rest) {
+            return Err(End::Done);
+        }
         let due = from_now(self.server.limits.write_timeout).min(last);
-        let written = timeout_at(due, async {
-            self.stream.write_all(&self.output).await?;
-            self.stream.flush().await
-        });
-        match written.await {
-            Ok(Ok(())) => self.output.clear(),
+        let Connection { stream, output, place, .. } = self;
+        let written = tokio::select! {
+            biased;
+            written = timeout_at(due, async {
+                stream.write_all(output).await?;
+                stream.flush().await
+            }) => written,
+            () = place.told_to_leave() => return Err(End::Done),
+        };
+        match written {
+            Ok(Ok(())) => output.clear(),
             Ok(Err(_)) => return Err(End::Done),
             Err(_) => return Err(End::TimedOut),
         }
@@ -182,7 +190,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
         self.output = Vec::new();
         self.input.shrink_to(IDLE_INPUT);
         self.input.reserve(IDLE_INPUT);
-        self.place.become_idle();
+        if !self.place.wait(WaitsFor::Query) {
+            return Err(End::Done);
+        }
         let due = from_now(self.server.limits.idle_timeout).min(last);
         let read = tokio::select! {
             biased;
@@ -192,18 +202,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
                 timeout(LINGER, self.stream.read_buf(&mut self.input)).await.map_err(|_| End::Done)
             }
         };
-        if !self.place.become_busy() {
-            return Err(End::Done);
-        }
         self.some(read?)
     }
 
-    /// Reads more of a query that has begun to arrive.
+    /// Reads more of a query that has begun to arrive, giving up the connection if the rest is long
+    /// in coming or if the place is needed.
     async fn read_on(&mut self, due: Instant) -> Result<(), End> {
+        if !self.place.wait(WaitsFor::Rest) {
+            return Err(End::Done);
+        }
         // At least doubles when it is full, so that a long message takes few reads.
         self.input.reserve(IDLE_INPUT / 2);
-        let read = timeout_at(due, self.stream.read_buf(&mut self.input)).await;
-        self.some(read.map_err(|_| End::TimedOut)?)
+        let read = tokio::select! {
+            biased;
+            read = timeout_at(due, self.stream.read_buf(&mut self.input)) => read.map_err(|_| End::TimedOut),
+            () = self.place.told_to_leave() => Err(End::Done),
+        };
+        self.some(read?)
     }
 
     fn some(&self, read: io::Result<usize>) -> Result<(), End> {

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// All connections of a server, at most a given number. When one more comes, the one that has
-/// been idle the longest leaves (RFC 7766, section 6.2.3).
+/// been idle the longest leaves (RFC 7766, section 6.2.3); where none is idle, the one that has
+/// kept the server waiting the longest. Otherwise a client that begins queries and never ends
+/// them, or never reads replies, would keep all others out for as long as the time limits allow.
 pub(super) struct Crowd {
     limit: usize,
     state: Mutex<State>,
@@ -16,11 +18,23 @@ pub(super) struct Crowd {
 struct State {
     /// Connections that have not been told to leave.
     open: usize,
-    /// The turn that the next connection to fall idle gets. Turns stand for times: only their
-    /// order matters.
+    /// The turn that the next connection to wait gets. Turns stand for times: only their order
+    /// matters.
     next_turn: u64,
-    /// The idle, from the longest to the latest.
-    idle: BTreeMap<u64, Arc<Notify>>,
+    /// Who waits, in the order in which they would have to leave.
+    waiting: BTreeMap<Turn, Arc<Notify>>,
+}
+
+/// Where one stands in the order of leaving.
+type Turn = (WaitsFor, u64);
+
+/// What a connection waits for. Answering itself never waits, so that it always is one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum WaitsFor {
+    /// A query: it is idle.
+    Query,
+    /// The rest of a query, or its replies to be taken.
+    Rest,
 }
 
 impl Crowd {
@@ -29,7 +43,7 @@ impl Crowd {
     }
 
     /// A place for one more connection, idle at first, and whether another has to leave for it;
-    /// none if all are busy.
+    /// none if there is no room for any.
     pub(super) fn enter(self: &Arc<Self>) -> Option<(Place, bool)> {
         let mut state = self.lock();
         let full = state.open >= self.limit;
@@ -37,13 +51,13 @@ impl Crowd {
             return None;
         }
         state.open += 1;
+        let leave = Arc::<Notify>::default();
+        let turn = state.wait(WaitsFor::Query, Arc::clone(&leave));
         drop(state);
-        let mut place = Place { crowd: Arc::clone(self), leave: Arc::default(), idle: None };
-        place.become_idle();
-        Some((place, full))
+        Some((Place { crowd: Arc::clone(self), leave, turn }, full))
     }
 
-    /// Tells the connection that has been idle the longest to leave; false if none is idle.
+    /// Tells the connection that has to leave first to do so; false if there is none.
     pub(super) fn evict(&self) -> bool {
         self.lock().evict()
     }
@@ -55,10 +69,17 @@ impl Crowd {
 
 impl State {
     fn evict(&mut self) -> bool {
-        let Some((_, leave)) = self.idle.pop_first() else { return false };
+        let Some((_, leave)) = self.waiting.pop_first() else { return false };
         leave.notify_one();
         self.open -= 1;
         true
+    }
+
+    fn wait(&mut self, what: WaitsFor, leave: Arc<Notify>) -> Turn {
+        let turn = (what, self.next_turn);
+        self.next_turn += 1;
+        self.waiting.insert(turn, leave);
+        turn
     }
 }
 
@@ -66,31 +87,24 @@ impl State {
 pub(super) struct Place {
     crowd: Arc<Crowd>,
     leave: Arc<Notify>,
-    /// The turn under which it stands among the idle, or stood until it was told to leave.
-    idle: Option<u64>,
+    /// Where it stands among those who wait, or stood until it was told to leave.
+    turn: Turn,
 }
 
 impl Place {
-    /// Marks the connection as waiting for a query: from now on it may be told to leave.
-    pub(super) fn become_idle(&mut self) {
-        if self.idle.is_some() {
-            return;
-        }
+    /// Marks the connection as waiting for that; false if it was told to leave before. Who goes on
+    /// waiting for the same keeps its turn: octets that drip in earn no more time.
+    pub(super) fn wait(&mut self, what: WaitsFor) -> bool {
         let mut state = self.crowd.lock();
-        let turn = state.next_turn;
-        state.next_turn += 1;
-        state.idle.insert(turn, Arc::clone(&self.leave));
-        self.idle = Some(turn);
-    }
-
-    /// Marks the connection as having a query under way; false if it was told to leave before.
-    pub(super) fn become_busy(&mut self) -> bool {
-        let Some(turn) = self.idle else { return true };
-        let stayed = self.crowd.lock().idle.remove(&turn).is_some();
-        if stayed {
-            self.idle = None;
+        if !state.waiting.contains_key(&self.turn) {
+            return false;
         }
-        stayed
+        if self.turn.0 == what {
+            return true;
+        }
+        state.waiting.remove(&self.turn);
+        self.turn = state.wait(what, Arc::clone(&self.leave));
+        true
     }
 
     /// Waits until the connection is told to leave.
@@ -101,9 +115,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let mut state = self.crowd.lock();
         // Whoever was told to leave has been taken off the count then.
-        if self.become_busy() {
-            self.crowd.lock().open -= 1;
+        if state.waiting.remove(&self.turn).is_some() {
+            state.open -= 1;
         }
     }
 }
@@ -112,28 +127,44 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    /// Who of `places` has been told to leave.
+    fn told(places: [&Place; 4]) -> [bool; 4] {
+        places.map(|place| !place.crowd.lock().waiting.contains_key(&place.turn))
+    }
+
     #[test]
-    fn the_longest_idle_leaves_first() {
-        let crowd = Crowd::new(3);
-        let (mut first, _) = crowd.enter().unwrap();
-        let (mut second, _) = crowd.enter().unwrap();
-        let (mut third, evicting) = crowd.enter().unwrap();
-        assert!(!evicting);
-        assert!(first.become_busy());
-        first.become_idle();
+    fn the_longest_idle_leaves_first_and_then_who_is_stuck_the_longest() {
+        let crowd = Crowd::new(4);
+        let [mut first, mut second, third, fourth] = [(); 4].map(|()| crowd.enter().unwrap().0);
+        assert!(second.wait(WaitsFor::Rest));
+        assert!(first.wait(WaitsFor::Rest));
+        assert!(first.wait(WaitsFor::Query), "idle since after the others");
+        assert!(second.wait(WaitsFor::Rest), "it stays where it stands");
 
-        let (mut fourth, evicting) = crowd.enter().unwrap();
-        assert!(evicting);
-        assert!(!second.become_busy(), "idle since before the first fell idle again");
-        assert!(third.become_busy());
-        assert!(first.become_busy());
-        assert!(fourth.become_busy());
-        assert!(crowd.enter().is_none(), "none is idle");
+        for gone in [
+            [false, false, true, false],
+            [false, false, true, true],
+            [true, false, true, true],
+            [true, true, true, true],
+        ] {
+            assert!(crowd.evict());
+            assert_eq!(told([&first, &second, &third, &fourth]), gone);
+        }
         assert!(!crowd.evict());
+        assert!(!first.wait(WaitsFor::Rest), "it was told");
+    }
 
+    #[test]
+    fn a_place_is_given_up_once() {
+        let crowd = Crowd::new(1);
+        let (first, evicting) = crowd.enter().unwrap();
+        assert!(!evicting);
+        let (second, evicting) = crowd.enter().unwrap();
+        assert!(evicting);
+        drop(first);
+        assert_eq!(crowd.lock().open, 1);
         drop(second);
-        assert!(crowd.enter().is_none(), "an evicted connection gives up its place only once");
-        drop(third);
+        assert_eq!(crowd.lock().open, 0);
         assert!(crowd.enter().is_some_and(|(_, evicting)| !evicting));
     }
 

@@ -35,7 +35,7 @@ const IDLE_REFRESH: Duration = Duration::from_secs(1);
 /// time for the one that was told to leave to close, while the backlog holds the newcomers.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(20);
 
-/// How many idle connections are closed then. One each time would let in no more than 50 clients
+/// How many connections that wait for their clients are closed then. One each time would let in no more than 50 clients
 /// a second, and connections that someone opens and forgets would keep all others waiting.
 const SHED: usize = 16;
 
@@ -136,7 +136,7 @@ impl<A: Answerer> Server<A> {
                 }
                 Err(error) => {
                     self.counters.accept_errors.add(1);
-                    if is_of_the_connection(&error) {
+                    if passes(&error) {
                         continue;
                     }
                     let shed = (0..SHED).take_while(|_| self.crowd.evict()).count();
@@ -198,14 +198,15 @@ impl<A: Answerer> Server<A> {
     }
 }
 
-/// Whether an accept error tells of the one connection that failed, which is gone with it: the
-/// client has left, or the network has failed it (accept(2), "Error handling"). All others
-/// (descriptors or memory exhausted) would come again at once.
-fn is_of_the_connection(error: &io::Error) -> bool {
+/// Whether an accept error passes by itself: it tells of the one connection that failed, which is
+/// gone with it, since the client has left or the network has failed it (accept(2), "Error
+/// handling"), or of a signal. All others (descriptors or memory exhausted) would come again at once.
+fn passes(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(
             libc::ECONNABORTED
+                | libc::EINTR
                 | libc::EPERM
                 | libc::EPROTO
                 | libc::ENOPROTOOPT

@@ -179,18 +179,20 @@ async fn the_busiest_connection_ends_with_its_lifetime() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_to_leave_leaves_at_once_unless_busy() {
-    let mut dialogue = Dialogue::begin(4096);
-    dialogue.say(&framed(&query(1, "echo"))[..3]).await;
-    // The other task has read what was written once it has nothing more to do.
-    time::sleep(Duration::from_millis(1)).await;
-    assert!(!dialogue.server.crowd.evict(), "a query is under way");
-    dialogue.say(&framed(&query(1, "echo"))[3..]).await;
-    assert_eq!(dialogue.hear().await, query(1, "echo"));
-    time::sleep(Duration::from_millis(1)).await;
-    assert!(dialogue.server.crowd.evict());
-    let (_, after, _) = dialogue.hear_to_the_end().await;
-    assert_eq!(after.as_secs(), 0);
+async fn who_has_to_leave_leaves_at_once() {
+    let begun = framed(&query(1, "echo"));
+    let never_read: Vec<u8> = (0..100).flat_map(|id| framed(&query(id, "long"))).collect();
+    for (what, said) in [("idle", &[][..]), ("with half a query", &begun[..3]), ("not reading", &never_read)]
+    {
+        let mut dialogue = Dialogue::begin(4096);
+        dialogue.say(said).await;
+        // The other task waits again once it has nothing more to do.
+        time::sleep(Duration::from_millis(1)).await;
+        assert!(dialogue.server.crowd.evict(), "{what}");
+        let (_, after, counters) = dialogue.hear_to_the_end().await;
+        assert_eq!(after.as_secs(), 0, "{what}");
+        assert_eq!((counters.closed.read(), counters.timed_out.read()), (1, 0), "{what}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,8 +210,10 @@ async fn a_query_on_its_way_at_shutdown_is_answered() {
 }
 
 #[test]
-fn exhaustion_backs_off_and_lost_connections_do_not() {
-    for (code, lost) in [
+fn exhaustion_backs_off_and_what_passes_does_not() {
+    for (code, does_pass) in [
+        (libc::EINTR, true),
+        (libc::EPERM, true),
         (libc::ECONNABORTED, true),
         (libc::EHOSTUNREACH, true),
         (libc::EMFILE, false),
@@ -217,6 +221,6 @@ fn exhaustion_backs_off_and_lost_connections_do_not() {
         (libc::ENOBUFS, false),
         (libc::ENOMEM, false),
     ] {
-        assert_eq!(is_of_the_connection(&io::Error::from_raw_os_error(code)), lost, "errno {code}");
+        assert_eq!(passes(&io::Error::from_raw_os_error(code)), does_pass, "errno {code}");
     }
 }
