@@ -35,8 +35,9 @@ const IDLE_REFRESH: Duration = Duration::from_secs(1);
 /// time for the one that was told to leave to close, while the backlog holds the newcomers.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(20);
 
-/// How many connections that wait for their clients are closed then. One each time would let in no more than 50 clients
-/// a second, and connections that someone opens and forgets would keep all others waiting.
+/// How many connections that wait for their clients are closed if that has not helped. One each
+/// time would let in no more than 50 clients a second, and connections that someone opens and
+/// forgets would keep all others waiting.
 const SHED: usize = 16;
 
 /// What a TCP client may take up.
@@ -123,6 +124,7 @@ impl<A: Answerer> Server<A> {
         holder: mpsc::Sender<Infallible>,
     ) {
         let mut number = 0;
+        let mut exhausted = false;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -131,6 +133,7 @@ impl<A: Answerer> Server<A> {
             };
             match accepted {
                 Ok((stream, client)) => {
+                    exhausted = false;
                     number += 1;
                     self.admit(stream, client, number, phase.clone(), holder.clone());
                 }
@@ -139,8 +142,14 @@ impl<A: Answerer> Server<A> {
                     if passes(&error) {
                         continue;
                     }
-                    let shed = (0..SHED).take_while(|_| self.crowd.evict()).count();
-                    self.counters.evicted.add(shed as u64);
+                    // The kernel reports it even when nobody waits to be accepted. At the first
+                    // failure the newest may have come this moment: who took the last descriptor
+                    // is answered before anyone is closed.
+                    if exhausted {
+                        let shed = (0..SHED).take_while(|_| self.crowd.evict()).count();
+                        self.counters.evicted.add(shed as u64);
+                    }
+                    exhausted = true;
                     time::sleep(ACCEPT_BACK_OFF).await;
                 }
             }
