@@ -108,6 +108,11 @@ impl Site {
         state.connections
     }
 
+    /// How many connections it has accepted since it was made.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.lock().connections
+    }
+
     /// Waits until `count` connections have been accepted since it was made.
     pub(crate) fn await_connections(&self, count: usize) {
         let state = self.shared.lock();
