@@ -1,0 +1,144 @@
+//! What holds for any octets whatever. The fuzz targets look for octets for which it does not;
+//! `tests/fuzz_seeds.rs` replays the seeds.
+#![allow(dead_code, reason = "every target uses its own check")]
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
+
+use rhumb::dns::{
+    MAX_UDP_REPLY, Name, NameBuffer, PLAIN_UDP_REPLY, Query, Rtype, Template, Unanswerable, hash_name,
+};
+use rhumb::geo::{Database, GeoTable};
+use rhumb::routing::{Client, RoutingTable, Transport, Worker};
+
+#[path = "../support/message.rs"]
+mod message;
+#[path = "../support/world.rs"]
+mod world;
+
+/// Everything that reads octets off the wire: a query, a name, and record data.
+pub(crate) fn decode(octets: &[u8]) {
+    let mut name = NameBuffer::root();
+    match Query::parse(octets, &mut name) {
+        Ok(query) => {
+            assert_sound(&name);
+            let asked = &octets[12..12 + query.question_octets];
+            assert!(asked[..name.wire().len()].eq_ignore_ascii_case(name.wire()));
+            assert_eq!(asked.len(), name.wire().len() + 4);
+            if let Some(edns) = query.edns {
+                assert!((PLAIN_UDP_REPLY..=MAX_UDP_REPLY).contains(&edns.udp_limit()));
+            }
+        }
+        Err(Unanswerable::Error { question_octets, .. }) => assert!(12 + question_octets <= octets.len()),
+        Err(Unanswerable::Silence) => assert!(octets.len() < 12 || octets[2] & 0x80 != 0),
+    }
+
+    name.set(octets);
+    assert_sound(&name);
+    let apex = Name::from_wire(name.wire()).expect("assert_sound has read it");
+    if let Some((rtype, data)) = octets.split_first_chunk() {
+        // Whether it is of the type's form is what the template finds out.
+        let _ = Template::new(&apex, Rtype(u16::from_be_bytes(*rtype)), 1, data);
+    }
+}
+
+fn assert_sound(name: &NameBuffer) {
+    let wire = name.wire();
+    let read = Name::from_wire(wire).expect("a buffer holds a name");
+    assert_eq!(read.wire(), wire);
+    assert_eq!(read.label_count(), name.label_count());
+    assert_eq!(name.hash(), hash_name(wire));
+    for label in 0..=name.label_count() {
+        assert!(Name::from_wire(name.suffix(label)).is_some());
+    }
+}
+
+/// The whole of `answer` on the tests' world. The first octet says who asks and how.
+pub(crate) fn answer(octets: &[u8]) {
+    static TABLE: LazyLock<RoutingTable> = LazyLock::new(|| world::table(0));
+    thread_local! {
+        static WORKER: RefCell<Worker> = RefCell::new(world::worker(&TABLE));
+        static REPLY: RefCell<Vec<u8>> = RefCell::new(vec![0; usize::from(u16::MAX)]);
+    }
+    let Some((&who, sent)) = octets.split_first() else { return };
+    let (transport, room) = match who & 1 {
+        0 => (Transport::Udp, MAX_UDP_REPLY),
+        _ => (Transport::Tcp, usize::from(u16::MAX)),
+    };
+    let address = match who & 2 {
+        0 => IpAddr::V4(Ipv4Addr::new(113, 160, 0, who)),
+        _ => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, who.into())),
+    };
+    let client = Client { address, transport };
+    WORKER.with_borrow_mut(|worker| {
+        REPLY.with_borrow_mut(|reply| {
+            let length = rhumb::routing::answer(&TABLE, worker, client, sent, &mut reply[..room]);
+            assert_is_reply(&reply[..length], sent);
+        });
+    });
+}
+
+fn assert_is_reply(reply: &[u8], sent: &[u8]) {
+    if reply.is_empty() {
+        assert!(sent.len() < 12 || sent[2] & 0x80 != 0, "a query without a reply");
+        return;
+    }
+    assert!(sent[2] & 0x80 == 0, "a reply to a response");
+    assert_eq!((&reply[..2], reply[2] & 0xf8), (&sent[..2], sent[2] & 0x78 | 0x80), "id, QR and opcode");
+    let message = message::Message::decode(reply).unwrap_or_else(|error| panic!("{error}: {reply:02x?}"));
+    assert!(sent[12..].starts_with(&message.question), "another question");
+    if message.is_truncated() {
+        let records = [&message.answer, &message.authority, &message.additional];
+        assert!(records.iter().all(|section| section.is_empty()), "records in a truncated reply");
+    }
+}
+
+/// A configuration, as TOML. None that reads other files: the fuzzer would choose which.
+pub(crate) fn configuration(octets: &[u8]) {
+    let text = String::from_utf8_lossy(octets);
+    // Behind an escape, a quoted key could hide the words.
+    if !["file", "databases", "\\"].iter().any(|word| text.contains(word)) {
+        load(&format!("{text}\n{GEOIP}"), b"");
+    }
+}
+
+/// A zone from a master file.
+pub(crate) fn zone_file(octets: &[u8]) {
+    load(&format!("[[zone]]\nname = \"example.com\"\nfile = \"fuzzed.zone\"\n{GEOIP}"), octets);
+}
+
+/// A small database: to read the embedded one takes longer than all the rest.
+const GEOIP: &str = "[geoip]\ndatabases = [\"city.mmdb\"]\n";
+
+/// Reads a configuration in a directory with `zone` as a zone file.
+fn load(text: &str, zone: &[u8]) {
+    thread_local! {
+        static DIRECTORY: tempfile::TempDir = {
+            let directory = tempfile::tempdir().expect("a directory");
+            let city = include_bytes!("seeds/database/city");
+            std::fs::write(directory.path().join("city.mmdb"), city).expect("the directory is ours");
+            directory
+        };
+    }
+    DIRECTORY.with(|directory| {
+        std::fs::write(directory.path().join("fuzzed.zone"), zone).expect("the directory is ours");
+        if let Err(errors) = rhumb::config::parse("fuzzed.toml", text, directory.path()) {
+            assert!(!errors.to_string().is_empty());
+        }
+    });
+}
+
+/// A database of locations, and what it says of some addresses.
+pub(crate) fn database(octets: &[u8]) {
+    let database = Database { name: "fuzzed.mmdb".to_owned(), bytes: Cow::Owned(octets.to_vec()) };
+    match GeoTable::from_databases([database]) {
+        Ok(table) => {
+            for address in [IpAddr::from([203, 0, 113, 1]), IpAddr::from([0; 16]), IpAddr::from([0xff; 16])] {
+                table.describe(address);
+            }
+        }
+        Err(errors) => assert!(!errors.is_empty()),
+    }
+}
