@@ -59,9 +59,16 @@ pub(super) fn answer_aside(
         && client.transport == Transport::Udp
         && credit != Some(Credit::Good)
     {
-        let ruling = limiter.rule(client.address, Kind::Other, *now);
-        if ruling != Ruling::Send {
-            return answer_limited(table, worker, client, message, query, RuledOut { rcode, ruling }, buffer);
+        match limiter.rule(client.address, Kind::Other, *now) {
+            Ruling::Send => {}
+            // Where a cookie is all that is asked for, a reply without is of no use.
+            Ruling::Slip if matches!(unanswerable, Unanswerable::NoQuestion { .. }) => {
+                counters.limited_slipped.add(1);
+            }
+            ruling => {
+                let ruled_out = RuledOut { rcode, ruling };
+                return answer_limited(table, worker, client, message, query, ruled_out, buffer);
+            }
         }
     }
     counters.replied(rcode, false);

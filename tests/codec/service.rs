@@ -279,6 +279,17 @@ fn honest_clients_notice_nothing_of_a_flood_in_their_name() {
 }
 
 #[test]
+fn a_cookie_can_be_had_in_the_middle_of_a_flood() {
+    let mut worker = worker(world::limited(1));
+    let query = asking_nothing(&[(COOKIE, b"clientid")]);
+    let replies: Vec<Message> =
+        (0..101).filter_map(|_| ask(&TABLE, &mut worker, UDP, &query)).map(|reply| read(&reply)).collect();
+    assert_eq!(replies.len(), 51, "the first, and every second of the others");
+    let good = option(&replies[50], COOKIE).expect("a cookie");
+    assert_eq!(code(&reply(&mut worker, UDP, &asking_nothing(&[(COOKIE, &good)]))), NO_ERROR);
+}
+
+#[test]
 fn the_identifier_is_for_those_who_ask() {
     let mut worker = worker(world::service());
     let identifier = |message: &Message| option(message, NSID);
