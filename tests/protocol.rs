@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use hickory_proto::rr::RecordType;
 use support::dns::{query, socket_to};
 use support::others::dig;
-use support::scene::Scene;
+use support::scene::{Scene, UNLIMITED};
 
 const HOST: &str = "ns1.ai.example.com";
 const SECRETS: &str = "# shared\ne5e973e5a6b2a43f48e7dc849e37bfcf\n";
 
-/// [`Scene::ground`] with more keys in `[server]`.
+/// [`Scene::ground`] with more keys in `[server]`, and the rate limit that there is by default.
 fn configuration(scene: &Scene, keys: &str) -> String {
-    scene.ground().replace("workers = 1", &format!("workers = 1\n{keys}"))
+    scene.ground().replace(UNLIMITED, keys)
 }
 
 /// The cookie that dig was given, as it prints it, and what it says of it.

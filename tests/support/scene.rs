@@ -20,6 +20,9 @@ pub(crate) const QUICK: &str = r#"interval = "500ms", timeout = "500ms""#;
 /// end by itself: a probe that hangs hangs until the site lets go of it.
 pub(crate) const ONCE: &str = r#"interval = "1h", timeout = "1h""#;
 
+/// No rate limit, in TOML.
+pub(crate) const UNLIMITED: &str = "rate_limit = { responses_per_second = 0 }";
+
 /// Where one daemon lives.
 pub(crate) struct Scene {
     directory: TempDir,
@@ -69,7 +72,8 @@ impl Scene {
         Daemon::new(process, self.dns, self.admin)
     }
 
-    /// `[server]`, `[admin]` and a zone without records of its own.
+    /// `[server]`, `[admin]` and a zone without records of its own. Nobody is limited: tests ask
+    /// the same again and again.
     pub(crate) fn ground(&self) -> String {
         let Scene { dns, admin, directory } = self;
         let state = directory.path().join("state");
@@ -78,6 +82,7 @@ impl Scene {
 [server]
 listen = ["{dns}"]
 workers = 1
+{UNLIMITED}
 state_dir = "{}"
 
 [admin]
