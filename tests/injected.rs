@@ -168,7 +168,6 @@ fn every_other_connection_call_fails_and_queries_are_answered() {
         "accept4:error=EMFILE:when=1+2",
         "accept4:error=ENFILE:when=1+2",
         "accept4:error=ENOBUFS:when=1+2",
-        "epoll_wait:error=EINTR:when=1+2",
         "recvfrom:error=ECONNRESET:when=1+3",
         "sendto:error=ENOBUFS:when=1+3",
         "setsockopt:error=ENOBUFS:when=1+2",

@@ -97,11 +97,7 @@ fn a_stream_of_queries_notices_nothing_of_twenty_reloads() {
     const RELOADS: usize = 20;
     let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
     let checks = [ONCE, r#"interval = "59m", timeout = "59m""#];
-    // One client asks faster than any resolver would.
-    let unlimited = "workers = 1\nrate_limit = { responses_per_second = 0 }";
-    let configuration =
-        |check| scene.two_sites([&first, &second], [check; 2]).replace("workers = 1", unlimited);
-    let daemon = scene.start(&configuration(checks[0]));
+    let daemon = scene.start(&scene.two_sites([&first, &second], [checks[0]; 2]));
     let (asked, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let stream = scope.spawn(|| {
@@ -113,7 +109,7 @@ fn a_stream_of_queries_notices_nothing_of_twenty_reloads() {
             }
         });
         for reload in 1..=RELOADS {
-            scene.configure(&configuration(checks[reload % 2]));
+            scene.configure(&scene.two_sites([&first, &second], [checks[reload % 2]; 2]));
             assert_eq!(post(daemon.admin(), "/v1/reload").status, 204);
             let before = asked.load(Ordering::Relaxed);
             eventually("queries between two reloads", || {
