@@ -62,7 +62,7 @@ pub(crate) fn plan(domains: usize, pools: usize) -> Arc<Plan> {
 }
 
 fn domain_name(number: usize) -> Name {
-    format!("www{number}.gslb.example").parse().expect("a name")
+    format!("w{number:07}.gslb.example").parse().expect("a name")
 }
 
 /// The map to steer by: the databases that `RHUMB_BENCH_GEO` names (separated by `:`), or the
@@ -113,7 +113,7 @@ impl Queries {
         for _ in 0..count {
             let number = random.usize(..domains);
             let name = match kind {
-                Kind::Missing => format!("no{number}.gslb.example").parse().expect("a name"),
+                Kind::Missing => format!("n{number:07}.gslb.example").parse().expect("a name"),
                 _ => domain_name(number),
             };
             let client = Ipv4Addr::from_bits(random.u32(..));
