@@ -28,7 +28,7 @@ fn main() {
     sample_count = 200, sample_size = 2_000
 )]
 fn answer_one(bencher: Bencher<'_, '_>, (kind, domains): (Kind, usize)) {
-    let table = RoutingTable::compile(world::plan(domains, domains / 10), world::map(), |_, _| true);
+    let table = RoutingTable::well(world::plan(domains, domains / 10), world::map());
     let mut worker = Worker::new(1, Arc::<Counters>::default());
     worker.prepare(&table);
     let queries = world::Queries::new(kind, domains, QUERIES);

@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
         return ExitCode::from(2);
     };
 
-    let table = RoutingTable::compile(world::plan(DOMAINS, POOLS), world::map(), |_, _| true);
+    let table = RoutingTable::well(world::plan(DOMAINS, POOLS), world::map());
     let published = Arc::new(ArcSwap::from_pointee(table));
     let answerer = |_| TableAnswerer::new(published.clone(), Worker::new(1, Arc::<Counters>::default()));
     let serving = match Listeners::bind(&[address], 1) {
@@ -66,7 +66,7 @@ fn flip(published: &ArcSwap<RoutingTable>, rate: u32) {
     for turn in 0u32.. {
         let pool = PoolId(turn % POOLS as u32);
         let fails = (turn / POOLS as u32).is_multiple_of(2);
-        let next = published.load().with_pool(pool, |position| !fails || position > 0);
+        let next = published.load().with_up(pool, |position| !fails || position > 0);
         retired.retain(|table| Arc::strong_count(table) > 1);
         retired.push(published.swap(Arc::new(next)));
         due += spacing;

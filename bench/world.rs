@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rhumb::dns::{ClientSubnet, Name, Rrset, Rtype, query_message};
 use rhumb::geo::GeoTable;
 use rhumb::plan::{
-    Address, Addresses, Domain, DomainPolicy, Plan, Pool, PoolId, PoolPolicy, WhenAllDown, Zone, ZoneId,
+    Address, Addresses, Choice, Domain, DomainPolicy, Plan, Pool, PoolId, PoolPolicy, WhenAllDown, Zone,
+    ZoneId,
 };
 
 /// A zone of `domains` names, each steered by `nearest` over four of `pools` pools; every pool has
@@ -18,13 +19,19 @@ pub(crate) fn plan(domains: usize, pools: usize) -> Arc<Plan> {
     let countries: Vec<_> = rhumb::geo::Country::all().collect();
     let pool = |number: usize| {
         let place = countries[number * 7 % countries.len()];
-        let address =
-            |n: usize, target: IpAddr| Address { name: format!("a{n}"), target, port: None, weight: 1 };
+        let address = |n: usize, target: IpAddr| Address {
+            name: format!("a{n}"),
+            target,
+            port: None,
+            weight: 1,
+            rank: 1,
+        };
         let v4 = |n: usize| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + (number * 2 + n) as u32));
         let v6 = |n: usize| IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8 << 96) + (number * 2 + n) as u128));
         Pool {
             name: format!("pool{number}"),
             coordinates: place.coordinates(),
+            bias: 0,
             serves: Vec::new(),
             policy: PoolPolicy::RoundRobin,
             answers: 8,
@@ -40,9 +47,14 @@ pub(crate) fn plan(domains: usize, pools: usize) -> Arc<Plan> {
     let domain = |number: usize| Domain {
         name: domain_name(number),
         zone: ZoneId(0),
-        policy: DomainPolicy::Nearest,
-        pools: (0..4.min(pools)).map(|n| PoolId(((number + n * 17) % pools) as u32)).collect(),
+        rules: Vec::new(),
+        choice: Some(Choice::even(
+            DomainPolicy::Nearest,
+            (0..4.min(pools)).map(|n| PoolId(((number + n * 17) % pools) as u32)),
+        )),
         ttl: 5,
+        ttl_min: 5,
+        client_subnet: true,
         when_all_down: WhenAllDown::ServeAll,
     };
     let server: Name = "ns1.gslb.example".parse().expect("a name");
@@ -56,7 +68,7 @@ pub(crate) fn plan(domains: usize, pools: usize) -> Arc<Plan> {
             rrsets: vec![record(Rtype::SOA, soa), record(Rtype::NS, server.wire().to_vec())],
         }],
         health_checks: Vec::new(),
-        pools: (0..pools).map(pool).collect(),
+        pools: (0..pools).map(pool).map(Arc::new).collect(),
         domains: (0..domains).map(domain).collect(),
     })
 }

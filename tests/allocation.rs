@@ -210,7 +210,7 @@ fn a_flip_does_not_make_the_next_answer_allocate() {
     let table = world::table(MORE_DOMAINS);
     let mut worker = world::worker(&table);
     let mut reply = vec![0; usize::from(u16::MAX)];
-    let flipped = table.with_pool(rhumb::plan::PoolId(0), |position| position != 0);
+    let flipped = table.with_up(rhumb::plan::PoolId(0), |position| position != 0);
     assert_eq!(calls(|| worker.prepare(&flipped)), 0, "there are no more pools than before");
     for (kind, _, query) in kinds() {
         assert_eq!(ask(&flipped, &mut worker, UDP, &query, &mut reply), 0, "{kind}");

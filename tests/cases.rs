@@ -69,7 +69,7 @@ fn check(file: &str) {
     let loaded = load(&cases).unwrap_or_else(|error| panic!("{path}:\n{error}"));
     let geo = Arc::new(geo_table(&cases.geo));
     let plan = Arc::new(loaded.plan);
-    let healthy = RoutingTable::compile(plan.clone(), geo, |_, _| true);
+    let healthy = RoutingTable::well(plan.clone(), geo);
     let mut failures = String::new();
     for case in &cases.case {
         if let Err(failure) = run(case, &cases.records, &healthy, &plan) {
@@ -225,7 +225,7 @@ fn with_down(healthy: &RoutingTable, plan: &Plan, down: &[String]) -> Result<Rou
     }
     Ok(is_down
         .iter()
-        .fold(healthy.clone(), |table, (pool, down)| table.with_pool(*pool, |position| !down[position])))
+        .fold(healthy.clone(), |table, (pool, down)| table.with_up(*pool, |position| !down[position])))
 }
 
 fn load(file: &CaseFile) -> Result<Loaded, String> {

@@ -307,7 +307,7 @@ impl Rhumb {
         let loaded = config::parse("config", &text, directory).unwrap_or_else(|errors| panic!("{errors}"));
         let zone = &loaded.plan.zones[0];
         let owners = zone.rrsets.iter().map(|rrset| rrset.owner.wire().to_vec()).collect();
-        let table = RoutingTable::compile(Arc::new(loaded.plan), loaded.geo, |_, _| true);
+        let table = RoutingTable::well(Arc::new(loaded.plan), loaded.geo);
         let mut worker = Worker::new(1, Arc::new(Counters::default()));
         worker.prepare(&table);
         Rhumb { table, worker, owners }

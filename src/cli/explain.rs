@@ -12,7 +12,7 @@ use super::client::{Endpoint, encoded};
 use super::{Failed, Output, print, print_json, runtime};
 use crate::config;
 use crate::dns::{Name, Rtype};
-use crate::routing::{self, Explanation, RoutingTable};
+use crate::routing::{self, ChoiceExplained, Explanation, RoutingTable};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
     let explanation = match config {
         Some(file) => {
             let loaded = config::load(&file).map_err(|diagnostics| Failed(diagnostics.to_string()))?;
-            let table = RoutingTable::compile(Arc::new(loaded.plan), loaded.geo, |_, _| true);
+            let table = RoutingTable::well(Arc::new(loaded.plan), loaded.geo);
             routing::explain(&table, &name, rtype, client)
         }
         None => {
@@ -86,19 +86,38 @@ impl Display for Tree<'_> {
             None => writeln!(f, "├─ client: its place plays no part")?,
         }
         for decision in decisions {
-            writeln!(f, "├─ {} is steered by {}", decision.domain, decision.policy)?;
-            for candidate in &decision.candidates {
-                writeln!(f, "│  ├─ pool {}: {}", candidate.pool, candidate.finding)?;
+            writeln!(f, "├─ {}", decision.domain)?;
+            for choice in &decision.choices {
+                let ChoiceExplained { rule, source, policy, among, candidates } = choice;
+                let rule = rule.map_or(String::new(), |number| {
+                    format!("rule {number} ({}): ", source.as_deref().unwrap_or("any"))
+                });
+                writeln!(f, "│  ├─ {rule}{policy} among {}", pools_that_are(among))?;
+                for candidate in candidates {
+                    writeln!(f, "│  │  ├─ pool {}: {}", candidate.pool, candidate.finding)?;
+                }
             }
             if let Some(all_down) = &decision.all_down {
                 writeln!(f, "│  ├─ no pool has a healthy address: {all_down}")?;
+            }
+            if let Some(ttl) = decision.shortened_ttl {
+                writeln!(f, "│  ├─ for {ttl} s only: another answer is near, or would be better")?;
+            }
+            if let (None, Some(reason)) = (&decision.pool, &decision.reason) {
+                writeln!(f, "│  └─ {reason}")?;
             }
             if let (Some(pool), Some(reason)) = (&decision.pool, &decision.reason) {
                 writeln!(f, "│  └─ takes pool {pool}: {reason}")?;
                 let last = decision.addresses.len().saturating_sub(1);
                 for (position, address) in decision.addresses.iter().enumerate() {
                     let branch = if position == last { '└' } else { '├' };
-                    let health = if address.up { "up" } else { "down" };
+                    let health = match address.share {
+                        share if address.up && share < 1.0 => {
+                            format!("up, back to {:.0} % of its weight", share * 100.0)
+                        }
+                        _ if address.up => "up".to_owned(),
+                        _ => "down".to_owned(),
+                    };
                     let (name, target, weight) = (&address.name, &address.target, address.weight);
                     writeln!(f, "│     {branch}─ {name} {target}: {health}, weight {weight}")?;
                 }
@@ -109,5 +128,13 @@ impl Display for Tree<'_> {
             writeln!(f, "   {record}")?;
         }
         Ok(())
+    }
+}
+
+fn pools_that_are(among: &str) -> &str {
+    match among {
+        "in service" => "pools in service",
+        "healthy" => "pools that are healthy",
+        _ => "all pools",
     }
 }

@@ -8,7 +8,7 @@ use super::report::Report;
 use super::source::{Located, Place};
 use super::unique::Unique;
 use crate::dns::Name;
-use crate::plan::{Address, Addresses};
+use crate::plan::{Address, Addresses, PoolPolicy};
 
 /// An address takes an even share unless told otherwise.
 const DEFAULT_WEIGHT: u16 = 1;
@@ -21,6 +21,7 @@ pub(super) struct AddressSpec {
     target: Option<Located<Target>>,
     port: Option<Located<u16>>,
     weight: Option<Located<u16>>,
+    rank: Option<Located<u16>>,
 }
 
 /// What clients are given.
@@ -51,6 +52,7 @@ impl AddressSpec {
             target: ip.map(|ip| ip.map(Target::Ip)).or(cname.map(|cname| cname.map(Target::Cname))),
             port: table.optional("port", integer(1..=u16::MAX)),
             weight: table.optional("weight", integer(0..=u16::MAX)),
+            rank: table.optional("rank", integer(1..=u16::MAX)),
         };
         table.finish();
         Some(spec)
@@ -63,6 +65,7 @@ impl AddressSpec {
 /// been noted.
 pub(super) fn addresses(
     specs: Located<Vec<Located<AddressSpec>>>,
+    policy: PoolPolicy,
     needs_port: bool,
     report: &Report,
 ) -> Option<Addresses> {
@@ -82,8 +85,23 @@ pub(super) fn addresses(
         );
     }
     let count = specs.value.len();
-    for spec in specs.value {
-        let AddressSpec { place, name, target, port, weight } = spec.value;
+    let is_ranked = specs.value.iter().any(|spec| spec.value.rank.is_some());
+    for (spec, in_order) in specs.value.into_iter().zip(1..=u16::MAX) {
+        let AddressSpec { place, name, target, port, weight, rank } = spec.value;
+        let is_priority = policy == PoolPolicy::Priority;
+        match &rank {
+            Some(rank) if !is_priority => report.error_with_hint(
+                rank.place,
+                format!("addresses have no rank under the policy `{policy}`"),
+                "use policy = \"priority\"".to_owned(),
+            ),
+            None if is_priority && is_ranked => {
+                report.error(place, "the address has no `rank`, and others of the pool have one");
+            }
+            _ => {}
+        }
+        // Without ranks, the order is one.
+        let rank = rank.map_or(if is_priority { in_order } else { 1 }, |rank| rank.value);
         if needs_port && port.is_none() {
             report.error_with_hint(
                 place,
@@ -109,11 +127,11 @@ pub(super) fn addresses(
         match target.value {
             Target::Ip(ip) => {
                 unique_ips.note(&ip, target.place, report);
-                ips.push(Address { name, target: ip, port, weight });
+                ips.push(Address { name, target: ip, port, weight, rank });
             }
             Target::Cname(cname) => {
                 unique_cnames.note(&cname, target.place, report);
-                cnames.push(Address { name, target: cname, port, weight });
+                cnames.push(Address { name, target: cname, port, weight, rank });
             }
         }
     }

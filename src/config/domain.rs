@@ -2,45 +2,28 @@
 
 use std::collections::BTreeMap;
 
+use super::choice::ChoiceSpec;
 use super::name::domain_name;
-use super::reader::{Value, Words, list, string, ttl};
+use super::reader::{Value, boolean, list, ttl};
 use super::report::{Report, listed};
+use super::rule::{PlacedRule, RuleSpec, check_order};
 use super::source::{Located, Place};
-use super::unique::Unique;
+use super::when_all_down::{WhenAllDownSpec, when_all_down};
 use crate::dns::Name;
-use crate::plan::{Domain, DomainPolicy, PoolId, WhenAllDown, ZoneId};
+use crate::plan::{Domain, MAX_RULES, PoolId, Rule, WhenAllDown, ZoneId};
 
 /// A failover takes one TTL; many resolvers hold an answer no shorter than this anyway.
 const DEFAULT_TTL: u32 = 5;
 
-const POLICIES: Words<DomainPolicy> = Words {
-    what: "domain policy",
-    known: &[("nearest", DomainPolicy::Nearest), ("priority", DomainPolicy::Priority)],
-    planned: &["weighted", "round-robin", "hash"],
-};
-
-const WHEN_ALL_DOWN: Words<WhenAllDown> = Words {
-    what: "value of `when_all_down`",
-    known: &[
-        ("serve-all", WhenAllDown::ServeAll),
-        ("nodata", WhenAllDown::Nodata),
-        ("servfail", WhenAllDown::Servfail),
-    ],
-    planned: &[],
-};
-
 /// A domain as written.
 pub(super) struct DomainSpec {
     name: Option<Located<Name>>,
-    policy: Option<Located<DomainPolicy>>,
-    pools: Option<Located<Vec<Located<String>>>>,
+    rules: Option<Located<Vec<Located<RuleSpec>>>>,
+    choice: ChoiceSpec,
     ttl: Option<Located<u32>>,
+    ttl_min: Option<Located<u32>>,
+    client_subnet: Option<Located<bool>>,
     when_all_down: Option<Located<WhenAllDownSpec>>,
-}
-
-enum WhenAllDownSpec {
-    Word(WhenAllDown),
-    Fallback(Located<String>),
 }
 
 /// A domain and where the parts of it stand that can be at odds with other tables.
@@ -64,60 +47,126 @@ impl DomainSpec {
     /// Takes the table apart.
     pub(super) fn read(value: Value<'_>) -> Option<Self> {
         let mut table = value.table()?;
+        let rules = table.optional("rule", list(RuleSpec::read));
         let spec = DomainSpec {
             name: table.required("name", domain_name),
-            policy: table.optional("policy", |value| POLICIES.read(value)),
-            pools: table.required("pools", list(string)),
+            choice: ChoiceSpec::read(&mut table, rules.is_none()),
+            rules,
             ttl: table.optional("ttl", ttl),
+            ttl_min: table.optional("ttl_min", ttl),
+            client_subnet: table.optional("ecs", boolean),
             when_all_down: table.optional("when_all_down", when_all_down),
         };
         table.finish();
         Some(spec)
     }
 
+    /// The name, if that much is right.
+    pub(super) fn name(&self) -> Option<&Located<Name>> {
+        self.name.as_ref()
+    }
+
     /// Looks up what it refers to; `None`: there is a mistake, and it has been noted.
     pub(super) fn convert(self, known: &References<'_>, report: &Report) -> Option<PlacedDomain> {
-        let DomainSpec { name, policy, pools, ttl, when_all_down } = self;
+        let DomainSpec { name, rules, choice, ttl, ttl_min, client_subnet, when_all_down } = self;
         let zone = name.as_ref().and_then(|name| find_zone(name, known, report));
-        let pools = pools.map(|pools| find_pools(&pools.value, known, report));
-        let when_all_down = match when_all_down.map(|written| written.value) {
-            None => Located { value: WhenAllDown::ServeAll, place: name.as_ref()?.place },
-            Some(WhenAllDownSpec::Word(word)) => Located { value: word, place: name.as_ref()?.place },
-            Some(WhenAllDownSpec::Fallback(pool)) => {
-                Located { value: WhenAllDown::Fallback(find_pool(&pool, known, report)?), place: pool.place }
+        let mut pools = Vec::new();
+        let rules = match rules {
+            Some(rules) => convert_rules(rules, &choice, &mut pools, known, report),
+            None => Some(Vec::new()),
+        };
+        let choice = match choice.is_absent() {
+            true => Some(None),
+            false => choice.convert(known.pools, report).map(Some),
+        };
+        let when_all_down = match when_all_down {
+            None => WhenAllDown::ServeAll,
+            Some(Located { value, place }) => {
+                let (then, fallback) = value.convert(known, report)?;
+                pools.extend(fallback);
+                then.or_else(|| {
+                    report.error(place, "`next` is for rules: behind the domain itself there is nothing");
+                    None
+                })?
             }
         };
-        let (name, mut pools) = (name?, pools?);
+        let ttl_seconds = ttl.as_ref().map_or(DEFAULT_TTL, |ttl| ttl.value);
+        if let Some(ttl_min) = ttl_min.as_ref().filter(|ttl_min| ttl_min.value > ttl_seconds) {
+            report.error(
+                ttl_min.place,
+                format!("`ttl_min` is {} seconds, longer than the `ttl` of {ttl_seconds}", ttl_min.value),
+            );
+            return None;
+        }
+        let (name, rules, choice) = (name?, rules?, choice?);
+        pools.extend(choice.iter().flat_map(|choice| choice.pools.iter().copied()));
         let domain = Domain {
             name: name.value,
             zone: zone?,
-            policy: policy.map_or(DomainPolicy::Nearest, |policy| policy.value),
-            pools: pools.iter().map(|pool| pool.value).collect(),
-            ttl: ttl.map_or(DEFAULT_TTL, |ttl| ttl.value),
-            when_all_down: when_all_down.value,
+            rules,
+            choice: choice.map(|choice| choice.choice),
+            ttl: ttl_seconds,
+            ttl_min: ttl_min.map_or(ttl_seconds, |ttl_min| ttl_min.value),
+            client_subnet: client_subnet.is_none_or(|client_subnet| client_subnet.value),
+            when_all_down,
         };
-        if let WhenAllDown::Fallback(pool) = when_all_down.value {
-            pools.push(Located { value: pool, place: when_all_down.place });
-        }
         Some(PlacedDomain { domain, place: name.place, pools })
     }
+}
+
+/// The rules, with the pools that they name into `pools`; `None`: there is a mistake, and it has
+/// been noted.
+fn convert_rules(
+    specs: Located<Vec<Located<RuleSpec>>>,
+    choice: &ChoiceSpec,
+    pools: &mut Vec<Located<PoolId>>,
+    known: &References<'_>,
+    report: &Report,
+) -> Option<Vec<Rule>> {
+    let count = specs.value.len();
+    if count > MAX_RULES {
+        report.error(specs.place, format!("{count} rules are too many: a domain has at most {MAX_RULES}"));
+    }
+    let mut placed = Vec::new();
+    let mut ends = Vec::new();
+    for spec in specs.value {
+        let sources = spec.value.sources(report);
+        let RuleSpec { place, matches: _, choice, when_all_down } = spec.value;
+        let choice = choice.convert(known.pools, report);
+        let then = match when_all_down {
+            Some(when_all_down) => when_all_down.value.convert(known, report),
+            None => Some((None, None)),
+        };
+        let (Some(sources), Some(choice), Some((then, fallback))) = (sources, choice, then) else { continue };
+        pools.extend(choice.pools.iter().copied());
+        pools.extend(fallback);
+        placed.push(PlacedRule { place, sources, choice });
+        ends.push(then);
+    }
+    if placed.len() < count {
+        return None;
+    }
+    check_order(&placed, report);
+    if let Some(all) = placed.iter().position(|rule| rule.sources.is_empty()).filter(|_| !choice.is_absent())
+    {
+        report.error_with_hint(
+            placed[all].place,
+            format!("rule {} is for everybody, and the domain's own `pools` too", all + 1),
+            "leave out one of them".to_owned(),
+        );
+    }
+    let rules = placed.into_iter().zip(ends).map(|(rule, when_all_down)| Rule {
+        sources: rule.sources,
+        choice: rule.choice.choice,
+        when_all_down,
+    });
+    Some(rules.collect())
 }
 
 /// The zone with the longest name that `name` is within.
 pub(super) fn zone_of(name: &Name, zones: &BTreeMap<Name, ZoneId>) -> Option<ZoneId> {
     let ancestors = std::iter::successors(Some(name.clone()), Name::parent);
     ancestors.into_iter().find_map(|ancestor| zones.get(&ancestor).copied())
-}
-
-/// A word, or `{ fallback = "pool" }`.
-fn when_all_down(value: Value<'_>) -> Option<WhenAllDownSpec> {
-    if value.is_string() {
-        return WHEN_ALL_DOWN.read(value).map(WhenAllDownSpec::Word);
-    }
-    let mut table = value.table()?;
-    let pool = table.required("fallback", string);
-    table.finish();
-    pool.map(WhenAllDownSpec::Fallback)
 }
 
 fn find_zone(name: &Located<Name>, known: &References<'_>, report: &Report) -> Option<ZoneId> {
@@ -133,23 +182,4 @@ fn find_zone(name: &Located<Name>, known: &References<'_>, report: &Report) -> O
         report.error_with_hint(name.place, format!("domain `{}` is in none of the zones", name.value), hint);
     }
     zone
-}
-
-fn find_pools(names: &[Located<String>], known: &References<'_>, report: &Report) -> Vec<Located<PoolId>> {
-    let mut unique = Unique::new("pool");
-    for name in names {
-        unique.note(&name.value, name.place, report);
-    }
-    let found =
-        names.iter().map(|name| Some(Located { value: find_pool(name, known, report)?, place: name.place }));
-    found.flatten().collect()
-}
-
-fn find_pool(name: &Located<String>, known: &References<'_>, report: &Report) -> Option<PoolId> {
-    let pool = known.pools.get(&name.value).copied();
-    if pool.is_none() {
-        let hint = report.suggest(&name.value, known.pools.keys().map(String::as_str));
-        report.error_with_hint(name.place, format!("pool `{}` does not exist", name.value), hint);
-    }
-    pool
 }

@@ -10,6 +10,7 @@ use super::domain::{DomainSpec, PlacedDomain, References};
 use super::domain_rules;
 use super::health_check::HealthCheckSpec;
 use super::name::identifier_fault;
+use super::nesting;
 use super::pool::{CheckRef, PoolSpec};
 use super::reader::{Table, Value, list, list_or_none};
 use super::report::{File, Report};
@@ -21,7 +22,7 @@ use super::zone_rules::{self, ZoneView};
 use super::{GeoipSettings, Loaded};
 use crate::dns::Name;
 use crate::geo::GeoTable;
-use crate::plan::{HealthCheck, Plan, Pool, PoolId, ZoneId};
+use crate::plan::{DomainId, HealthCheck, Plan, Pool, PoolId, ZoneId};
 
 /// A file as written. Lists are in its order.
 pub(super) struct FileSpec {
@@ -67,32 +68,36 @@ impl FileSpec {
         let databases = geoip.and_then(|geoip| geoip.value.databases);
         let (geoip, geo) = open_databases(databases, base_dir, report);
         let (checks, health_checks) = convert_health_checks(health_check, report);
-        let (pool_ids, pools) = convert_pools(pool, &checks, report);
+        let domain = domain.map_or(Vec::new(), |domain| domain.value);
+        let domain_ids = domain_ids(&domain);
+        let (pool_ids, pools) = convert_pools(pool, &checks, &domain_ids, report);
         let zones = convert_zones(zone, base_dir, report);
         let mut apexes = BTreeMap::new();
         for (zone, id) in zones.iter().zip(0..) {
             apexes.entry(zone.name.clone()).or_insert(ZoneId(id));
         }
+        let domain_count = domain.len();
         let references = References { zones: &apexes, pools: &pool_ids };
-        let domains: Vec<PlacedDomain> = domain
-            .map_or(Vec::new(), |domain| domain.value)
-            .into_iter()
-            .filter_map(|domain| domain.value.convert(&references, report))
-            .collect();
+        let domains: Vec<PlacedDomain> =
+            domain.into_iter().filter_map(|domain| domain.value.convert(&references, report)).collect();
         let views: Vec<ZoneView<'_>> = zones.iter().map(|zone| ZoneView::new(zone, &apexes)).collect();
         let steered: BTreeSet<&Name> = domains.iter().map(|domain| &domain.domain.name).collect();
         for view in &views {
             view.check(report);
             zone_rules::check_name_servers(view, &views, &steered, report);
         }
-        domain_rules::check(&domains, &views, &pools, report);
+        // What refers to domains counts on all of them.
+        if domains.len() == domain_count {
+            nesting::check(&domains, &pools, report);
+            domain_rules::check(&domains, &views, &pools, report);
+        }
         if !report.is_clean() {
             return None;
         }
         let plan = Plan {
             zones: views.iter().map(ZoneView::convert).collect::<Option<_>>()?,
             health_checks: health_checks.into_iter().collect::<Option<_>>()?,
-            pools: pools.into_iter().collect::<Option<_>>()?,
+            pools: pools.into_iter().map(|pool| pool.map(Arc::new)).collect::<Option<_>>()?,
             domains: domains.into_iter().map(|domain| domain.domain).collect(),
         };
         Some(Loaded { settings, geoip, geo: Arc::new(geo?), plan })
@@ -196,13 +201,26 @@ fn convert_health_checks(
         .unzip()
 }
 
+/// The position of each domain; of two with the same name, which is a mistake, the first.
+fn domain_ids(specs: &[Located<DomainSpec>]) -> BTreeMap<Name, DomainId> {
+    let mut ids = BTreeMap::new();
+    for (spec, id) in specs.iter().zip(0..) {
+        if let Some(name) = spec.value.name() {
+            ids.entry(name.value.clone()).or_insert(DomainId(id));
+        }
+    }
+    ids
+}
+
 fn convert_pools(
     specs: Vec<Named<PoolSpec>>,
     checks: &[CheckRef],
+    domains: &BTreeMap<Name, DomainId>,
     report: &Report,
 ) -> (BTreeMap<String, PoolId>, Vec<Option<Pool>>) {
     let ids = specs.iter().zip(0..).map(|((name, _), id)| (name.value.clone(), PoolId(id))).collect();
-    let pools = specs.into_iter().map(|(name, spec)| spec?.convert(name.value, checks, report)).collect();
+    let pools =
+        specs.into_iter().map(|(name, spec)| spec?.convert(name.value, checks, domains, report)).collect();
     (ids, pools)
 }
 

@@ -7,6 +7,7 @@
 //! file in which nothing is wrong becomes a [`Loaded`].
 
 mod address;
+mod choice;
 mod diagnostics;
 mod domain;
 mod domain_rules;
@@ -14,6 +15,7 @@ mod file;
 mod health_check;
 mod master_file;
 mod name;
+mod nesting;
 mod pool;
 mod presentation;
 mod rdata;
@@ -22,12 +24,14 @@ mod rdata_parts;
 mod reader;
 mod record;
 mod report;
+mod rule;
 mod serves;
 mod service;
 mod settings;
 mod source;
 mod svcb;
 mod unique;
+mod when_all_down;
 mod zone;
 mod zone_rules;
 

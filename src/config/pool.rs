@@ -1,13 +1,17 @@
 //! `[pool.NAME]`
 
+use std::collections::BTreeMap;
+
 use super::address::{AddressSpec, addresses};
+use super::name::domain_name;
 use super::reader::{Value, Words, integer, list, number, string};
 use super::report::Report;
 use super::serves::{country, source};
 use super::source::Located;
 use super::unique::Unique;
+use crate::dns::Name;
 use crate::geo::Coordinates;
-use crate::plan::{Addresses, CheckId, Pool, PoolPolicy, Source};
+use crate::plan::{Addresses, CheckId, DomainId, Pool, PoolPolicy, Source};
 
 /// Eight AAAA records, 28 octets each, leave room for the question and EDNS in the 512 octets that
 /// every resolver takes over UDP (RFC 1035 section 4.2.1); no client tries more addresses.
@@ -16,20 +20,31 @@ const DEFAULT_ANSWERS: u8 = 8;
 /// would only ever travel over TCP.
 const MAX_ANSWERS: u8 = 64;
 
+/// No two places are further apart than half the earth's circumference, 20,015 km: more would
+/// decide whatever the distance.
+const MAX_BIAS: i32 = 20_000;
+
 const POLICIES: Words<PoolPolicy> = Words {
     what: "pool policy",
-    known: &[("round-robin", PoolPolicy::RoundRobin), ("weighted", PoolPolicy::Weighted)],
-    planned: &["priority", "hash"],
+    known: &[
+        ("round-robin", PoolPolicy::RoundRobin),
+        ("weighted", PoolPolicy::Weighted),
+        ("priority", PoolPolicy::Priority),
+        ("hash", PoolPolicy::Hash),
+    ],
+    planned: &[],
 };
 
 /// A pool as written.
 pub(super) struct PoolSpec {
     location: Option<Located<Coordinates>>,
+    bias: Option<Located<i32>>,
     serves: Option<Located<Vec<Located<Source>>>>,
     policy: Option<Located<PoolPolicy>>,
     answers: Option<Located<u8>>,
     health_check: Option<Located<String>>,
     address: Option<Located<Vec<Located<AddressSpec>>>>,
+    domain: Option<Located<Name>>,
 }
 
 /// A health check by its name, and what a pool has to know of it.
@@ -42,13 +57,23 @@ impl PoolSpec {
     /// Takes the table apart.
     pub(super) fn read(value: Value<'_>) -> Option<Self> {
         let mut table = value.table()?;
+        let domain = table.optional("domain", domain_name);
+        if domain.is_some() {
+            let own = ["policy", "answers", "health_check", "address"];
+            table.inapplicable(&own, "a pool that names a domain");
+        }
         let spec = PoolSpec {
+            bias: table.optional("bias", integer(-MAX_BIAS..=MAX_BIAS)),
             location: table.optional("location", location),
             serves: table.optional("serves", list(source)),
             policy: table.optional("policy", |value| POLICIES.read(value)),
             answers: table.optional("answers", integer(1..=MAX_ANSWERS)),
             health_check: table.optional("health_check", string),
-            address: table.required("address", list(AddressSpec::read)),
+            address: match domain {
+                Some(_) => None,
+                None => table.required("address", list(AddressSpec::read)),
+            },
+            domain,
         };
         table.finish();
         Some(spec)
@@ -56,8 +81,14 @@ impl PoolSpec {
 
     /// Checks what the parts of a pool have to do with each other and looks up its health check
     /// among `checks`; `None`: there is a mistake, and it has been noted.
-    pub(super) fn convert(self, name: String, checks: &[CheckRef], report: &Report) -> Option<Pool> {
-        let PoolSpec { location, serves, policy, answers, health_check, address } = self;
+    pub(super) fn convert(
+        self,
+        name: String,
+        checks: &[CheckRef],
+        domains: &BTreeMap<Name, DomainId>,
+        report: &Report,
+    ) -> Option<Pool> {
+        let PoolSpec { location, bias, serves, policy, answers, health_check, address, domain } = self;
         if let Some(serves) = &serves {
             let mut unique = Unique::new("source");
             for source in &serves.value {
@@ -70,10 +101,13 @@ impl PoolSpec {
             None => None,
         };
         let needs_port = health_check.is_some_and(|check| !checks[check.index()].has_default_port);
-        let addresses = addresses(address?, needs_port, report)?;
+        let addresses = match domain {
+            Some(domain) => Addresses::Domain(find_domain(&domain, domains, report)?),
+            None => addresses(address?, policy, needs_port, report)?,
+        };
         let default_answers = match (policy, &addresses) {
             (PoolPolicy::RoundRobin, Addresses::Ip(_)) => DEFAULT_ANSWERS,
-            (PoolPolicy::Weighted, _) | (_, Addresses::Cname(_)) => 1,
+            _ => 1,
         };
         if let (Some(answers), Addresses::Cname(_)) =
             (answers.filter(|answers| answers.value > 1), &addresses)
@@ -83,6 +117,7 @@ impl PoolSpec {
         Some(Pool {
             name,
             coordinates: location.map(|location| location.value),
+            bias: bias.map_or(0, |bias| bias.value),
             serves: serves
                 .map_or(Vec::new(), |serves| serves.value.into_iter().map(|source| source.value).collect()),
             policy,
@@ -126,6 +161,21 @@ fn location(value: Value<'_>) -> Option<Coordinates> {
         Some(country) => country.value.coordinates(),
         None => Some(Coordinates { latitude: latitude?.value, longitude: longitude?.value }),
     }
+}
+
+/// The position of the domain that stands in for a pool's addresses.
+fn find_domain(
+    wanted: &Located<Name>,
+    domains: &BTreeMap<Name, DomainId>,
+    report: &Report,
+) -> Option<DomainId> {
+    let found = domains.get(&wanted.value).copied();
+    if found.is_none() {
+        let names: Vec<String> = domains.keys().map(Name::to_string).collect();
+        let hint = report.suggest(&wanted.value.to_string(), names.iter().map(String::as_str));
+        report.error_with_hint(wanted.place, format!("domain `{}` does not exist", wanted.value), hint);
+    }
+    found
 }
 
 /// The position of the health check that a pool wants.

@@ -59,7 +59,7 @@ fn the_example_means_what_it_says() {
 
     assert_eq!(domains[0].name, name("nginx.ai.example.com"));
     assert_eq!(domains[0].zone, ZoneId(0));
-    assert_eq!(domains[0].pools, [PoolId(0), PoolId(1)]);
+    assert_eq!(domains[0].pools(), [PoolId(0), PoolId(1)]);
     assert_eq!(domains[0].when_all_down, WhenAllDown::ServeAll);
 }
 
@@ -116,7 +116,10 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(loaded.plan.pools[0].policy, PoolPolicy::RoundRobin);
     assert_eq!(loaded.plan.pools[1].answers, 1);
     let domain = &loaded.plan.domains[0];
-    assert_eq!((domain.ttl, domain.policy), (5, DomainPolicy::Nearest));
+    assert_eq!(
+        (domain.ttl, domain.choice.as_ref().map(|choice| choice.policy)),
+        (5, Some(DomainPolicy::Nearest))
+    );
     assert_eq!(domain.when_all_down, WhenAllDown::Fallback(PoolId(1)));
     let soa = rrset(&loaded, "ex.test", Rtype::SOA);
     assert_eq!(soa.ttl, 3600);

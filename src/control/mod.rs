@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use crate::geo::GeoTable;
 use crate::health::{HealthMachine, Outcome, TargetId, Thresholds, Transition, Verdict};
 use crate::plan::{Plan, PoolId, Watch};
-use crate::routing::{CookieSecrets, RoutingTable};
+use crate::routing::{CookieSecrets, PoolHealth, RoutingTable};
 
 mod status;
 
@@ -212,7 +212,7 @@ impl Controller {
             self.targets.insert(id, target);
         }
         self.untold = self.targets.values().filter(|target| !target.has_told).count();
-        let table = RoutingTable::compile(plan, geo, |pool, position| self.is_up(pool, position));
+        let table = RoutingTable::compile(plan, geo, |pool| self.health(pool));
         let following = table.following(&self.published.load());
         let mut notices = vec![self.publish(following), Notice::Rewatch];
         if self.untold == 0 {
@@ -222,7 +222,7 @@ impl Controller {
     }
 
     fn publish_pool(&mut self, pool: PoolId) -> Notice {
-        let table = self.published.load().with_pool(pool, |position| self.is_up(pool, position));
+        let table = self.published.load().with_pool(pool, self.health(pool));
         self.publish(table)
     }
 
@@ -230,6 +230,11 @@ impl Controller {
         let generation = table.generation();
         self.retired.push(self.published.swap(Arc::new(table)));
         Notice::Published { generation }
+    }
+
+    fn health(&self, pool: PoolId) -> PoolHealth {
+        let addresses = self.by_address[pool.index()].len();
+        PoolHealth::from_up(addresses, |position| self.is_up(pool, position))
     }
 
     /// An address that nothing watches counts as up.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::health::{HealthMachine, Verdict};
-use crate::plan::{Addresses, PoolId};
+use crate::plan::{Addresses, Domain, PoolId};
 use crate::routing::RoutingTable;
 
 /// The state of everything.
@@ -78,9 +78,9 @@ impl Status {
             .iter()
             .map(|domain| DomainStatus {
                 name: domain.name.to_string(),
-                policy: domain.policy.to_string(),
+                policy: policy_of(domain),
                 ttl: domain.ttl,
-                pools: domain.pools.iter().map(|pool| plan.pools[pool.index()].name.clone()).collect(),
+                pools: domain.pools().into_iter().map(|pool| plan.pools[pool.index()].name.clone()).collect(),
             })
             .collect();
         let pools = (0..)
@@ -126,6 +126,14 @@ impl Status {
     }
 }
 
+/// The policy of a domain, as in the configuration; `rules` where there are some.
+fn policy_of(domain: &Domain) -> String {
+    match &domain.choice {
+        Some(choice) if domain.rules.is_empty() => choice.policy.to_string(),
+        _ => "rules".to_owned(),
+    }
+}
+
 /// Name, target and weight of each address.
 fn described(addresses: &Addresses) -> Vec<(String, String, u16)> {
     match addresses {
@@ -137,5 +145,6 @@ fn described(addresses: &Addresses) -> Vec<(String, String, u16)> {
             .iter()
             .map(|address| (address.name.clone(), address.target.to_string(), address.weight))
             .collect(),
+        Addresses::Domain(_) => Vec::new(),
     }
 }

@@ -12,8 +12,8 @@ use super::*;
 use crate::dns::{Name, Rrset, Rtype, query_message};
 use crate::health::{Failure, LocalFailure};
 use crate::plan::{
-    Address, Addresses, CheckId, CheckKind, Domain, DomainPolicy, Endpoint, HealthCheck, Pool, PoolPolicy,
-    WhenAllDown, Zone, ZoneId,
+    Address, Addresses, CheckId, CheckKind, Choice, Domain, DomainPolicy, Endpoint, HealthCheck, Pool,
+    PoolPolicy, WhenAllDown, Zone, ZoneId,
 };
 use crate::routing::{Client, Counters, Transport, Worker, answer};
 
@@ -42,14 +42,17 @@ fn plan(pools: Pools<'_>, check: Check) -> Arc<Plan> {
         target: IpAddr::from([10, 0, pool as u8, number]),
         port: Some(80),
         weight: 1,
+        rank: 1,
     };
     let soa = [&[0, 0][..], &[0; 20]].concat();
     let domain = |host: &str, pools: Vec<PoolId>| Domain {
         name: name(&format!("{host}.ai.example")),
         zone: ZoneId(0),
-        policy: DomainPolicy::Priority,
-        pools,
+        rules: Vec::new(),
+        choice: Some(Choice::even(DomainPolicy::Priority, pools)),
         ttl: 5,
+        ttl_min: 5,
+        client_subnet: true,
         when_all_down: WhenAllDown::ServeAll,
     };
     let ids = (0..pools.len() as u32).map(PoolId);
@@ -79,12 +82,14 @@ fn plan(pools: Pools<'_>, check: Check) -> Arc<Plan> {
             .map(|(number, (pool, addresses))| Pool {
                 name: (*pool).to_owned(),
                 coordinates: None,
+                bias: 0,
                 serves: Vec::new(),
                 policy: PoolPolicy::RoundRobin,
                 answers: 8,
                 health_check: Some(CheckId(0)),
                 addresses: Addresses::Ip(addresses.iter().map(|&octet| address(number, octet)).collect()),
             })
+            .map(Arc::new)
             .collect(),
         domains: of_each.chain([domain("www", ids.collect())]).collect(),
     })
@@ -466,7 +471,11 @@ proptest! {
                 })
             };
             let plan = plan(&[("a", &pools[0]), ("b", &pools[1])], check);
-            let anew = RoutingTable::compile(plan.clone(), Arc::new(GeoTable::empty()), is_up);
+            let health = |pool: PoolId| {
+                let addresses = plan.pools[pool.index()].addresses.len();
+                PoolHealth::from_up(addresses, |position| is_up(pool, position))
+            };
+            let anew = RoutingTable::compile(plan.clone(), Arc::new(GeoTable::empty()), health);
             let table = world.controller.published().load();
             for (pool, position, _) in plan.watches() {
                 prop_assert_eq!(table.is_up(pool, position), anew.is_up(pool, position));

@@ -195,6 +195,13 @@ fn escaped(octets: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
     u8::try_from(value).map_err(|_| NameError::BadEscape)
 }
 
+impl AsRef<[u8]> for Name {
+    /// The wire form.
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl FromStr for Name {
     type Err = NameError;
 

@@ -166,8 +166,9 @@ impl<'b> Reply<'b> {
         Ok(())
     }
 
-    /// Writes the record of a template, whose apex is a suffix of the question's name.
-    pub fn template(&mut self, section: Section, template: &Template) -> Result<(), Full> {
+    /// Writes the record of a template, whose apex is a suffix of the question's name, with a TTL of
+    /// no more than `ttl_limit` seconds.
+    pub fn template(&mut self, section: Section, template: &Template, ttl_limit: u32) -> Result<(), Full> {
         // The question ends in its name, type and class; see `start` for how long it can be.
         let apex = self.question_end - 4 - template.apex_octets;
         let record = self.at;
@@ -182,6 +183,9 @@ impl<'b> Reply<'b> {
             let target = 0xc000 | (base as u16 + pointer.behind);
             let at = usize::from(pointer.at);
             out[at..at + 2].copy_from_slice(&target.to_be_bytes());
+        }
+        if ttl_limit < template.ttl {
+            out[template::TTL_AT..template::TTL_AT + 4].copy_from_slice(&ttl_limit.to_be_bytes());
         }
         self.counts[section as usize] += 1;
         Ok(())

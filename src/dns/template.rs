@@ -9,10 +9,14 @@ use super::{Name, Rtype};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pub(super) octets: Box<[u8]>,
+    pub(super) ttl: u32,
     /// The length of the apex.
     pub(super) apex_octets: usize,
     pub(super) pointers: Box<[Pointer]>,
 }
+
+/// Where the TTL stands in a template: behind the pointer to its owner, type and class.
+pub(super) const TTL_AT: usize = 6;
 
 /// A compression pointer to be filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +62,12 @@ impl Template {
         octets.extend(rest);
         let length = u16::try_from(octets.len() - length_at - 2).ok()?;
         octets[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
-        Some(Template { octets: octets.into(), apex_octets: apex.wire().len(), pointers: pointers.into() })
+        Some(Template {
+            octets: octets.into(),
+            ttl,
+            apex_octets: apex.wire().len(),
+            pointers: pointers.into(),
+        })
     }
 }
 

@@ -89,6 +89,14 @@ impl UnitVector {
         let (x, y, z) = (self.x - other.x, self.y - other.y, self.z - other.z);
         x * x + y * y + z * z
     }
+
+    /// The great-circle distance to `other`, in kilometres; to within a few of them.
+    #[inline]
+    pub fn distance_km(&self, other: &UnitVector) -> f32 {
+        let half_chord = self.chord_squared(other).sqrt() / 2.0;
+        // Rounding can carry it past 1 at antipodes, where the arc sine would be NaN.
+        2.0 * EARTH_RADIUS_KM as f32 * half_chord.min(1.0).asin()
+    }
 }
 
 impl From<Coordinates> for UnitVector {
@@ -170,6 +178,12 @@ mod tests {
             prop_assume!((near - far).abs() > 10.0);
             let chord = |to: Coordinates| UnitVector::from(client).chord_squared(&to.into());
             prop_assert_eq!(near < far, chord(one) < chord(other));
+        }
+
+        #[test]
+        fn distances_of_vectors_are_those_of_points(one in anywhere(), other in anywhere()) {
+            let vectors = UnitVector::from(one).distance_km(&UnitVector::from(other));
+            prop_assert!((vectors - one.distance_km(&other)).abs() < 10.0);
         }
 
         #[test]

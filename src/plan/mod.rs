@@ -4,13 +4,17 @@
 //! reference points at something that exists, a pool is never empty and never mixes IPs
 //! with names, and a domain stands in a zone. Only `config` makes one.
 
+use std::sync::Arc;
+
 mod domain;
 mod health_check;
 mod pool;
 mod watch;
 mod zone;
 
-pub use domain::{Domain, DomainPolicy, WhenAllDown};
+pub use domain::{
+    Choice, Domain, DomainPolicy, MAX_DEPTH, MAX_POOLS, MAX_RULES, Rule, WeightedPool, WhenAllDown,
+};
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRange};
 pub use pool::{Address, Addresses, Pool, PoolPolicy, Source};
 pub use watch::{Endpoint, Watch};
@@ -24,7 +28,7 @@ pub struct Plan {
     /// Health checks that pools refer to.
     pub health_checks: Vec<HealthCheck>,
     /// Pools that domains refer to.
-    pub pools: Vec<Pool>,
+    pub pools: Vec<Arc<Pool>>,
     /// Steered names.
     pub domains: Vec<Domain>,
 }
@@ -48,3 +52,4 @@ macro_rules! position {
 position!(ZoneId, "A zone's position in [`Plan::zones`].");
 position!(CheckId, "A health check's position in [`Plan::health_checks`].");
 position!(PoolId, "A pool's position in [`Plan::pools`].");
+position!(DomainId, "A domain's position in [`Plan::domains`].");

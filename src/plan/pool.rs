@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::CheckId;
+use super::{CheckId, DomainId};
 use crate::dns::Name;
 use crate::geo::{Continent, Coordinates, Country, Subdivision};
 
@@ -16,6 +16,8 @@ pub struct Pool {
     pub name: String,
     /// Where it stands, for `nearest`.
     pub coordinates: Option<Coordinates>,
+    /// Kilometres by which its reach is stretched, or shrunk if negative, for `nearest`.
+    pub bias: i32,
     /// Clients that are sent here by decree, whatever the distance.
     pub serves: Vec<Source>,
     /// How addresses are chosen.
@@ -63,15 +65,23 @@ pub enum PoolPolicy {
     RoundRobin,
     /// At random, in proportion to the weights.
     Weighted,
+    /// Those of the lowest rank; of the same rank each in its turn.
+    Priority,
+    /// By the client's prefix, in proportion to the weights: a client stays with its address, and
+    /// the loss of an address moves its own clients only.
+    Hash,
 }
 
-/// The addresses of a pool: all of one kind, never empty.
+/// The addresses of a pool: all of one kind. Never empty, but that nothing may be known yet of
+/// names that are resolved.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Addresses {
     /// Answered as A and AAAA.
     Ip(Vec<Address<IpAddr>>),
     /// Answered as CNAME.
     Cname(Vec<Address<Name>>),
+    /// Whatever this domain answers.
+    Domain(DomainId),
 }
 
 /// One address of a pool.
@@ -83,8 +93,10 @@ pub struct Address<T> {
     pub target: T,
     /// Where the check connects; `None`: the scheme's own port.
     pub port: Option<u16>,
-    /// Its share under `weighted`; 0 takes no traffic.
+    /// Its share under `weighted` and `hash`; 0 takes no traffic under any policy.
     pub weight: u16,
+    /// Its place under `priority`, the lowest first.
+    pub rank: u16,
 }
 
 impl Addresses {
@@ -93,10 +105,11 @@ impl Addresses {
         match self {
             Addresses::Ip(list) => list.len(),
             Addresses::Cname(list) => list.len(),
+            Addresses::Domain(_) => 0,
         }
     }
 
-    /// Always false; here because a `len` without it surprises.
+    /// Whether there is none, as where another domain stands in for them.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -106,6 +119,7 @@ impl Addresses {
         match self {
             Addresses::Ip(list) => list.iter().map(|address| &address.name[..]).collect(),
             Addresses::Cname(list) => list.iter().map(|address| &address.name[..]).collect(),
+            Addresses::Domain(_) => Vec::new(),
         }
     }
 }
@@ -116,6 +130,8 @@ impl fmt::Display for PoolPolicy {
         f.write_str(match self {
             PoolPolicy::RoundRobin => "round-robin",
             PoolPolicy::Weighted => "weighted",
+            PoolPolicy::Priority => "priority",
+            PoolPolicy::Hash => "hash",
         })
     }
 }

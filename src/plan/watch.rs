@@ -54,6 +54,7 @@ impl Plan {
                     .iter()
                     .map(|address| (&address.name[..], Endpoint::Name(address.target.clone()), address.port))
                     .collect(),
+                Addresses::Domain(_) => Vec::new(),
             };
             endpoints.into_iter().enumerate().filter_map(move |(position, (address, endpoint, port))| {
                 let check = check?;

@@ -5,11 +5,11 @@ use super::cookie::Credit;
 use super::names::{Found, NONE, Node};
 use super::rate_limit::{Kind, Ruling};
 use super::recorder::{Recorder, Silent};
-use super::steer::{Decision, falls_back_to_names, steer};
+use super::steer::{Decision, Steered, falls_back_to_names, reaches, steer};
 use super::steering::Family;
-use super::table::{CompiledRrset, RoutingTable, World};
+use super::table::{CompiledRrset, RoutingTable, Tier, World};
 use super::whereabouts::Whereabouts;
-use super::worker::{Chance, TURNS_PER_POOL, Visited, Worker};
+use super::worker::{Chance, TURNS_EACH, Visited, Worker};
 use super::{Client, Transport};
 use crate::dns::{
     ExtendedError, Full, NameBuffer, Owner, PLAIN_UDP_REPLY, Query, Rcode, Reply, Rtype, Section,
@@ -79,8 +79,9 @@ pub(super) fn answer_recorded(
         is_referral: false,
         reply: Reply::start(message, question_octets, edns, options.octets(), limit, buffer),
         kind: Kind::Other,
-        whereabouts: Whereabouts::new(located_by, &table.world.geo),
+        whereabouts: Whereabouts::new(located_by, client.address, &table.world.geo),
         recorder,
+        negative_ttl: u32::MAX,
     };
     let outcome = responder.respond();
     let Responder { reply, whereabouts, is_referral, kind, .. } = responder;
@@ -156,6 +157,8 @@ struct Responder<'t, 'w, 'b, 'r, R> {
     kind: Kind,
     whereabouts: Whereabouts<'t>,
     recorder: &'r mut R,
+    /// Seconds that a negative answer may be kept, if less than the zone says.
+    negative_ttl: u32,
 }
 
 /// What one name of a chain contributed.
@@ -291,7 +294,6 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
 
     /// The answer of a steered name; `None` if it has none of the type asked for.
     fn steered(&mut self, node: &'t Node) -> Result<Option<Step>, Full> {
-        let world = &self.table.world;
         let family = match self.rtype {
             Rtype::A => Family::V4,
             Rtype::AAAA => Family::V6,
@@ -301,21 +303,29 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
             _ if self.may_be_alias(node) => Family::Any,
             _ => return Ok(None),
         };
-        let decision = steer(self.table, node, family, &mut self.whereabouts, self.recorder);
-        let (pool, choices) = match decision {
+        let steered = steer(self.table, node, family, &mut self.whereabouts, self.chance, self.recorder);
+        let (pool, choices) = match steered.decision {
             Decision::Healthy(pool) => (pool, self.table.choices(pool)),
             Decision::Any(pool) => {
                 self.reply.explain(ALL_DOWN_SERVED);
-                (pool, &world.all[pool.index()])
+                (pool, self.table.all(pool))
             }
-            Decision::Nodata => return Ok(None),
+            Decision::Nodata => {
+                self.negative_ttl = served_ttl(u32::MAX, &steered, u32::MAX);
+                return Ok(None);
+            }
             Decision::Servfail => return Ok(Some(Step::Done(self.fail(Rcode::ServFail, ALL_DOWN)))),
         };
-        let (reply, owner, ttl) = (&mut self.reply, self.owner, node.ttl);
-        let turn = pool.index() * TURNS_PER_POOL;
+        let ttl = served_ttl(node.ttl, &steered, choices.calm);
+        if ttl < node.ttl {
+            self.recorder.shortened(ttl);
+        }
+        let (reply, owner) = (&mut self.reply, self.owner);
+        let (chance, whereabouts) = (&mut *self.chance, &mut self.whereabouts);
+        let turn = pool.index() * TURNS_EACH;
         if let Some(names) = &choices.cname {
             let mut target = None;
-            names.choose(self.chance, turn + 2, |name| {
+            names.choose(chance, turn + 2, whereabouts, |name| {
                 target = Some(name);
                 Ok::<(), Full>(())
             })?;
@@ -326,12 +336,12 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         }
         let before = reply.count(Section::Answer);
         if matches!(self.rtype, Rtype::A | Rtype::ANY) {
-            choices
-                .v4
-                .choose(self.chance, turn, |ip| reply.record(Section::Answer, owner, Rtype::A, ttl, ip))?;
+            choices.v4.choose(chance, turn, whereabouts, |ip| {
+                reply.record(Section::Answer, owner, Rtype::A, ttl, ip)
+            })?;
         }
         if self.rtype == Rtype::AAAA || (self.rtype == Rtype::ANY && reply.count(Section::Answer) == before) {
-            choices.v6.choose(self.chance, turn + 1, |ip| {
+            choices.v6.choose(chance, turn + 1, whereabouts, |ip| {
                 reply.record(Section::Answer, owner, Rtype::AAAA, ttl, ip)
             })?;
         }
@@ -341,16 +351,14 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
 
     /// Whether a pool of the domain at `node` has an IPv4 address.
     fn has_v4(&self, node: &Node) -> bool {
-        let world = &self.table.world;
-        let candidates = &world.steerings[node.steering as usize].candidates;
-        candidates.iter().any(|candidate| world.configured[Family::V4 as usize].has(candidate.pool))
+        let steering = &self.table.world.steerings[node.steering as usize];
+        reaches(self.table, steering, Tier::Configured, Family::V4)
     }
 
     /// Whether the domain at `node` can answer with a CNAME, which would be for every type.
     fn may_be_alias(&self, node: &Node) -> bool {
-        let world = &self.table.world;
-        world.steerings[node.steering as usize].has_names
-            || falls_back_to_names(self.table, world.plan.domains[node.domain as usize].when_all_down)
+        let steering = &self.table.world.steerings[node.steering as usize];
+        steering.has_names || falls_back_to_names(self.table, steering)
     }
 
     /// Writes a CNAME at the current name and goes on at its target, unless it is the answer.
@@ -409,12 +417,13 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
             zone = above as usize;
         }
         if self.reply.count(Section::Answer) == 0 {
-            self.reply.template(Section::Authority, &zones[zone].soa)?;
+            self.reply.template(Section::Authority, &zones[zone].soa, self.negative_ttl)?;
         } else {
             // Behind a chain, whose names may have more in common with those of the SOA.
             let Zone { name, negative_ttl, rrsets } = &plan.zones[zone];
             let (apex, soa) = (Owner::Name(name.wire()), &rrsets[0].rdata[0]);
-            self.reply.zone_record(Section::Authority, apex, Rtype::SOA, *negative_ttl, soa)?;
+            let ttl = self.negative_ttl.min(*negative_ttl);
+            self.reply.zone_record(Section::Authority, apex, Rtype::SOA, ttl, soa)?;
         }
         Ok(Step::Done(Outcome { rcode, authoritative: true }))
     }
@@ -462,6 +471,14 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         }
         Ok(())
     }
+}
+
+/// Seconds that an answer may be kept from a pool that has been calm for `calm` seconds: less than
+/// its full `ttl` where another answer is near or would be better.
+fn served_ttl(ttl: u32, steered: &Steered, calm: u32) -> u32 {
+    let Steered { decision, is_second_best, ttl_min } = *steered;
+    let is_best = !is_second_best && !matches!(decision, Decision::Any(_));
+    ttl.min(if is_best { ttl_min.max(calm) } else { ttl_min })
 }
 
 /// Whether the name `wire` is `ancestor` or below it; both are uncompressed and in lowercase.

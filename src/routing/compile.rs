@@ -4,27 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::names::{NONE, NameIndex};
-use super::select::Choices;
-use super::steering::{Family, Steering};
-use super::table::{CompiledRrset, CompiledZone, PoolSet, World};
+use super::steering::{Compiling, Steering};
+use super::table::{CompiledRrset, CompiledZone, World};
 use crate::dns::{Name, Rrset, Rtype, Template};
 use crate::geo::GeoTable;
-use crate::plan::{Domain, DomainPolicy, Plan, PoolId};
+use crate::plan::{Choice, Domain, DomainId, Plan, Rule, WhenAllDown};
 
 impl World {
-    pub(super) fn compile(
-        plan: Arc<Plan>,
-        geo: Arc<GeoTable>,
-        all: Vec<Choices>,
-        configured: [PoolSet; Family::COUNT],
-    ) -> Self {
+    pub(super) fn compile(plan: Arc<Plan>, geo: Arc<GeoTable>) -> Self {
         let mut names = NameIndex::new();
         for (zone, id) in plan.zones.iter().zip(0..) {
             names.insert(&zone.name, id);
         }
         enter_above_zones(&plan, &mut names);
         let rrsets = enter_records(&plan, &mut names);
-        let steerings = enter_domains(&plan, &mut names);
+        let (steerings, turns) = enter_domains(&plan, &mut names);
         link_wildcards(&mut names);
         link_cuts(&plan, &mut names);
         let zones = plan
@@ -37,7 +31,7 @@ impl World {
                 above: zone_above(&plan, &names, &zone.name),
             })
             .collect();
-        World { plan, geo, names, zones, rrsets, steerings, all, configured }
+        World { plan, geo, names, zones, rrsets, steerings, turns }
     }
 }
 
@@ -83,22 +77,49 @@ fn enter_records(plan: &Plan, names: &mut NameIndex) -> Vec<CompiledRrset> {
     compiled
 }
 
-/// Enters every domain. Domains of the same policy over the same pools share one steering.
-fn enter_domains(plan: &Plan, names: &mut NameIndex) -> Vec<Steering> {
-    let mut steerings = Vec::new();
-    let mut known: HashMap<(DomainPolicy, &[PoolId]), u32> = HashMap::new();
+/// Enters every domain. Domains that say the same share one steering. Also returns how many
+/// counters of turns the steerings have.
+fn enter_domains(plan: &Plan, names: &mut NameIndex) -> (Vec<Steering>, usize) {
+    let mut known: HashMap<SteeringKey<'_>, u32> = HashMap::new();
+    let mut first_of_each: Vec<DomainId> = Vec::new();
+    let mut steering_of: Vec<u32> = Vec::with_capacity(plan.domains.len());
     for (domain, id) in plan.domains.iter().zip(0..) {
-        // What is left out is read from the plan, when all pools are down.
-        let Domain { name, zone, policy, pools, ttl, when_all_down: _ } = domain;
-        let steering = *known.entry((*policy, pools)).or_insert_with(|| {
-            steerings.push(Steering::compile(*policy, pools, &plan.pools));
-            steerings.len() as u32 - 1
+        let steering = *known.entry(SteeringKey::of(domain)).or_insert_with(|| {
+            first_of_each.push(DomainId(id));
+            first_of_each.len() as u32 - 1
         });
-        let node = enter(names, name, zone.0, &plan.zones[zone.index()].name);
+        steering_of.push(steering);
+        let node = enter(names, &domain.name, domain.zone.0, &plan.zones[domain.zone.index()].name);
         let node = names.node_mut(node);
-        (node.domain, node.steering, node.ttl) = (id, steering, *ttl);
+        (node.domain, node.steering, node.ttl) = (id, steering, domain.ttl);
     }
-    steerings
+    let has_names = vec![None; plan.domains.len()];
+    let mut compiling = Compiling { plan, steering_of: &steering_of, has_names, turns: 0 };
+    let steerings = first_of_each.into_iter().map(|id| Steering::compile(id, &mut compiling)).collect();
+    (steerings, compiling.turns as usize)
+}
+
+/// What of a domain makes its steering.
+#[derive(PartialEq, Eq, Hash)]
+struct SteeringKey<'p> {
+    rules: &'p [Rule],
+    choice: Option<&'p Choice>,
+    ttl_min: Option<u32>,
+    client_subnet: bool,
+    when_all_down: WhenAllDown,
+}
+
+impl<'p> SteeringKey<'p> {
+    fn of(domain: &'p Domain) -> Self {
+        let Domain { name: _, zone: _, rules, choice, ttl, ttl_min, client_subnet, when_all_down } = domain;
+        SteeringKey {
+            rules,
+            choice: choice.as_ref(),
+            ttl_min: (ttl_min < ttl).then_some(*ttl_min),
+            client_subnet: *client_subnet,
+            when_all_down: *when_all_down,
+        }
+    }
 }
 
 /// Enters `name` and everything between it and its zone's apex: what lies between exists too, as

@@ -7,11 +7,9 @@ use hickory_proto::op::Message;
 use serde::{Deserialize, Serialize};
 
 use super::answer::answer_recorded;
-use super::recorder::{Finding, Reason, Recorder};
+use super::story::Story;
 use super::{Client, Counters, RoutingTable, Transport, Worker};
 use crate::dns::{ClientSubnet, Name, Rtype, query_message};
-use crate::geo::{Coordinates, GeoTable};
-use crate::plan::{Addresses, DomainPolicy, PoolId, Source, WhenAllDown};
 
 /// The story of one answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,15 +54,14 @@ pub struct PlaceExplained {
     pub databases: Vec<String>,
 }
 
-/// How a domain chose among its pools, and the pool among its addresses.
+/// How a domain chose among its pools, and the pool among its addresses. A pool for which another
+/// domain stands in is followed by that domain's decision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DecisionExplained {
     /// The domain.
     pub domain: String,
-    /// Its policy.
-    pub policy: String,
-    /// The pools that were looked at, in that order.
-    pub candidates: Vec<CandidateExplained>,
+    /// The choices that were made, in order, until one had a pool.
+    pub choices: Vec<ChoiceExplained>,
     /// What follows from there being no healthy address, if there is none.
     pub all_down: Option<String>,
     /// The pool that was taken.
@@ -73,6 +70,25 @@ pub struct DecisionExplained {
     pub reason: Option<String>,
     /// The addresses of that pool.
     pub addresses: Vec<AddressExplained>,
+    /// Seconds that the answer may be kept, where that is less than the domain's TTL: another one
+    /// is near, or would be better.
+    pub shortened_ttl: Option<u32>,
+}
+
+/// A choice among pools.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChoiceExplained {
+    /// The rule that it is of, from 1; `None`: it is the domain's own.
+    pub rule: Option<u16>,
+    /// The source by which the rule is for the client, as in the configuration; `None`: it is for
+    /// all.
+    pub source: Option<String>,
+    /// The policy, as in the configuration.
+    pub policy: String,
+    /// Which pools are asked for: `in service`, `healthy` or `all`.
+    pub among: String,
+    /// The pools that were looked at, in that order.
+    pub candidates: Vec<CandidateExplained>,
 }
 
 /// A pool that was looked at.
@@ -80,7 +96,7 @@ pub struct DecisionExplained {
 pub struct CandidateExplained {
     /// The pool.
     pub pool: String,
-    /// Its distance from the client in km, where both have a place.
+    /// Its distance from the client in km, where both have a place and it counts.
     pub distance_km: Option<f32>,
     /// What was found, in words.
     pub finding: String,
@@ -95,6 +111,9 @@ pub struct AddressExplained {
     pub target: String,
     /// Its weight.
     pub weight: u16,
+    /// The part of its weight that it takes: 1, but 0 if it is believed to be down, and in between
+    /// while it comes back.
+    pub share: f32,
     /// Whether it is believed to be up.
     pub up: bool,
 }
@@ -110,9 +129,9 @@ pub fn explain(table: &RoutingTable, name: &Name, rtype: Rtype, client: IpAddr) 
     // By TCP, so that nothing is left out.
     let asker = Client { address: client, transport: Transport::Tcp };
     let mut reply = vec![0; usize::from(u16::MAX)];
-    let mut recorder = Story { table, client, place: None, decisions: Vec::new() };
+    let mut recorder = Story::new(table, client);
     let length = answer_recorded(table, &mut worker, asker, &query, &mut reply, &mut recorder);
-    let Story { place, decisions, .. } = recorder;
+    let (place, decisions) = recorder.end();
     let (rcode, answer, scope) = read(&reply[..length]);
     Explanation {
         name: name.to_string(),
@@ -141,154 +160,4 @@ fn read(reply: &[u8]) -> (String, Vec<String>, u8) {
         .find(|rcode| *rcode as u16 == u16::from(message.metadata.response_code))
         .map_or("unknown", |rcode| rcode.mnemonic());
     (rcode.to_owned(), message.answers.iter().map(ToString::to_string).collect(), scope.unwrap_or(0))
-}
-
-/// Writes down what it hears.
-struct Story<'t> {
-    table: &'t RoutingTable,
-    client: IpAddr,
-    place: Option<PlaceExplained>,
-    decisions: Vec<DecisionExplained>,
-}
-
-impl Story<'_> {
-    fn pool_name(&self, pool: PoolId) -> String {
-        self.table.plan().pools[pool.index()].name.clone()
-    }
-
-    fn addresses(&self, pool: PoolId) -> Vec<AddressExplained> {
-        let explained = |position: usize, name: &str, target: String, weight| AddressExplained {
-            name: name.to_owned(),
-            target,
-            weight,
-            up: self.table.is_up(pool, position),
-        };
-        match &self.table.plan().pools[pool.index()].addresses {
-            Addresses::Ip(list) => list
-                .iter()
-                .enumerate()
-                .map(|(at, address)| explained(at, &address.name, address.target.to_string(), address.weight))
-                .collect(),
-            Addresses::Cname(list) => list
-                .iter()
-                .enumerate()
-                .map(|(at, address)| explained(at, &address.name, address.target.to_string(), address.weight))
-                .collect(),
-        }
-    }
-
-    /// The distance of a pool from the client, by great circle.
-    fn distance_km(&self, pool: PoolId) -> Option<f32> {
-        let here: Coordinates = self.table.geo().locate(self.client).place.location.coordinates?;
-        let there = self.table.plan().pools[pool.index()].coordinates?;
-        Some(here.distance_km(&there))
-    }
-}
-
-impl Recorder for Story<'_> {
-    fn domain(&mut self, domain: u32, policy: DomainPolicy) {
-        self.decisions.push(DecisionExplained {
-            domain: self.table.plan().domains[domain as usize].name.to_string(),
-            policy: policy.to_string(),
-            candidates: Vec::new(),
-            all_down: None,
-            pool: None,
-            reason: None,
-            addresses: Vec::new(),
-        });
-    }
-
-    fn located(&mut self, client: IpAddr) {
-        self.place = Some(placed(self.table.geo(), client));
-    }
-
-    fn candidate(&mut self, pool: PoolId, finding: Finding) {
-        let name = self.pool_name(pool);
-        let distance_km = self.distance_km(pool);
-        let Some(decision) = self.decisions.last_mut() else {
-            return;
-        };
-        decision.candidates.push(match finding {
-            Finding::NothingToGive => CandidateExplained {
-                pool: name,
-                distance_km: None,
-                finding: "passed over: no healthy address to give".to_owned(),
-            },
-            Finding::Distance(_) => CandidateExplained {
-                pool: name,
-                distance_km,
-                finding: distance_km.map_or(String::new(), |km| format!("{km:.0} km away")),
-            },
-            Finding::Placeless => {
-                CandidateExplained { pool: name, distance_km: None, finding: "has no location".to_owned() }
-            }
-        });
-    }
-
-    fn taken(&mut self, pool: PoolId, reason: Reason) {
-        let (name, addresses) = (self.pool_name(pool), self.addresses(pool));
-        if let Some(decision) = self.decisions.last_mut() {
-            decision.pool = Some(name);
-            decision.addresses = addresses;
-            decision.reason = Some(match reason {
-                Reason::First => "first in order that is healthy".to_owned(),
-                Reason::Only => "the only healthy one".to_owned(),
-                Reason::Serves(source) => format!("serves {}", written(source)),
-                Reason::Closest => "closest to the client".to_owned(),
-                Reason::Unplaced => "first in order: no distance is known".to_owned(),
-                Reason::Fallback => "the fallback pool".to_owned(),
-            });
-        }
-    }
-
-    fn all_down(&mut self, then: WhenAllDown) {
-        if let Some(decision) = self.decisions.last_mut() {
-            decision.all_down = Some(
-                match then {
-                    WhenAllDown::ServeAll => "serve-all: answered as if all were up",
-                    WhenAllDown::Fallback(_) => "fallback: answered from the fallback pool",
-                    WhenAllDown::Nodata => "nodata: answered empty",
-                    WhenAllDown::Servfail => "servfail: answered with an error",
-                }
-                .to_owned(),
-            );
-        }
-    }
-}
-
-/// A source as the configuration writes it.
-fn written(source: Source) -> String {
-    match source {
-        Source::Prefix(prefix) => prefix.to_string(),
-        Source::Asn(asn) => format!("AS{asn}"),
-        Source::Subdivision(subdivision) => subdivision.to_string(),
-        Source::Country(country) => country.to_string(),
-        Source::Continent(continent) => format!("continent:{}", continent.code()),
-    }
-}
-
-fn placed(geo: &GeoTable, client: IpAddr) -> PlaceExplained {
-    let description = geo.describe(client);
-    let location = description.place.location;
-    let sources = description.sources;
-    let mut databases: Vec<String> = Vec::new();
-    for database in
-        [sources.country, sources.subdivision, sources.continent, sources.asn, sources.coordinates]
-    {
-        if let Some(database) = database
-            && !databases.iter().any(|known| known == database)
-        {
-            databases.push(database.to_owned());
-        }
-    }
-    PlaceExplained {
-        prefix: description.prefix.to_string(),
-        continent: location.continent.map(|continent| continent.code().to_owned()),
-        country: location.country.map(|country| country.to_string()),
-        subdivision: location.subdivision.map(|subdivision| subdivision.to_string()),
-        asn: location.asn,
-        latitude: location.coordinates.map(|at| at.latitude),
-        longitude: location.coordinates.map(|at| at.longitude),
-        databases,
-    }
 }

@@ -11,16 +11,20 @@ mod aside;
 mod compile;
 mod cookie;
 mod counters;
-mod decrees;
 mod explain;
 mod names;
-mod nearest;
+mod policy;
+mod pool_health;
 mod rate_limit;
 mod recorder;
+mod rendezvous;
+mod rules;
 mod select;
 mod service;
+mod sources;
 mod steer;
 mod steering;
+mod story;
 mod table;
 mod whereabouts;
 mod worker;
@@ -29,8 +33,10 @@ pub use answer::answer;
 pub use cookie::{CookieSecret, CookieSecrets};
 pub use counters::{Counter, Counters};
 pub use explain::{
-    AddressExplained, CandidateExplained, DecisionExplained, Explanation, PlaceExplained, explain,
+    AddressExplained, CandidateExplained, ChoiceExplained, DecisionExplained, Explanation, PlaceExplained,
+    explain,
 };
+pub use pool_health::{PoolHealth, Share, Standing};
 pub use rate_limit::{MAX_RATE, RateLimit};
 pub use service::Service;
 pub use table::RoutingTable;

@@ -3,21 +3,31 @@
 
 use std::net::IpAddr;
 
-use crate::plan::{DomainPolicy, PoolId, Source, WhenAllDown};
+use super::table::Tier;
+use crate::plan::{DomainId, DomainPolicy, PoolId, Source, WhenAllDown};
 
 /// Hears of each step of an answer. Every method does nothing unless overridden, so that for
 /// [`Silent`] the calls vanish at compile time.
 pub(super) trait Recorder {
-    /// The name, or the end of a chain so far, is steered by this domain.
-    fn domain(&mut self, _domain: u32, _policy: DomainPolicy) {}
+    /// The name, the end of a chain so far, or the pool taken last is steered by this domain.
+    fn domain(&mut self, _domain: DomainId) {}
     /// The client's place was looked up.
     fn located(&mut self, _client: IpAddr) {}
+    /// The rule with this number, from 0, is for the client, by this source; `None`: for all.
+    fn rule(&mut self, _number: u16, _source: Option<Source>) {}
+    /// A choice among pools begins: the last rule's, or the domain's own.
+    fn choice(&mut self, _policy: DomainPolicy, _tier: Tier) {}
     /// A pool was looked at.
     fn candidate(&mut self, _pool: PoolId, _finding: Finding) {}
     /// A pool was taken.
     fn taken(&mut self, _pool: PoolId, _reason: Reason) {}
-    /// No pool of the domain has a healthy address.
+    /// No pool has a healthy address for the client.
     fn all_down(&mut self, _then: WhenAllDown) {}
+    /// No rule is for the client, and there is nothing for all others.
+    fn unruled(&mut self) {}
+    /// The answer is not the best that the domain could give, or about to change: it is given
+    /// for `ttl` seconds only.
+    fn shortened(&mut self, _ttl: u32) {}
 }
 
 /// Hears nothing.
@@ -29,11 +39,15 @@ impl Recorder for Silent {}
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Finding {
     /// It has no address of the kind asked for that may be given.
-    NothingToGive,
-    /// Its distance from the client, as the square of a chord of the unit sphere.
-    Distance(f32),
+    PassedOver,
+    /// It has one.
+    Suitable,
+    /// Its distance from the client counts.
+    Placed,
     /// It has no place, so that it is further than all that have one.
     Placeless,
+    /// The client is not among the share that it serves yet.
+    NotYet,
 }
 
 /// Why a pool was taken.
@@ -49,6 +63,12 @@ pub(super) enum Reason {
     Closest,
     /// The client's place is unknown, or no pool has one: the order decides.
     Unplaced,
+    /// It was drawn, with this chance.
+    Drawn(f32),
+    /// It was its turn.
+    Turn,
+    /// The client's prefix belongs to it.
+    Hashed,
     /// It is the domain's fallback.
     Fallback,
 }

@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
+use super::pool_health::{PoolHealth, Share};
+use super::rendezvous::{joined, member_hash, score};
+use super::whereabouts::Whereabouts;
 use super::worker::Chance;
 use crate::dns::Name;
 use crate::plan::{Address, Addresses, Pool, PoolPolicy};
@@ -18,17 +21,30 @@ pub(super) struct Choices {
     pub(super) v6: Selection<[u8; 16], 4>,
     /// In a box: pools of names are few.
     pub(super) cname: Option<Box<Selection<Name, 1>>>,
+    /// See [`PoolHealth::calm`].
+    pub(super) calm: u32,
 }
 
 /// One kind of address, and how to choose among them.
 #[derive(Clone, Debug)]
 pub(super) struct Selection<T, const INLINE: usize> {
     members: SmallVec<[T; INLINE]>,
-    /// For `weighted`: the sum of the weights up to and including each member. Empty for
-    /// `round-robin`.
-    cumulative: Box<[u32]>,
+    how: How,
     /// How many one reply carries; at most [`MAX_ANSWERS`].
-    answers: usize,
+    answers: u8,
+}
+
+/// How one reply's members are chosen.
+#[derive(Clone, Debug)]
+enum How {
+    /// Those before this position always, of the others each in its turn.
+    InTurn(u8),
+    /// At random, in proportion to the weights: the sum of them up to and including each member.
+    ByLot(Box<[u32]>),
+    /// By the client's prefix: each member's hash and weight.
+    ByHash(Box<[(u64, f32)]>),
+    /// In order, but for those whose share, with this hash, does not include the client.
+    InOrder(Box<[(u64, Share)]>),
 }
 
 /// The most addresses that one reply may carry: 64 AAAA records take 1,792 octets, more than any
@@ -38,60 +54,82 @@ pub(super) const MAX_ANSWERS: usize = 64;
 const _: () = assert!(size_of::<Selection<[u8; 4], 6>>() <= 64 && size_of::<Choices>() <= 192);
 
 impl Choices {
-    /// The choices among the addresses of `pool` at the positions that `admits` lets pass.
-    pub(super) fn new(pool: &Pool, admits: impl Fn(usize) -> bool) -> Self {
-        match &pool.addresses {
-            Addresses::Ip(list) => Choices {
-                v4: Selection::new(pool, list, &admits, |ip| match ip {
+    /// The choices among the addresses of `pool` that are up.
+    pub(super) fn new(pool: &Pool, health: &PoolHealth) -> Self {
+        let (v4, v6, cname) = match &pool.addresses {
+            Addresses::Ip(list) => {
+                let v4 = Selection::new(pool, list, health, |ip| match ip {
                     IpAddr::V4(ip) => Some(ip.octets()),
                     IpAddr::V6(_) => None,
-                }),
-                v6: Selection::new(pool, list, &admits, |ip| match ip {
+                });
+                let v6 = Selection::new(pool, list, health, |ip| match ip {
                     IpAddr::V4(_) => None,
                     IpAddr::V6(ip) => Some(ip.octets()),
-                }),
-                cname: None,
-            },
-            Addresses::Cname(list) => Choices {
-                v4: Selection::none(),
-                v6: Selection::none(),
-                cname: Some(Selection::new(pool, list, &admits, |name| Some(name.clone())))
-                    .filter(|names| !names.is_empty())
-                    .map(Box::new),
-            },
-        }
+                });
+                (v4, v6, None)
+            }
+            Addresses::Cname(list) => {
+                let names = Selection::new(pool, list, health, |name| Some(name.clone()));
+                (Selection::none(), Selection::none(), Some(names).filter(|names| !names.is_empty()))
+            }
+            Addresses::Domain(_) => (Selection::none(), Selection::none(), None),
+        };
+        Choices { v4, v6, cname: cname.map(Box::new), calm: health.calm }
     }
 }
 
-impl<T, const INLINE: usize> Selection<T, INLINE> {
+/// An address that may be given.
+struct Admitted<T> {
+    rdata: T,
+    hash: u64,
+    weight: u16,
+    share: Share,
+    rank: u16,
+}
+
+impl<T: AsRef<[u8]>, const INLINE: usize> Selection<T, INLINE> {
     fn none() -> Self {
-        Selection { members: SmallVec::new(), cumulative: Box::default(), answers: 0 }
+        Selection { members: SmallVec::new(), how: How::InTurn(0), answers: 0 }
     }
 
     fn new<A>(
         pool: &Pool,
         list: &[Address<A>],
-        admits: impl Fn(usize) -> bool,
+        health: &PoolHealth,
         rdata: impl Fn(&A) -> Option<T>,
     ) -> Self {
-        let admitted = list.iter().enumerate().filter(|(position, address)| {
+        let mut admitted: Vec<Admitted<T>> = list
+            .iter()
+            .zip(&health.shares)
             // Weight 0 takes no traffic, under any policy and in any need.
-            address.weight > 0 && admits(*position)
-        });
-        let (members, weights): (Vec<T>, Vec<u16>) =
-            admitted.filter_map(|(_, address)| Some((rdata(&address.target)?, address.weight))).unzip();
-        let cumulative = match pool.policy {
-            PoolPolicy::RoundRobin => Vec::new(),
-            PoolPolicy::Weighted => weights
-                .iter()
-                .scan(0u32, |sum, &weight| {
-                    *sum += u32::from(weight);
-                    Some(*sum)
-                })
-                .collect(),
+            .filter(|(address, share)| address.weight > 0 && **share > Share::NONE)
+            .filter_map(|(address, &share)| {
+                let rdata = rdata(&address.target)?;
+                let hash = member_hash(rdata.as_ref());
+                Some(Admitted { rdata, hash, weight: address.weight, share, rank: address.rank })
+            })
+            .collect();
+        let answers = usize::from(pool.answers).min(admitted.len()).min(MAX_ANSWERS);
+        let is_ramping = admitted.iter().any(|member| member.share != Share::FULL);
+        let how = match pool.policy {
+            PoolPolicy::RoundRobin if !is_ramping => How::InTurn(0),
+            PoolPolicy::RoundRobin => by_lot(&admitted, |_| 1),
+            PoolPolicy::Weighted => by_lot(&admitted, |member| member.weight),
+            PoolPolicy::Hash => {
+                let weight = |member: &Admitted<T>| f32::from(member.weight) * member.share.part();
+                How::ByHash(admitted.iter().map(|member| (member.hash, weight(member))).collect())
+            }
+            PoolPolicy::Priority => {
+                admitted.sort_by_key(|member| member.rank);
+                if is_ramping {
+                    How::InOrder(admitted.iter().map(|member| (member.hash, member.share)).collect())
+                } else {
+                    in_ranks(&mut admitted, answers)
+                }
+            }
         };
-        let answers = usize::from(pool.answers).min(members.len()).min(MAX_ANSWERS);
-        Selection { members: members.into_iter().collect(), cumulative: cumulative.into(), answers }
+        let members = admitted.into_iter().map(|member| member.rdata).collect();
+        Selection { members, how, answers: answers as u8 }
     }
 
     /// Whether there is nothing to give.
@@ -105,65 +143,130 @@ impl<T, const INLINE: usize> Selection<T, INLINE> {
         &'s self,
         chance: &mut Chance,
         slot: usize,
+        whereabouts: &mut Whereabouts<'_>,
         mut give: impl FnMut(&'s T) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.members.is_empty() {
             return Ok(());
         }
-        if self.cumulative.is_empty() {
-            let mut next = chance.turn(slot) as usize % self.members.len();
-            for _ in 0..self.answers {
-                give(&self.members[next])?;
+        let answers = usize::from(self.answers);
+        if let How::InTurn(fixed) = self.how {
+            let (always, in_turn) = self.members.split_at(usize::from(fixed));
+            for member in always {
+                give(member)?;
+            }
+            let mut next = chance.turn(slot) as usize % in_turn.len();
+            for _ in always.len()..answers {
+                give(&in_turn[next])?;
                 next += 1;
-                if next == self.members.len() {
+                if next == in_turn.len() {
                     next = 0;
                 }
             }
             return Ok(());
         }
         let mut chosen = Chosen { positions: [0; MAX_ANSWERS], count: 0, weight: 0 };
-        for _ in 0..self.answers {
-            let position = self.draw(chance, &chosen);
-            chosen.add(position, self.weight(position));
+        let client = if let How::ByLot(_) = self.how { 0 } else { whereabouts.hash() };
+        for _ in 0..answers {
+            let position = match &self.how {
+                How::ByHash(members) => best(members, client, &chosen),
+                How::InOrder(members) => first(members, client, &chosen),
+                How::ByLot(cumulative) => draw(cumulative, chance, &mut chosen),
+                How::InTurn(_) => return Ok(()),
+            };
+            chosen.add(position);
             give(&self.members[position])?;
         }
         Ok(())
     }
+}
 
-    /// One member in proportion to the weights of those not yet chosen, of which there is one.
-    fn draw(&self, chance: &mut Chance, chosen: &Chosen) -> usize {
-        /// Drawing again until a new one comes up is exact and, unless most of the weight is
-        /// taken, quick; this often before the rest is looked through instead.
-        const TRIES: usize = 4;
-        let total = self.cumulative[self.cumulative.len() - 1];
-        for _ in 0..TRIES {
-            let point = chance.below(total);
-            let position = self.cumulative.partition_point(|&sum| sum <= point);
-            if !chosen.has(position) {
-                return position;
-            }
-        }
-        let mut point = chance.below(total - chosen.weight);
-        for position in (0..self.members.len()).filter(|&position| !chosen.has(position)) {
-            let weight = self.weight(position);
-            if point < weight {
-                return position;
-            }
-            point -= weight;
-        }
-        unreachable!("the point lies below the sum of the weights that are left")
-    }
+/// At random, in proportion to `weight` and to how far each is back in service.
+fn by_lot<T>(admitted: &[Admitted<T>], weight: impl Fn(&Admitted<T>) -> u16) -> How {
+    let is_ramping = admitted.iter().any(|member| member.share != Share::FULL);
+    let weigh = |member: &Admitted<T>| {
+        let parts = if is_ramping { member.share.parts() } else { 1 };
+        u64::from(weight(member)) * u64::from(parts)
+    };
+    let total: u64 = admitted.iter().map(weigh).sum();
+    // A pool of hundreds with large weights, while one of them comes back: in coarser units, but
+    // of at least one each.
+    let shift = (u64::BITS - total.leading_zeros()).saturating_sub(u32::BITS - 1);
+    let mut sum = 0;
+    How::ByLot(
+        admitted
+            .iter()
+            .map(|member| {
+                sum += (weigh(member) >> shift).max(1) as u32;
+                sum
+            })
+            .collect(),
+    )
+}
 
-    fn weight(&self, position: usize) -> u32 {
-        self.cumulative[position] - if position == 0 { 0 } else { self.cumulative[position - 1] }
+/// Sorted by rank: as many of the best as a reply carries, those of the last rank that comes to
+/// it each in its turn. The others are left out.
+fn in_ranks<T>(admitted: &mut Vec<Admitted<T>>, answers: usize) -> How {
+    let Some(last) = answers.checked_sub(1).map(|last| admitted[last].rank) else {
+        return How::InTurn(0);
+    };
+    let fixed = admitted.partition_point(|member| member.rank < last);
+    admitted.truncate(admitted.partition_point(|member| member.rank <= last));
+    How::InTurn(fixed as u8)
+}
+
+/// The member that suits the client best of those not yet chosen, of which there is one.
+fn best(members: &[(u64, f32)], client: u64, chosen: &Chosen) -> usize {
+    let scored = (0..members.len()).filter(|position| !chosen.has(*position)).map(|position| {
+        let (hash, weight) = members[position];
+        (score(joined(client, hash), weight), position)
+    });
+    scored.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0, |(_, position)| position)
+}
+
+/// The first in order that serves the client and is not yet chosen, else the first that is not.
+fn first(members: &[(u64, Share)], client: u64, chosen: &Chosen) -> usize {
+    let mut left = (0..members.len()).filter(|position| !chosen.has(*position));
+    let fallback = left.clone().next();
+    let serving = left.find(|&position| {
+        let (hash, share) = members[position];
+        share.includes(joined(!client, hash))
+    });
+    serving.or(fallback).unwrap_or(0)
+}
+
+/// One member in proportion to the weights of those not yet chosen, of which there is one.
+fn draw(cumulative: &[u32], chance: &mut Chance, chosen: &mut Chosen) -> usize {
+    /// Drawing again until a new one comes up is exact and, unless most of the weight is
+    /// taken, quick; this often before the rest is looked through instead.
+    const TRIES: usize = 4;
+    let weight =
+        |position: usize| cumulative[position] - if position == 0 { 0 } else { cumulative[position - 1] };
+    let total = cumulative[cumulative.len() - 1];
+    for _ in 0..TRIES {
+        let point = chance.below(total);
+        let position = cumulative.partition_point(|&sum| sum <= point);
+        if !chosen.has(position) {
+            chosen.weight += weight(position);
+            return position;
+        }
     }
+    let mut point = chance.below(total - chosen.weight);
+    for position in (0..cumulative.len()).filter(|&position| !chosen.has(position)) {
+        if point < weight(position) {
+            chosen.weight += weight(position);
+            return position;
+        }
+        point -= weight(position);
+    }
+    unreachable!("the point lies below the sum of the weights that are left")
 }
 
 /// The positions chosen so far for one reply.
 struct Chosen {
     positions: [u16; MAX_ANSWERS],
     count: usize,
-    /// The sum of their weights.
+    /// The sum of their weights, where they are drawn.
     weight: u32,
 }
 
@@ -172,9 +275,8 @@ impl Chosen {
         self.positions[..self.count].iter().any(|&chosen| usize::from(chosen) == position)
     }
 
-    fn add(&mut self, position: usize, weight: u32) {
+    fn add(&mut self, position: usize) {
         self.positions[self.count] = position as u16;
         self.count += 1;
-        self.weight += weight;
     }
 }

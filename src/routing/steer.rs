@@ -1,11 +1,19 @@
 //! Domain to pool: whose addresses are given.
+//!
+//! A domain's rules that are for the client, in order, and what it says for all others are
+//! *choices* among pools. They are gone through up to three times: for pools in service, then for
+//! healthy ones that are held back, and when all is down, where the domain wants that, for any. A
+//! pool may be another domain, which then chooses in its turn.
 
 use super::names::Node;
-use super::recorder::{Reason, Recorder};
-use super::steering::Family;
-use super::table::RoutingTable;
+use super::policy::Admitted;
+use super::recorder::{Finding, Reason, Recorder, Silent};
+use super::rendezvous::joined;
+use super::steering::{Candidate, Family, PoolChoice, Steering};
+use super::table::{RoutingTable, Tier};
 use super::whereabouts::Whereabouts;
-use crate::plan::{PoolId, WhenAllDown};
+use super::worker::Chance;
+use crate::plan::{Addresses, DomainId, DomainPolicy, PoolId, WhenAllDown};
 
 /// What a domain answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,51 +28,299 @@ pub(super) enum Decision {
     Servfail,
 }
 
-/// What the domain at `node` answers a client that can take `family`.
-pub(super) fn steer(
-    table: &RoutingTable,
+/// What a domain answers with, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Steered {
+    pub(super) decision: Decision,
+    /// Whether another answer would be given if all were well.
+    pub(super) is_second_best: bool,
+    /// Seconds that an answer may be kept which is about to change; `u32::MAX`: as long as any.
+    pub(super) ttl_min: u32,
+}
+
+/// Decides what the domain at `node` answers a client that can take `wanted`.
+pub(super) fn steer<'t>(
+    table: &'t RoutingTable,
     node: &Node,
     wanted: Family,
-    whereabouts: &mut Whereabouts<'_>,
+    whereabouts: &mut Whereabouts<'t>,
+    chance: &mut Chance,
     recorder: &mut impl Recorder,
-) -> Decision {
-    let world = &table.world;
-    let steering = &world.steerings[node.steering as usize];
-    let family = if steering.has_names { Family::Any } else { wanted };
-    recorder.domain(node.domain, steering.policy);
-    if let Some(pool) = steering.choose(|pool| table.is_available(family, pool), whereabouts, recorder) {
-        return Decision::Healthy(pool);
-    }
-    let when_all_down = world.plan.domains[node.domain as usize].when_all_down;
-    let configured = &world.configured[family as usize];
-    let has_any =
-        |is_in: &dyn Fn(PoolId) -> bool| steering.candidates.iter().any(|candidate| is_in(candidate.pool));
-    // What no pool has cannot be down. But where nothing at all is up, a fallback pool of names
-    // answers every type: its CNAME stands alone (RFC 1034 section 3.6.2).
-    if !has_any(&|pool| configured.has(pool))
-        && (!falls_back_to_names(table, when_all_down)
-            || has_any(&|pool| table.is_available(Family::Any, pool)))
-    {
-        return Decision::Nodata;
-    }
-    recorder.all_down(when_all_down);
-    match when_all_down {
-        WhenAllDown::ServeAll => steering
-            .choose(|pool| configured.has(pool), whereabouts, recorder)
-            .map_or(Decision::Nodata, Decision::Any),
-        WhenAllDown::Fallback(pool) => {
-            recorder.taken(pool, Reason::Fallback);
-            let has_wanted = world.configured[wanted as usize].has(pool);
-            let family = if has_wanted { wanted } else { Family::Any };
-            let has_healthy = table.is_available(family, pool);
-            if has_healthy { Decision::Healthy(pool) } else { Decision::Any(pool) }
+) -> Steered {
+    let steering = &table.world.steerings[node.steering as usize];
+    whereabouts.heed_subnet(steering.heeds_subnet);
+    recorder.domain(DomainId(node.domain));
+    let mut walk = Walk {
+        table,
+        wanted,
+        family: if steering.has_names { Family::Any } else { wanted },
+        watches_ttl: steering.ttl_min != u32::MAX,
+        whereabouts,
+        chance,
+        recorder,
+        is_second_best: false,
+    };
+    let decision = walk.route(steering);
+    Steered { decision, is_second_best: walk.is_second_best, ttl_min: steering.ttl_min }
+}
+
+/// Whether the answer may be a CNAME when all is down.
+pub(super) fn falls_back_to_names(table: &RoutingTable, steering: &Steering) -> bool {
+    steering.fallbacks().any(|pool| match table.pool(pool).addresses {
+        Addresses::Cname(_) => true,
+        Addresses::Ip(_) => false,
+        Addresses::Domain(domain) => table.world.steering_of(domain).has_names,
+    })
+}
+
+/// Whether a pool of `steering`, or of a domain that stands in for one, is in a set.
+pub(super) fn reaches(table: &RoutingTable, steering: &Steering, tier: Tier, family: Family) -> bool {
+    let set = table.set(tier, family);
+    steering.choices().flat_map(|choice| &choice.candidates).any(|candidate| match candidate.nested() {
+        Some(below) => reaches(table, &table.world.steerings[below], tier, family),
+        None => set.has(candidate.pool),
+    })
+}
+
+/// How far a search goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Pools in service, of those that return only for the clients that they serve already.
+    ByShare,
+    /// Pools of a tier.
+    Tier(Tier),
+}
+
+impl Pass {
+    fn tier(self) -> Tier {
+        match self {
+            Pass::ByShare => Tier::InService,
+            Pass::Tier(tier) => tier,
         }
-        WhenAllDown::Nodata => Decision::Nodata,
-        WhenAllDown::Servfail => Decision::Servfail,
     }
 }
 
-/// Whether the answer is a CNAME when all is down.
-pub(super) fn falls_back_to_names(table: &RoutingTable, when_all_down: WhenAllDown) -> bool {
-    matches!(when_all_down, WhenAllDown::Fallback(pool) if table.world.all[pool.index()].cname.is_some())
+/// Why a search found nothing.
+enum Nothing {
+    /// All that there is for the client is down.
+    AllDown(WhenAllDown),
+    /// There is nothing for the client.
+    Unruled,
+}
+
+/// One decision in the making.
+struct Walk<'t, 'w, 'r, R> {
+    table: &'t RoutingTable,
+    /// What the client asks for.
+    wanted: Family,
+    /// What a pool must have.
+    family: Family,
+    /// Whether it matters that an answer is second best.
+    watches_ttl: bool,
+    whereabouts: &'w mut Whereabouts<'t>,
+    chance: &'w mut Chance,
+    recorder: &'r mut R,
+    is_second_best: bool,
+}
+
+impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
+    /// What `steering` decides.
+    fn route(&mut self, steering: &'t Steering) -> Decision {
+        if self.table.has_returning()
+            && let Ok(decision) = self.find(steering, Pass::ByShare)
+        {
+            return decision;
+        }
+        if let Ok(decision) = self.find(steering, Pass::Tier(Tier::InService)) {
+            return decision;
+        }
+        self.is_second_best = true;
+        match self.find(steering, Pass::Tier(Tier::Healthy)) {
+            Ok(decision) => decision,
+            Err(Nothing::AllDown(then)) => self.all_down(steering, then),
+            Err(Nothing::Unruled) => {
+                self.is_second_best = false;
+                self.recorder.unruled();
+                Decision::Nodata
+            }
+        }
+    }
+
+    /// The pool of the first choice for the client that has one, at the end of all domains below.
+    fn find(&mut self, steering: &'t Steering, pass: Pass) -> Result<Decision, Nothing> {
+        let mut is_ruled = false;
+        if let Some(rules) = &steering.rules {
+            let mut matching = rules.matching(self.whereabouts);
+            while let Some((number, source, rule)) = matching.next(self.whereabouts, self.recorder) {
+                is_ruled = true;
+                self.recorder.rule(number, source);
+                if let Some(decision) = self.choose(&rule.choice, pass) {
+                    return Ok(decision);
+                }
+                if let Some(then) = rule.when_all_down {
+                    return Err(Nothing::AllDown(then));
+                }
+                self.is_second_best |= self.has_candidate(&rule.choice, Pass::Tier(Tier::Configured));
+            }
+        }
+        match &steering.choice {
+            Some(choice) => self.choose(choice, pass).ok_or(Nothing::AllDown(steering.when_all_down)),
+            None if is_ruled => Err(Nothing::AllDown(steering.when_all_down)),
+            None => Err(Nothing::Unruled),
+        }
+    }
+
+    /// The pool that `choice` comes to, at the end of all domains below.
+    fn choose(&mut self, choice: &'t PoolChoice, pass: Pass) -> Option<Decision> {
+        self.recorder.choice(choice.policy, pass.tier());
+        let admitted = self.admitted(choice, pass);
+        let (at, reason) =
+            choice.pick(&admitted, self.family, self.table, self.whereabouts, self.chance, self.recorder)?;
+        let Candidate { pool, .. } = choice.candidates[at];
+        self.recorder.taken(pool, reason);
+        if self.watches_ttl && !self.is_second_best && admitted.count() < choice.candidates.len() {
+            self.is_second_best = self.is_second_best_of(choice, &admitted, at);
+        }
+        if let Some(below) = choice.candidates[at].nested() {
+            return self.descend(pool, below, pass);
+        }
+        Some(match pass {
+            Pass::Tier(Tier::Configured) => Decision::Any(pool),
+            _ => Decision::Healthy(pool),
+        })
+    }
+
+    /// What the domain that stands in for the addresses of `pool` comes to.
+    fn descend(&mut self, pool: PoolId, below: usize, pass: Pass) -> Option<Decision> {
+        if let Addresses::Domain(domain) = self.table.pool(pool).addresses {
+            self.recorder.domain(domain);
+        }
+        let steering = &self.table.world.steerings[below];
+        match pass {
+            Pass::Tier(Tier::Configured) => Some(self.route(steering)),
+            _ => self.find(steering, pass).ok(),
+        }
+    }
+
+    /// The candidates that have what is wanted.
+    fn admitted(&mut self, choice: &'t PoolChoice, pass: Pass) -> Admitted {
+        let mut admitted = Admitted::default();
+        for (at, candidate) in choice.candidates.iter().enumerate() {
+            if choice.weight(at) == 0 {
+                continue;
+            }
+            let finding = match candidate.nested() {
+                Some(below) if self.has_something(&self.table.world.steerings[below], pass) => None,
+                None if self.table.set(pass.tier(), self.family).has(candidate.pool) => {
+                    (pass == Pass::ByShare && !self.is_in_share(choice.policy, candidate.pool))
+                        .then_some(Finding::NotYet)
+                }
+                _ => Some(Finding::PassedOver),
+            };
+            match finding {
+                None => admitted.insert(at),
+                Some(finding) => self.recorder.candidate(candidate.pool, finding),
+            }
+        }
+        admitted
+    }
+
+    /// Whether `pool` serves the client, or this time, while it returns.
+    fn is_in_share(&mut self, policy: DomainPolicy, pool: PoolId) -> bool {
+        let Some(share) = self.table.share(pool) else { return true };
+        share.includes(match policy {
+            DomainPolicy::Weighted | DomainPolicy::RoundRobin => self.chance.bits(),
+            // Not the hash that `hash` chooses by: the first to come back would be those only
+            // who would be its clients anyway, and of them all.
+            _ => joined(!self.whereabouts.hash(), u64::from(pool.0)),
+        })
+    }
+
+    /// Whether `steering` has something for the client.
+    fn has_something(&mut self, steering: &'t Steering, pass: Pass) -> bool {
+        if let Some(rules) = &steering.rules {
+            let mut matching = rules.matching(self.whereabouts);
+            while let Some((_, _, rule)) = matching.next(self.whereabouts, self.recorder) {
+                if self.has_candidate(&rule.choice, pass) {
+                    return true;
+                }
+                if rule.when_all_down.is_some() {
+                    return false;
+                }
+            }
+        }
+        steering.choice.as_ref().is_some_and(|choice| self.has_candidate(choice, pass))
+    }
+
+    fn has_candidate(&mut self, choice: &'t PoolChoice, pass: Pass) -> bool {
+        choice.candidates.iter().enumerate().any(|(at, candidate)| {
+            choice.weight(at) > 0
+                && match candidate.nested() {
+                    Some(below) => self.has_something(&self.table.world.steerings[below], pass),
+                    None => self.table.set(pass.tier(), self.family).has(candidate.pool),
+                }
+        })
+    }
+
+    /// Whether `choice` would come to another candidate than the one at `at` if all were well.
+    fn is_second_best_of(&mut self, choice: &'t PoolChoice, admitted: &Admitted, at: usize) -> bool {
+        let mut silent = Walk {
+            table: self.table,
+            wanted: self.wanted,
+            family: self.family,
+            watches_ttl: false,
+            whereabouts: &mut *self.whereabouts,
+            chance: &mut *self.chance,
+            recorder: &mut Silent,
+            is_second_best: false,
+        };
+        let all = silent.admitted(choice, Pass::Tier(Tier::Configured));
+        if all.count() == admitted.count() {
+            return false;
+        }
+        match choice.policy {
+            // Others would have their share of the clients.
+            DomainPolicy::Weighted | DomainPolicy::RoundRobin => true,
+            DomainPolicy::Nearest | DomainPolicy::Priority | DomainPolicy::Hash => choice
+                .pick(&all, self.family, self.table, self.whereabouts, self.chance, &mut Silent)
+                .is_none_or(|(best, _)| best != at),
+        }
+    }
+
+    /// What is answered when no pool is up that is for the client.
+    fn all_down(&mut self, steering: &'t Steering, then: WhenAllDown) -> Decision {
+        let table = self.table;
+        // What no pool has cannot be down. But where nothing at all is up, a fallback pool of names
+        // answers every type: its CNAME stands alone (RFC 1034 section 3.6.2).
+        if !reaches(table, steering, Tier::Configured, self.family)
+            && (!falls_back_to_names(table, steering) || reaches(table, steering, Tier::Healthy, Family::Any))
+        {
+            self.is_second_best = false;
+            return Decision::Nodata;
+        }
+        self.recorder.all_down(then);
+        match then {
+            WhenAllDown::ServeAll => {
+                self.find(steering, Pass::Tier(Tier::Configured)).unwrap_or(Decision::Nodata)
+            }
+            WhenAllDown::Fallback(pool) => self.fall_back(pool),
+            WhenAllDown::Nodata => Decision::Nodata,
+            WhenAllDown::Servfail => Decision::Servfail,
+        }
+    }
+
+    fn fall_back(&mut self, pool: PoolId) -> Decision {
+        let table = self.table;
+        self.recorder.taken(pool, Reason::Fallback);
+        if let Addresses::Domain(domain) = table.pool(pool).addresses {
+            self.recorder.domain(domain);
+            let steering = table.world.steering_of(domain);
+            self.family = if steering.has_names { Family::Any } else { self.wanted };
+            return self.route(steering);
+        }
+        let has_wanted = table.set(Tier::Configured, self.wanted).has(pool);
+        let family = if has_wanted { self.wanted } else { Family::Any };
+        let has_healthy = table.set(Tier::Healthy, family).has(pool);
+        if has_healthy { Decision::Healthy(pool) } else { Decision::Any(pool) }
+    }
 }

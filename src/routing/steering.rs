@@ -1,13 +1,13 @@
-//! A policy over pools.
+//! What a domain steers by, compiled.
 
 use smallvec::SmallVec;
 
-use super::decrees::Decrees;
-use super::recorder::{Finding, Reason, Recorder};
+use super::rendezvous::member_hash;
+use super::rules::Rules;
 use super::select::Choices;
-use super::whereabouts::Whereabouts;
+use super::sources::SourceIndex;
 use crate::geo::UnitVector;
-use crate::plan::{Addresses, DomainPolicy, Pool, PoolId};
+use crate::plan::{Addresses, Choice, Domain, DomainId, DomainPolicy, Plan, Pool, PoolId, WhenAllDown};
 
 /// What a query can take of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,73 +35,168 @@ impl Family {
     }
 }
 
-/// A policy over a list of pools, shared by all domains that have the same.
+/// What a domain steers by, shared by all domains that say the same.
 pub(super) struct Steering {
-    pub(super) policy: DomainPolicy,
-    /// Whether one of the pools answers with names.
+    /// Whom it sends where by rule, if there are rules.
+    pub(super) rules: Option<Box<Rules>>,
+    /// Where it sends all others.
+    pub(super) choice: Option<PoolChoice>,
+    /// Whether one of the pools, or of those of a domain below, answers with names.
     pub(super) has_names: bool,
+    /// Whether the client subnet counts.
+    pub(super) heeds_subnet: bool,
+    /// Seconds that an answer may be kept which is about to change; `u32::MAX`: as long as any.
+    pub(super) ttl_min: u32,
+    pub(super) when_all_down: WhenAllDown,
+}
+
+/// A policy over a list of pools.
+pub(super) struct PoolChoice {
+    pub(super) policy: DomainPolicy,
     /// Whether one of the pools has a place: without one, distances decide nothing.
     pub(super) has_places: bool,
-    /// In the operator's order. A usual number of them lies in the steering itself.
-    pub(super) candidates: SmallVec<[Candidate; 4]>,
-    /// What the pools' `serves` say, if any says something.
-    pub(super) decrees: Option<Box<Decrees>>,
+    /// In the operator's order. A usual number of them lies in the choice itself.
+    pub(super) candidates: SmallVec<[Candidate; 3]>,
+    /// By candidate, for `weighted` and `hash`; otherwise empty.
+    pub(super) chances: Box<[Chances]>,
+    /// By candidate: the km by which its reach is stretched. Empty if none is.
+    pub(super) biases: Box<[f32]>,
+    /// For `nearest`: what the pools' `serves` say, if any says something.
+    pub(super) decrees: Option<Box<SourceIndex>>,
+    /// For `round-robin`: its counter of turns.
+    pub(super) turn: u32,
 }
 
 /// A pool that may be chosen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
     pub(super) pool: PoolId,
+    /// The steering of the domain that stands in for its addresses, or [`NONE`].
+    nested: u32,
     pub(super) position: Option<UnitVector>,
 }
 
+const NONE: u32 = u32::MAX;
+
+/// What decides between candidates by chance.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chances {
+    pub(super) weight: u32,
+    /// By what the candidate is known to `hash`.
+    pub(super) hash: u64,
+}
+
+impl Candidate {
+    /// The steering of the domain that stands in for its addresses.
+    pub(super) fn nested(&self) -> Option<usize> {
+        (self.nested != NONE).then_some(self.nested as usize)
+    }
+}
+
+/// What steerings refer to while they are compiled.
+pub(super) struct Compiling<'p> {
+    pub(super) plan: &'p Plan,
+    /// By domain: the number of its steering.
+    pub(super) steering_of: &'p [u32],
+    /// By domain: whether it answers with names, once that is known.
+    pub(super) has_names: Vec<Option<bool>>,
+    /// How many counters of turns there are so far.
+    pub(super) turns: u32,
+}
+
+impl Compiling<'_> {
+    /// Whether a pool of `domain`, or of a domain that stands in for one, is one of names. Domains
+    /// that come back to themselves are refused before they get here.
+    fn has_names(&mut self, domain: DomainId) -> bool {
+        if let Some(known) = self.has_names[domain.index()] {
+            return known;
+        }
+        let plan = self.plan;
+        let pools = plan.domains[domain.index()].choices().flat_map(|choice| &choice.pools);
+        let mut pools = pools.map(|weighted| &plan.pools[weighted.pool.index()].addresses);
+        let has_names = pools.any(|addresses| match *addresses {
+            Addresses::Cname(_) => true,
+            Addresses::Ip(_) => false,
+            Addresses::Domain(below) => self.has_names(below),
+        });
+        self.has_names[domain.index()] = Some(has_names);
+        has_names
+    }
+}
+
 impl Steering {
-    pub(super) fn compile(policy: DomainPolicy, pools: &[PoolId], plan: &[Pool]) -> Self {
-        let pools_of = || pools.iter().map(|pool| &plan[pool.index()]);
+    /// Compiles what a domain steers by.
+    pub(super) fn compile(id: DomainId, compiling: &mut Compiling<'_>) -> Self {
+        let domain = &compiling.plan.domains[id.index()];
+        let Domain { name: _, zone: _, rules, choice, ttl, ttl_min, client_subnet, when_all_down } = domain;
         Steering {
-            policy,
-            has_names: pools_of().any(|pool| matches!(pool.addresses, Addresses::Cname(_))),
-            has_places: pools_of().any(|pool| pool.coordinates.is_some()),
-            candidates: pools
-                .iter()
-                .zip(pools_of())
-                .map(|(id, pool)| Candidate { pool: *id, position: pool.coordinates.map(UnitVector::from) })
-                .collect(),
-            decrees: Decrees::compile(pools_of()).map(Box::new),
+            rules: Rules::compile(rules, |rule| PoolChoice::compile(&rule.choice, compiling)).map(Box::new),
+            choice: choice.as_ref().map(|choice| PoolChoice::compile(choice, compiling)),
+            has_names: compiling.has_names(id),
+            heeds_subnet: *client_subnet,
+            ttl_min: if ttl_min < ttl { *ttl_min } else { u32::MAX },
+            when_all_down: *when_all_down,
         }
     }
 
-    /// The pool that a client gets among those that `admits` lets pass.
-    pub(super) fn choose<R: Recorder>(
-        &self,
-        admits: impl Fn(PoolId) -> bool,
-        whereabouts: &mut Whereabouts<'_>,
-        recorder: &mut R,
-    ) -> Option<PoolId> {
-        let mut admitted = 0;
-        let mut first = None;
-        for candidate in &self.candidates {
-            if !admits(candidate.pool) {
-                recorder.candidate(candidate.pool, Finding::NothingToGive);
-                continue;
-            }
-            admitted += 1;
-            if first.is_none() {
-                first = Some(candidate.pool);
-                if self.policy == DomainPolicy::Priority {
-                    recorder.taken(candidate.pool, Reason::First);
-                    return first;
-                }
-            }
-        }
-        let first = first?;
-        if admitted == 1 {
-            // Wherever the client is, there is nothing to choose.
-            recorder.taken(first, Reason::Only);
-            return Some(first);
-        }
-        let (pool, reason) = self.nearest(first, admits, whereabouts, recorder);
-        recorder.taken(pool, reason);
-        Some(pool)
+    /// Every choice that it may come to.
+    pub(super) fn choices(&self) -> impl Iterator<Item = &PoolChoice> {
+        let rules = self.rules.iter().flat_map(|rules| rules.list());
+        rules.map(|rule| &rule.choice).chain(&self.choice)
+    }
+
+    /// The pools that it may fall back to when all is down.
+    pub(super) fn fallbacks(&self) -> impl Iterator<Item = PoolId> {
+        let rules = self.rules.iter().flat_map(|rules| rules.list());
+        rules.filter_map(|rule| rule.when_all_down).chain([self.when_all_down]).filter_map(
+            |then| match then {
+                WhenAllDown::Fallback(pool) => Some(pool),
+                WhenAllDown::ServeAll | WhenAllDown::Nodata | WhenAllDown::Servfail => None,
+            },
+        )
+    }
+}
+
+impl PoolChoice {
+    fn compile(choice: &Choice, compiling: &mut Compiling<'_>) -> Self {
+        let Choice { policy, pools } = choice;
+        let plan = compiling.plan;
+        let pools_of = || pools.iter().map(|weighted| &plan.pools[weighted.pool.index()]);
+        let nested = |pool: &Pool| match pool.addresses {
+            Addresses::Domain(domain) => compiling.steering_of[domain.index()],
+            _ => NONE,
+        };
+        let candidates = pools.iter().zip(pools_of()).map(|(weighted, pool)| Candidate {
+            pool: weighted.pool,
+            nested: nested(pool),
+            position: pool.coordinates.map(UnitVector::from),
+        });
+        let chances = pools.iter().zip(pools_of()).map(|(weighted, pool)| Chances {
+            weight: weighted.weight,
+            hash: member_hash(pool.name.as_bytes()),
+        });
+        let sources =
+            (0..).zip(pools_of()).flat_map(|(number, pool)| pool.serves.iter().map(move |s| (*s, number)));
+        let is_nearest = *policy == DomainPolicy::Nearest;
+        let has_biases = is_nearest && pools_of().any(|pool| pool.bias != 0);
+        let compiled = PoolChoice {
+            policy: *policy,
+            has_places: pools_of().any(|pool| pool.coordinates.is_some()),
+            candidates: candidates.collect(),
+            chances: match policy {
+                DomainPolicy::Weighted | DomainPolicy::Hash => chances.collect(),
+                DomainPolicy::Nearest | DomainPolicy::Priority | DomainPolicy::RoundRobin => Box::default(),
+            },
+            biases: pools_of().filter(|_| has_biases).map(|pool| pool.bias as f32).collect(),
+            decrees: SourceIndex::compile(sources).filter(|_| is_nearest).map(Box::new),
+            turn: compiling.turns,
+        };
+        compiling.turns += u32::from(*policy == DomainPolicy::RoundRobin);
+        compiled
+    }
+
+    /// The weight of a candidate; 1 under policies without weights.
+    pub(super) fn weight(&self, candidate: usize) -> u32 {
+        self.chances.get(candidate).map_or(1, |chances| chances.weight)
     }
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::cookie::CookieSecrets;
 use super::names::NameIndex;
+use super::pool_health::{PoolHealth, Share, Standing};
 use super::select::Choices;
 use super::steering::{Family, Steering};
+use super::worker::TURNS_EACH;
 use crate::dns::{Rtype, Template};
 use crate::geo::GeoTable;
-use crate::plan::{Plan, PoolId};
+use crate::plan::{DomainId, Plan, Pool, PoolId};
 
 /// Everything that a query reads, compiled; swapped as a whole and never changed in place.
 ///
@@ -20,13 +22,40 @@ pub struct RoutingTable {
     pub(super) world: Arc<World>,
     /// What each pool answers with now.
     choices: Shards<Choices>,
-    /// Which addresses of each pool are up. Read by no query.
-    up: Shards<Box<[bool]>>,
-    /// By [`Family`]: which pools have an address to give.
-    available: [PoolSet; Family::COUNT],
+    /// What each pool is and what is believed of it.
+    pools: Shards<PoolState>,
+    /// By [`Tier`] and [`Family`]: which pools have an address to give.
+    sets: [[PoolSet; Family::COUNT]; Tier::COUNT],
+    /// The pools that serve a share of the clients, in order.
+    returning: Box<[(PoolId, Share)]>,
     /// With what cookies are made; `None`: cookies are ignored.
     cookies: Option<Arc<CookieSecrets>>,
     generation: u64,
+}
+
+/// What of a pool only explanations and answers in need read.
+#[derive(Clone)]
+struct PoolState {
+    pool: Arc<Pool>,
+    health: PoolHealth,
+    /// What it answers with when health is not believed.
+    all: Choices,
+}
+
+/// How much a pool must be to be chosen, from the most to the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tier {
+    /// Up and in service.
+    InService,
+    /// Up, though held back or below its minimum.
+    Healthy,
+    /// There at all.
+    Configured,
+}
+
+impl Tier {
+    pub(super) const COUNT: usize = 3;
+    const ALL: [Tier; Tier::COUNT] = [Tier::InService, Tier::Healthy, Tier::Configured];
 }
 
 /// Something of every pool, shared between tables in parts: to change one pool's copies its part.
@@ -59,10 +88,17 @@ pub(super) struct World {
     pub(super) zones: Vec<CompiledZone>,
     pub(super) rrsets: Vec<CompiledRrset>,
     pub(super) steerings: Vec<Steering>,
-    /// By pool: what it answers with when health is not believed.
-    pub(super) all: Vec<Choices>,
-    /// By [`Family`]: which pools have an address at all, healthy or not.
-    pub(super) configured: [PoolSet; Family::COUNT],
+    /// How many counters of turns the steerings have.
+    pub(super) turns: usize,
+}
+
+impl World {
+    /// What `domain` steers by.
+    pub(super) fn steering_of(&self, domain: DomainId) -> &Steering {
+        let name = self.plan.domains[domain.index()].name.wire();
+        let node = self.names.exact(name).expect("every domain has been entered");
+        &self.steerings[self.names.node(node).steering as usize]
+    }
 }
 
 /// A zone, as far as every answer from it needs it.
@@ -105,61 +141,65 @@ impl PoolSet {
 impl Default for RoutingTable {
     /// A table without zones: whatever is asked is refused.
     fn default() -> Self {
-        RoutingTable::compile(Arc::default(), Arc::new(GeoTable::empty()), |_, _| true)
+        RoutingTable::well(Arc::default(), Arc::new(GeoTable::empty()))
     }
 }
 
 impl RoutingTable {
-    /// Compiles `plan` and `geo`; `is_up` says whether the address at a position of a pool is
-    /// believed to be up.
-    pub fn compile(plan: Arc<Plan>, geo: Arc<GeoTable>, is_up: impl Fn(PoolId, usize) -> bool) -> Self {
-        let up: Vec<Box<[bool]>> = (0..)
+    /// Compiles `plan` and `geo`; `health` says what is believed of a pool.
+    pub fn compile(plan: Arc<Plan>, geo: Arc<GeoTable>, health: impl Fn(PoolId) -> PoolHealth) -> Self {
+        let states: Vec<(Choices, PoolState)> = (0..)
             .map(PoolId)
             .zip(&plan.pools)
-            .map(|(id, pool)| (0..pool.addresses.len()).map(|position| is_up(id, position)).collect())
+            .map(|(id, pool)| PoolState::new(pool.clone(), health(id)))
             .collect();
-        let all: Vec<Choices> = plan.pools.iter().map(|pool| Choices::new(pool, |_| true)).collect();
-        let choices: Vec<Choices> = plan
-            .pools
-            .iter()
-            .zip(&all)
-            .zip(&up)
-            .map(|((pool, all), up)| {
-                if up.iter().all(|up| *up) {
-                    all.clone()
-                } else {
-                    Choices::new(pool, |position| up[position])
-                }
-            })
-            .collect();
-        let mut available = [(); Family::COUNT].map(|()| PoolSet::with_room(all.len()));
-        let mut configured = available.clone();
-        for (id, (all, choices)) in (0..).map(PoolId).zip(all.iter().zip(&choices)) {
-            for family in Family::ALL {
-                available[family as usize].set(id, family.is_in(choices));
-                configured[family as usize].set(id, family.is_in(all));
-            }
+        let room = PoolSet::with_room(states.len());
+        let mut sets = Tier::ALL.map(|_| Family::ALL.map(|_| room.clone()));
+        let mut returning = Vec::new();
+        for (id, (choices, state)) in (0..).map(PoolId).zip(&states) {
+            enter(&mut sets, id, choices, state);
+            returning.extend(state.returning().map(|share| (id, share)));
         }
+        let (choices, pools): (Vec<Choices>, Vec<PoolState>) = states.into_iter().unzip();
         RoutingTable {
-            world: Arc::new(World::compile(plan, geo, all, configured)),
+            world: Arc::new(World::compile(plan, geo)),
             choices: Shards::new(&choices),
-            up: Shards::new(&up),
-            available,
+            pools: Shards::new(&pools),
+            sets,
+            returning: returning.into(),
             cookies: None,
             generation: 0,
         }
     }
 
-    /// This table with the health of one pool's addresses changed; everything else is shared.
-    pub fn with_pool(&self, pool: PoolId, is_up: impl Fn(usize) -> bool) -> Self {
+    /// Compiles `plan` and `geo` as if all were well.
+    pub fn well(plan: Arc<Plan>, geo: Arc<GeoTable>) -> Self {
+        let addresses: Vec<usize> = plan.pools.iter().map(|pool| pool.addresses.len()).collect();
+        RoutingTable::compile(plan, geo, |pool| PoolHealth::well(addresses[pool.index()]))
+    }
+
+    /// This table with something else believed of one pool; everything else is shared.
+    pub fn with_pool(&self, pool: PoolId, health: PoolHealth) -> Self {
+        self.with_state(pool, PoolState::new(self.pool(pool).clone(), health))
+    }
+
+    /// This table with `pool` in service and those of its addresses up that `is_up` says.
+    pub fn with_up(&self, pool: PoolId, is_up: impl Fn(usize) -> bool) -> Self {
+        self.with_pool(pool, PoolHealth::from_up(self.pool(pool).addresses.len(), is_up))
+    }
+
+    fn with_state(&self, pool: PoolId, (choices, state): (Choices, PoolState)) -> Self {
         let mut table = self.clone();
-        let up: Box<[bool]> = (0..self.up.of(pool).len()).map(is_up).collect();
-        let choices = Choices::new(&self.world.plan.pools[pool.index()], |position| up[position]);
-        for family in Family::ALL {
-            table.available[family as usize].set(pool, family.is_in(&choices));
+        enter(&mut table.sets, pool, &choices, &state);
+        let (before, now) = (self.share(pool), state.returning());
+        if before.is_some() || now.is_some() {
+            let others = self.returning.iter().filter(|(other, _)| *other != pool).copied();
+            let mut returning: Vec<(PoolId, Share)> = others.chain(now.map(|share| (pool, share))).collect();
+            returning.sort();
+            table.returning = returning.into();
         }
         table.choices.replace(pool, choices);
-        table.up.replace(pool, up);
+        table.pools.replace(pool, state);
         table.generation += 1;
         table
     }
@@ -204,9 +244,24 @@ impl RoutingTable {
         self.world.plan.pools.len()
     }
 
+    /// How many counters of turns a worker needs for it.
+    pub(super) fn turn_count(&self) -> usize {
+        (self.pool_count() + self.world.turns) * TURNS_EACH
+    }
+
+    /// A pool, with the addresses that it has now.
+    pub fn pool(&self, pool: PoolId) -> &Arc<Pool> {
+        &self.pools.of(pool).pool
+    }
+
+    /// What is believed of `pool`.
+    pub fn health(&self, pool: PoolId) -> &PoolHealth {
+        &self.pools.of(pool).health
+    }
+
     /// Whether the address at `position` of `pool` is answered as up.
     pub fn is_up(&self, pool: PoolId, position: usize) -> bool {
-        self.up.of(pool)[position]
+        self.health(pool).is_up(position)
     }
 
     /// What `pool` answers with now.
@@ -214,8 +269,57 @@ impl RoutingTable {
         self.choices.of(pool)
     }
 
-    /// Whether `pool` has an address of `family` to give.
-    pub(super) fn is_available(&self, family: Family, pool: PoolId) -> bool {
-        self.available[family as usize].has(pool)
+    /// What `pool` answers with when health is not believed.
+    pub(super) fn all(&self, pool: PoolId) -> &Choices {
+        &self.pools.of(pool).all
+    }
+
+    /// The pools of a tier that have an address of `family` to give.
+    pub(super) fn set(&self, tier: Tier, family: Family) -> &PoolSet {
+        &self.sets[tier as usize][family as usize]
+    }
+
+    /// Whether pools serve a share of the clients only.
+    pub(super) fn has_returning(&self) -> bool {
+        !self.returning.is_empty()
+    }
+
+    /// The share of clients that `pool` serves, if not all.
+    pub(super) fn share(&self, pool: PoolId) -> Option<Share> {
+        let found = self.returning.binary_search_by_key(&pool, |(pool, _)| *pool);
+        found.ok().map(|at| self.returning[at].1)
+    }
+}
+
+impl PoolState {
+    /// The state of `pool`, and what it answers with.
+    fn new(pool: Arc<Pool>, health: PoolHealth) -> (Choices, Self) {
+        let all = Choices::new(&pool, &PoolHealth::well(pool.addresses.len()));
+        let is_well = health.shares.iter().all(|share| *share == Share::FULL) && health.calm == u32::MAX;
+        let choices = if is_well { all.clone() } else { Choices::new(&pool, &health) };
+        (choices, PoolState { pool, health, all })
+    }
+
+    fn returning(&self) -> Option<Share> {
+        match self.health.standing {
+            Standing::Returning(share) => Some(share),
+            _ => None,
+        }
+    }
+}
+
+/// Enters into the sets what `pool` has to give.
+fn enter(
+    sets: &mut [[PoolSet; Family::COUNT]; Tier::COUNT],
+    pool: PoolId,
+    choices: &Choices,
+    state: &PoolState,
+) {
+    for family in Family::ALL {
+        let is_healthy = family.is_in(choices);
+        let is_in_service = is_healthy && state.health.standing.is_in_service();
+        sets[Tier::InService as usize][family as usize].set(pool, is_in_service);
+        sets[Tier::Healthy as usize][family as usize].set(pool, is_healthy);
+        sets[Tier::Configured as usize][family as usize].set(pool, family.is_in(&state.all));
     }
 }

@@ -3,46 +3,86 @@
 use std::net::IpAddr;
 
 use super::recorder::Recorder;
+use super::rendezvous::client_hash;
 use crate::geo::{GeoTable, Place};
 
 /// Where the client is: looked up when first needed, and how much of its address mattered.
 pub(super) struct Whereabouts<'t> {
+    /// What the query says of the client, or where it comes from.
     client: IpAddr,
+    /// Where the query comes from.
+    source: IpAddr,
+    /// Whether the client subnet does not count.
+    by_source: bool,
     geo: &'t GeoTable,
     place: Option<&'t Place>,
     scope: u8,
 }
 
 impl<'t> Whereabouts<'t> {
-    pub(super) fn new(client: IpAddr, geo: &'t GeoTable) -> Self {
-        Whereabouts { client, geo, place: None, scope: 0 }
+    /// Of a query from `source`, for a client at `client`.
+    pub(super) fn new(client: IpAddr, source: IpAddr, geo: &'t GeoTable) -> Self {
+        Whereabouts {
+            client: client.to_canonical(),
+            source: source.to_canonical(),
+            by_source: false,
+            geo,
+            place: None,
+            scope: 0,
+        }
+    }
+
+    /// Goes on for a domain that heeds the client subnet, or does not.
+    pub(super) fn heed_subnet(&mut self, heeds: bool) {
+        if self.by_source == heeds {
+            self.by_source = !heeds;
+            self.place = None;
+        }
     }
 
     /// The address that is looked up.
     pub(super) fn client(&self) -> IpAddr {
-        self.client
+        if self.by_source { self.source } else { self.client }
     }
 
-    /// Where the client is. From here on the decision holds for those clients only that share
-    /// the place.
-    pub(super) fn place(&mut self, recorder: &mut impl Recorder) -> &'t Place {
+    /// The country and such that the client is in. From here on the decision holds for those
+    /// clients only that share the place.
+    pub(super) fn labels(&mut self, recorder: &mut impl Recorder) -> &'t Place {
         if let Some(place) = self.place {
             return place;
         }
-        let located = self.geo.locate(self.client);
-        recorder.located(self.client);
+        let client = self.client();
+        let located = self.geo.locate(client);
+        recorder.located(client);
         self.narrow(located.scope);
         self.place = Some(located.place);
         located.place
     }
 
+    /// The point that the client is at; likewise.
+    pub(super) fn position(&mut self, recorder: &mut impl Recorder) -> &'t Place {
+        self.labels(recorder)
+    }
+
+    /// What the client is chosen for by hash. From here on the decision holds for those clients
+    /// only that share the prefix it is made from.
+    pub(super) fn hash(&mut self) -> u64 {
+        let (hash, bits) = client_hash(self.client());
+        self.narrow(bits);
+        hash
+    }
+
     /// The decision holds for clients that share the first `scope` bits, at the widest.
     pub(super) fn narrow(&mut self, scope: u8) {
-        self.scope = self.scope.max(scope);
+        // For a domain that does not heed it, no bit of the client's address matters.
+        if !self.by_source {
+            self.scope = self.scope.max(scope);
+        }
     }
 
     /// How many leading bits of the client's address decided: the scope of RFC 7871 section
-    /// 7.2.1. 0: place played no part.
+    /// 7.2.1. 0: place played no part. It may be longer than the prefix that was given, which
+    /// then was too short to decide.
     pub(super) fn scope(&self) -> u8 {
         self.scope
     }

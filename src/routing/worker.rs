@@ -26,13 +26,14 @@ pub struct Worker {
 /// Whose turn it is, and the luck of the draw.
 pub(super) struct Chance {
     random: fastrand::Rng,
-    /// A counter per pool and kind of address. One counter for all would let a client that asks
+    /// A counter per pool, or choice among pools, and kind of address. One counter for all would let a client that asks
     /// A and AAAA in turn see only every other address.
     turns: Vec<u32>,
 }
 
-/// Counters per pool: one for A, one for AAAA, one for CNAME.
-pub(super) const TURNS_PER_POOL: usize = 3;
+/// Counters of each pool, and of each choice among pools by turn: one for A, one for AAAA, one for
+/// CNAME or any.
+pub(super) const TURNS_EACH: usize = 3;
 
 impl Worker {
     /// A worker whose random choices follow from `seed`. Workers should have different ones, so
@@ -70,7 +71,7 @@ impl Worker {
     /// so that `answer` need not allocate.
     pub fn prepare(&mut self, table: &RoutingTable) {
         let Chance { random, turns } = &mut self.chance;
-        let needed = table.pool_count() * TURNS_PER_POOL;
+        let needed = table.turn_count();
         if turns.len() < needed {
             turns.resize_with(needed, || random.u32(..));
         }
@@ -88,6 +89,11 @@ impl Chance {
             // The table is newer than the last `prepare`: fair on average.
             None => self.random.u32(..),
         }
+    }
+
+    /// Any number, each as likely.
+    pub(super) fn bits(&mut self) -> u64 {
+        self.random.u64(..)
     }
 
     /// A number below `bound`, which is not 0, each as likely.

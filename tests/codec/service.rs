@@ -166,7 +166,7 @@ fn servers_that_share_a_secret_accept_each_others_cookies_and_no_other_address_d
     assert_eq!(confirmed(&with([8; 16], &[]), UDP, NOW), BADCOOKIE);
     assert_eq!(confirmed(&with([8; 16], &[[7; 16]]), UDP, NOW), NO_ERROR, "that of before");
     // Secrets stay when the health of a site turns, and when the configuration is read anew.
-    let flipped = TABLE.with_pool(PoolId(0), |_| false);
+    let flipped = TABLE.with_up(PoolId(0), |_| false);
     assert_eq!(confirmed(&flipped, UDP, NOW), NO_ERROR);
     assert_eq!(confirmed(&world::table(0).following(&TABLE), UDP, NOW), NO_ERROR);
 }
@@ -397,7 +397,7 @@ fn refusals_say_why_and_are_no_larger_than_what_is_refused() {
 fn an_answer_from_sites_that_are_all_down_says_so() {
     let mut down = TABLE.clone();
     for pool in 0..down.pool_count() {
-        down = down.with_pool(PoolId(pool as u32), |_| false);
+        down = down.with_up(PoolId(pool as u32), |_| false);
     }
     let mut worker = worker(world::service());
     let answer = read(&ask(&down, &mut worker, UDP, &asking(HOST, Rtype::A, &[])).expect("a reply"));

@@ -27,7 +27,7 @@ pub(crate) fn plan(more: usize) -> Arc<Plan> {
 
 /// The table of [`plan`], with every address up and a map that knows the world's countries.
 pub(crate) fn table(more: usize) -> RoutingTable {
-    RoutingTable::compile(plan(more), Arc::new(rhumb::geo::GeoTable::embedded()), |_, _| true)
+    RoutingTable::well(plan(more), Arc::new(rhumb::geo::GeoTable::embedded()))
 }
 
 /// A worker that is ready for `table`.

@@ -208,7 +208,7 @@ fn configuration_text(site_port: u16, setup: &Setup) -> String {
 /// Asks the configuration itself where each client network goes.
 fn clients(loaded: &Loaded) -> Vec<ClientNetwork> {
     let name: Name = NAME.parse().expect("the demo's name is a name");
-    let table = RoutingTable::compile(Arc::new(loaded.plan.clone()), loaded.geo.clone(), |_, _| true);
+    let table = RoutingTable::well(Arc::new(loaded.plan.clone()), loaded.geo.clone());
     CLIENTS
         .iter()
         .map(|&(country, subnet)| {

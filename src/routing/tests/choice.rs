@@ -10,7 +10,7 @@ fn world(pool: Pool) -> RoutingTable {
     table(Plan {
         domains: vec![domain(&apex, ZoneId(0), vec![PoolId(0)])],
         zones: vec![zone(&apex, [])],
-        pools: vec![pool],
+        pools: vec![Arc::new(pool)],
         ..Plan::default()
     })
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use super::*;
+use crate::routing::PoolHealth;
 
 /// More than one shard of pools and more than one word of a set of them.
 const POOLS: usize = 70;
@@ -25,7 +26,7 @@ fn plan() -> Plan {
         [WhenAllDown::ServeAll, WhenAllDown::Nodata, WhenAllDown::Servfail, WhenAllDown::Fallback(PoolId(1))];
     Plan {
         zones: vec![zone(&apex, [])],
-        pools: (0..POOLS).map(|at| pool(policy(at), 1 + at as u8 % 3, &list(at))).collect(),
+        pools: (0..POOLS).map(|at| Arc::new(pool(policy(at), 1 + at as u8 % 3, &list(at)))).collect(),
         domains: (0..POOLS)
             .map(|at| {
                 let pools = [at, (at * 7 + 1) % POOLS, (at * 13 + 2) % POOLS];
@@ -51,17 +52,21 @@ proptest! {
         let (plan, geo) = (Arc::new(plan()), Arc::new(GeoTable::empty()));
         let mut down = down_at_first;
         let is_up = |down: &[u8], pool: PoolId, position: usize| down[pool.index()] >> position & 1 == 0;
+        let health = |down: &[u8], pool: PoolId| {
+            let addresses = plan.pools[pool.index()].addresses.len();
+            PoolHealth::from_up(addresses, |position| is_up(down, pool, position))
+        };
         let mut table =
-            RoutingTable::compile(plan.clone(), geo.clone(), |pool, position| is_up(&down, pool, position));
+            RoutingTable::compile(plan.clone(), geo.clone(), |pool| health(&down, pool));
         let first = table.clone();
         let before = down.clone();
         for (generation, (pool, bits)) in (1..).zip(&flips) {
             down[*pool] = *bits;
             let id = PoolId(*pool as u32);
-            table = table.with_pool(id, |position| is_up(&down, id, position));
+            table = table.with_pool(id, health(&down, id));
             prop_assert_eq!(table.generation(), generation);
         }
-        let anew = RoutingTable::compile(plan.clone(), geo, |pool, position| is_up(&down, pool, position));
+        let anew = RoutingTable::compile(plan.clone(), geo, |pool| health(&down, pool));
         let [mut worker, mut other] = [worker(&table, 1), worker(&anew, 1)];
         for (id, pool) in (0..).map(PoolId).zip(&plan.pools) {
             for position in 0..pool.addresses.len() {
@@ -84,7 +89,7 @@ proptest! {
                     });
                     admitted.map(|(_, address)| address.target).collect::<Vec<IpAddr>>()
                 };
-                let first_pool = domain.pools.iter().map(|pool| has(rtype == Rtype::A, pool)).find(|up| !up.is_empty());
+                let first_pool = domain.pools().iter().map(|pool| has(rtype == Rtype::A, pool)).find(|up| !up.is_empty());
                 if let Some(up) = first_pool {
                     prop_assert!(!gives.is_empty() && gives.iter().all(|ip| up.contains(ip)), "{:?} of {:?}", gives, up);
                 }

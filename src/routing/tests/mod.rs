@@ -8,7 +8,8 @@ use super::{Client, Counters, RoutingTable, Transport, Worker, answer};
 use crate::dns::{Name, Rrset, Rtype, query_message};
 use crate::geo::GeoTable;
 use crate::plan::{
-    Address, Addresses, Domain, DomainPolicy, Plan, Pool, PoolId, PoolPolicy, WhenAllDown, Zone, ZoneId,
+    Address, Addresses, Choice, Domain, DomainPolicy, Plan, Pool, PoolId, PoolPolicy, WhenAllDown, Zone,
+    ZoneId,
 };
 
 mod choice;
@@ -39,10 +40,12 @@ where
         target: target.into(),
         port: None,
         weight,
+        rank: 1,
     };
     Pool {
         name: String::new(),
         coordinates: None,
+        bias: 0,
         serves: Vec::new(),
         policy,
         answers,
@@ -56,15 +59,17 @@ fn domain(name: &Name, zone: ZoneId, pools: Vec<PoolId>) -> Domain {
     Domain {
         name: name.clone(),
         zone,
-        policy: DomainPolicy::Priority,
-        pools,
+        rules: Vec::new(),
+        choice: Some(Choice::even(DomainPolicy::Priority, pools)),
         ttl: 5,
+        ttl_min: 5,
+        client_subnet: true,
         when_all_down: WhenAllDown::ServeAll,
     }
 }
 
 fn table(plan: Plan) -> RoutingTable {
-    RoutingTable::compile(Arc::new(plan), Arc::new(GeoTable::empty()), |_, _| true)
+    RoutingTable::well(Arc::new(plan), Arc::new(GeoTable::empty()))
 }
 
 fn worker(table: &RoutingTable, seed: u64) -> Worker {

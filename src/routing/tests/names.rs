@@ -175,7 +175,7 @@ impl Model {
             zone(apex, rrsets)
         });
         let zones = zones.collect();
-        let pools = vec![pool(PoolPolicy::RoundRobin, 1, &[([192, 0, 2, 2], 1)])];
+        let pools = vec![Arc::new(pool(PoolPolicy::RoundRobin, 1, &[([192, 0, 2, 2], 1)]))];
         table(Plan { zones, pools, domains, ..Plan::default() })
     }
 }

@@ -1,0 +1,102 @@
+//! `[[domain.rule]]`
+
+use super::choice::{ChoiceSpec, PlacedChoice};
+use super::reader::{Value, one_or_list, string};
+use super::report::Report;
+use super::serves::source;
+use super::source::{Located, Place};
+use super::unique::Unique;
+use super::when_all_down::{WhenAllDownSpec, when_all_down};
+use crate::plan::Source;
+
+/// A rule as written.
+pub(super) struct RuleSpec {
+    pub(super) place: Place,
+    /// `None` among them: everybody.
+    pub(super) matches: Option<Located<Vec<Located<Option<Source>>>>>,
+    pub(super) choice: ChoiceSpec,
+    pub(super) when_all_down: Option<Located<WhenAllDownSpec>>,
+}
+
+/// A rule, as far as it stands alone, and where it stands.
+pub(super) struct PlacedRule {
+    pub(super) place: Place,
+    /// Empty: everybody.
+    pub(super) sources: Vec<Source>,
+    pub(super) choice: PlacedChoice,
+}
+
+impl RuleSpec {
+    /// Takes the table apart.
+    pub(super) fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let spec = RuleSpec {
+            place: value.place,
+            matches: table.required("match", one_or_list(source_or_any)),
+            choice: ChoiceSpec::read(&mut table, true),
+            when_all_down: table.optional("when_all_down", when_all_down),
+        };
+        table.finish();
+        Some(spec)
+    }
+
+    /// Whom it is for; empty: everybody. Notes what is there twice.
+    pub(super) fn sources(&self, report: &Report) -> Option<Vec<Source>> {
+        let matches = &self.matches.as_ref()?.value;
+        let mut unique = Unique::new("source");
+        for source in matches {
+            let written = source.value.map_or("any".to_owned(), |source| source.to_string());
+            unique.note(&written, source.place, report);
+        }
+        let any = matches.iter().find(|source| source.value.is_none());
+        if let Some(any) = any.filter(|_| matches.len() > 1) {
+            report.error(any.place, "`any` is everybody: the other sources say nothing beside it");
+        }
+        Some(if any.is_some() {
+            Vec::new()
+        } else {
+            matches.iter().filter_map(|source| source.value).collect()
+        })
+    }
+}
+
+/// Notes every rule whose clients all match an earlier one, so that it could never decide.
+pub(super) fn check_order(rules: &[PlacedRule], report: &Report) {
+    for (number, rule) in rules.iter().enumerate() {
+        let earlier = |source: Option<Source>| {
+            rules[..number].iter().position(|earlier| {
+                earlier.sources.is_empty()
+                    || source.is_some_and(|source| earlier.sources.iter().any(|wide| covers(*wide, source)))
+            })
+        };
+        let covering: Option<Vec<usize>> = match &rule.sources[..] {
+            [] => earlier(None).map(|earlier| vec![earlier]),
+            sources => sources.iter().map(|source| earlier(Some(*source))).collect(),
+        };
+        if let Some(first) = covering.and_then(|covering| covering.into_iter().min()) {
+            report.error_with_hint(
+                rule.place,
+                format!("rule {} can never match: its clients match rule {} before", number + 1, first + 1),
+                "put the narrower rule first".to_owned(),
+            );
+        }
+    }
+}
+
+/// Whether every client of `narrow` is one of `wide`.
+fn covers(wide: Source, narrow: Source) -> bool {
+    match (wide, narrow) {
+        (Source::Prefix(wide), Source::Prefix(narrow)) => wide.contains(&narrow),
+        (Source::Country(wide), Source::Subdivision(narrow)) => narrow.country == wide,
+        (Source::Continent(wide), Source::Country(narrow)) => narrow.continent() == Some(wide),
+        (Source::Continent(wide), Source::Subdivision(narrow)) => narrow.country.continent() == Some(wide),
+        (wide, narrow) => wide == narrow,
+    }
+}
+
+fn source_or_any(value: Value<'_>) -> Option<Option<Source>> {
+    match value.is_string().then(|| string(value)).flatten().as_deref() {
+        Some("any") => Some(None),
+        _ => source(value).map(Some),
+    }
+}

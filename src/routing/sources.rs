@@ -1,0 +1,143 @@
+//! Clients by where they come from: what `serves` and the rules of domains name.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::geo::{Continent, Country, Location, RangeMap, Subdivision};
+use crate::plan::Source;
+
+/// Numbered things by the sources that they are for, by kind of source.
+#[derive(Default)]
+pub(super) struct SourceIndex {
+    /// To the list of what is for the range, the most specific prefix first; list 0 is empty.
+    prefixes: Option<RangeMap<u32>>,
+    prefix_lists: Vec<Box<[(IpNet, u16)]>>,
+    /// Sorted by key, then by number.
+    asns: Vec<(u32, u16)>,
+    subdivisions: Vec<(Subdivision, u16)>,
+    countries: Vec<(Country, u16)>,
+    continents: Vec<(Continent, u16)>,
+}
+
+/// What is for one client by its place, the numbers of each kind in order.
+#[derive(Clone, Copy)]
+pub(super) struct ByPlace<'i> {
+    pub(super) asns: &'i [(u32, u16)],
+    pub(super) subdivisions: &'i [(Subdivision, u16)],
+    pub(super) countries: &'i [(Country, u16)],
+    pub(super) continents: &'i [(Continent, u16)],
+}
+
+impl SourceIndex {
+    /// Indexes `sources`; `None` if there are none.
+    pub(super) fn compile(sources: impl Iterator<Item = (Source, u16)>) -> Option<Self> {
+        let mut index = SourceIndex { prefix_lists: vec![Box::default()], ..SourceIndex::default() };
+        let mut prefixes: Vec<(IpNet, u16)> = Vec::new();
+        let mut is_empty = true;
+        for (source, number) in sources {
+            is_empty = false;
+            match source {
+                Source::Prefix(prefix) => prefixes.push((prefix, number)),
+                Source::Asn(asn) => index.asns.push((asn, number)),
+                Source::Subdivision(subdivision) => index.subdivisions.push((subdivision, number)),
+                Source::Country(country) => index.countries.push((country, number)),
+                Source::Continent(continent) => index.continents.push((continent, number)),
+            }
+        }
+        index.asns.sort();
+        index.subdivisions.sort();
+        index.countries.sort();
+        index.continents.sort();
+        if !prefixes.is_empty() {
+            index.enter_prefixes(prefixes);
+        }
+        (!is_empty).then_some(index)
+    }
+
+    fn enter_prefixes(&mut self, prefixes: Vec<(IpNet, u16)>) {
+        let lists = &mut self.prefix_lists;
+        let marked = prefixes.into_iter().map(|(prefix, number)| (prefix, (prefix, number)));
+        self.prefixes = Some(RangeMap::from_covering(marked, |covering: &[(IpNet, u16)]| {
+            let list: Box<[(IpNet, u16)]> = covering.into();
+            let number = lists.iter().position(|known| *known == list).unwrap_or_else(|| {
+                lists.push(list);
+                lists.len() - 1
+            });
+            number as u32
+        }));
+    }
+
+    /// What is for `client` by prefix, the most specific first, and how many leading bits of its
+    /// address say so.
+    pub(super) fn by_prefix(&self, client: IpAddr) -> (&[(IpNet, u16)], u8) {
+        match &self.prefixes {
+            Some(prefixes) => {
+                let (list, scope) = prefixes.lookup(client);
+                (&self.prefix_lists[list as usize], scope)
+            }
+            None => (&[], 0),
+        }
+    }
+
+    /// Whether anything is for clients by their place.
+    pub(super) fn needs_place(&self) -> bool {
+        !(self.asns.is_empty()
+            && self.subdivisions.is_empty()
+            && self.countries.is_empty()
+            && self.continents.is_empty())
+    }
+
+    /// What is for clients at `location`.
+    pub(super) fn by_place(&self, location: &Location) -> ByPlace<'_> {
+        let Location { asn, subdivision, country, continent, coordinates: _ } = *location;
+        ByPlace {
+            asns: run(&self.asns, asn),
+            subdivisions: run(&self.subdivisions, subdivision),
+            countries: run(&self.countries, country),
+            continents: run(&self.continents, continent),
+        }
+    }
+}
+
+impl ByPlace<'_> {
+    /// Nothing is.
+    pub(super) const NOTHING: ByPlace<'static> =
+        ByPlace { asns: &[], subdivisions: &[], countries: &[], continents: &[] };
+
+    /// The first, from the most specific kind of source to the least, that `admits` lets pass.
+    pub(super) fn most_specific(&self, admits: impl Fn(u16) -> bool) -> Option<(u16, Source)> {
+        first(self.asns, Source::Asn, &admits)
+            .or_else(|| first(self.subdivisions, Source::Subdivision, &admits))
+            .or_else(|| first(self.countries, Source::Country, &admits))
+            .or_else(|| first(self.continents, Source::Continent, &admits))
+    }
+
+    /// The lowest number from `from` on.
+    pub(super) fn lowest(&self, from: u16) -> Option<(u16, Source)> {
+        let admits = |number| number >= from;
+        let found = [
+            first(self.asns, Source::Asn, admits),
+            first(self.subdivisions, Source::Subdivision, admits),
+            first(self.countries, Source::Country, admits),
+            first(self.continents, Source::Continent, admits),
+        ];
+        found.into_iter().flatten().min_by_key(|(number, _)| *number)
+    }
+}
+
+/// The entries of `sorted` under `key`.
+fn run<K: Ord + Copy>(sorted: &[(K, u16)], key: Option<K>) -> &[(K, u16)] {
+    let Some(key) = key else { return &[] };
+    let from = sorted.partition_point(|(other, _)| *other < key);
+    let length = sorted[from..].partition_point(|(other, _)| *other == key);
+    &sorted[from..from + length]
+}
+
+fn first<K: Copy>(
+    entries: &[(K, u16)],
+    source: impl Fn(K) -> Source,
+    admits: impl Fn(u16) -> bool,
+) -> Option<(u16, Source)> {
+    entries.iter().find(|(_, number)| admits(*number)).map(|&(key, number)| (number, source(key)))
+}
