@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use rhumb::geo::{Coordinates, Database, GeoError, GeoTable, Location, Place};
+use rhumb::geo::{Coordinates, Database, Fields, GeoError, GeoTable, Location, Place};
 
 #[path = "support/mmdb.rs"]
 mod mmdb;
@@ -259,6 +260,29 @@ fn each_field_is_from_the_first_that_has_it() {
     // What follows from the country is of no database.
     let sources = table.describe(ip("203.0.113.1")).sources;
     assert_eq!((sources.country, sources.continent, sources.coordinates), (Some("country.mmdb"), None, None));
+}
+
+#[test]
+fn views_are_of_the_fields_asked_for_and_shared() {
+    let (city, asn) = (city_database(), asn_database());
+    let table = table(&[("city.mmdb", &city), ("asn.mmdb", &asn)]);
+    let countries = table.view(Fields::COUNTRY);
+    // The AS number of its lower half does not split the country's prefix.
+    for (address, place, scope) in [
+        ("192.0.2.1", "US - - - -", 24),
+        ("192.0.2.128", "US - - - -", 24),
+        ("::ffff:192.0.2.128", "US - - - -", 24),
+        ("2001:db8::1", "US - - - -", 33),
+        ("2001:db8:8000::1", "- - - - -", 33),
+    ] {
+        let located = countries.locate(ip(address));
+        assert_eq!((written(located.place).as_str(), located.scope), (place, scope), "{address}");
+    }
+    assert_eq!(table.locate(ip("192.0.2.128")).scope, 25);
+    assert!(countries.ranges() < table.ranges());
+    assert!(Arc::ptr_eq(&countries, &table.clone().view(Fields::COUNTRY)));
+    assert_eq!(table.view(Fields::ALL).locate(ip("192.0.2.1")), table.locate(ip("192.0.2.1")));
+    assert_eq!(table.view(Fields::ALL).ranges(), table.ranges());
 }
 
 #[test]

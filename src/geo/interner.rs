@@ -10,9 +10,16 @@ pub(super) struct Interner<T> {
 }
 
 impl<T: Copy + Eq + Hash> Interner<T> {
+    /// Holds nothing yet.
+    pub(super) fn new() -> Self {
+        Interner { numbers: HashMap::new(), values: Vec::new() }
+    }
+
     /// Holds `value`, whose number is 0.
     pub(super) fn with_first(value: T) -> Self {
-        Interner { numbers: HashMap::from([(value, 0)]), values: vec![value] }
+        let mut interner = Interner::new();
+        interner.number(value);
+        interner
     }
 
     /// The number of `value`, a new one if it has none.

@@ -1,6 +1,6 @@
 //! What is known of where a client is.
 
-use super::{Continent, Coordinates, Country, Subdivision, UnitVector};
+use super::{Continent, Coordinates, Country, Fields, Subdivision, UnitVector};
 
 /// What databases say of an address. Nothing is known of most addresses in every respect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -29,6 +29,20 @@ pub struct Place {
     pub position: Option<UnitVector>,
 }
 
+impl Location {
+    /// The same with nothing known but `fields`.
+    pub fn only(&self, fields: Fields) -> Location {
+        let Location { country, subdivision, continent, asn, coordinates } = *self;
+        Location {
+            country: country.filter(|_| fields.contains(Fields::COUNTRY)),
+            subdivision: subdivision.filter(|_| fields.contains(Fields::SUBDIVISION)),
+            continent: continent.filter(|_| fields.contains(Fields::CONTINENT)),
+            asn: asn.filter(|_| fields.contains(Fields::ASN)),
+            coordinates: coordinates.filter(|_| fields.contains(Fields::COORDINATES)),
+        }
+    }
+}
+
 impl Place {
     /// Nothing is known.
     pub const UNKNOWN: Place = Place {
@@ -41,6 +55,11 @@ impl Place {
         },
         position: None,
     };
+
+    /// The place of which no more is known than `location` says.
+    pub(super) fn exactly(location: Location) -> Self {
+        Place { location, position: location.coordinates.map(UnitVector::from) }
+    }
 }
 
 impl From<Location> for Place {
@@ -48,10 +67,7 @@ impl From<Location> for Place {
         let country = location.country;
         let coordinates = location.coordinates.or_else(|| country?.coordinates());
         let continent = location.continent.or_else(|| country?.continent());
-        Place {
-            location: Location { continent, coordinates, ..location },
-            position: coordinates.map(UnitVector::from),
-        }
+        Place::exactly(Location { continent, coordinates, ..location })
     }
 }
 

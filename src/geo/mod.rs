@@ -2,10 +2,12 @@
 //!
 //! Databases are read once, at load: every record becomes a [`Location`], the databases are laid
 //! over each other field by field, and what comes out is one [`GeoTable`] of address ranges. A
-//! query then costs one [`GeoTable::locate`]: no decoding, no allocation.
+//! query then costs one [`GeoTable::locate`]: no decoding, no allocation. What looks at some fields
+//! only, such as the country, asks a [`GeoView`] of these, whose ranges are as large as can be.
 
 mod countries;
 mod database;
+mod fields;
 mod globe;
 mod interner;
 mod location;
@@ -15,10 +17,13 @@ mod range_map;
 mod record;
 mod runs;
 mod table;
+mod view;
 
 pub use database::{Database, GeoError};
+pub use fields::Fields;
 pub use globe::{Coordinates, UnitVector};
 pub use location::{Location, Place};
 pub use place::{Continent, Country, PlaceError, Subdivision};
 pub use range_map::RangeMap;
 pub use table::{Description, GeoTable, Located, Sources};
+pub use view::GeoView;

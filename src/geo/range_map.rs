@@ -68,6 +68,14 @@ impl<V: Copy + PartialEq> RangeMap<V> {
         }
     }
 
+    /// The map of what `value_of` makes of each value; ranges that come to be equal become one.
+    pub fn map<W: Copy + PartialEq>(&self, mut value_of: impl FnMut(V) -> W) -> RangeMap<W> {
+        RangeMap::from_runs(
+            Runs::mapped(&self.v4.runs, &mut value_of),
+            Runs::mapped(&self.v6.runs, &mut value_of),
+        )
+    }
+
     /// The first and the last of the neighbouring addresses around `ip` that have its value.
     pub fn range(&self, ip: IpAddr) -> (IpAddr, IpAddr) {
         match ip.to_canonical() {

@@ -140,6 +140,15 @@ impl<K: Key, V: Copy + PartialEq> Runs<K, V> {
         sweep.runs
     }
 
+    /// What `value_of` makes of the values of `runs`, which are those of a whole family.
+    pub(super) fn mapped<A: Copy>(runs: &[Run<K, A>], mut value_of: impl FnMut(A) -> V) -> Self {
+        let mut mapped = Runs::new();
+        for run in runs {
+            mapped.push(run.start(), value_of(run.value()));
+        }
+        mapped
+    }
+
     /// Cuts the family wherever `one` or `other` is cut; the value of a piece is `value_of` theirs.
     pub(super) fn zip<A: Copy, B: Copy>(
         one: &Runs<K, A>,

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
 
 use super::database::Layer;
 use super::interner::Interner;
 use super::runs::{Key, Runs};
-use super::{Database, GeoError, Location, Place, RangeMap};
+use super::{Database, Fields, GeoError, GeoView, Location, Place, RangeMap};
 
 /// The embedded database: the countries of the larger allocations. `geoip/README.md` says what it is made of.
 const EMBEDDED: &[u8] = include_bytes!("../../geoip/embedded.mmdb");
@@ -23,10 +24,12 @@ const EMBEDDED: &[u8] = include_bytes!("../../geoip/embedded.mmdb");
 #[derive(Clone)]
 pub struct GeoTable {
     /// Numbers into `places` and `sources`.
-    map: RangeMap<u32>,
-    places: Box<[Place]>,
+    map: Arc<RangeMap<u32>>,
+    places: Arc<[Place]>,
     sources: Box<[SourceNumbers]>,
     databases: Vec<String>,
+    /// By [`Fields::index`]; each is made when it is first asked for.
+    views: [OnceLock<Arc<GeoView>>; Fields::COUNT],
 }
 
 /// Where a client is, and for whom else that holds.
@@ -35,8 +38,9 @@ pub struct Located<'t> {
     /// Where the client is.
     pub place: &'t Place,
     /// The length of the shortest prefix that contains the client and whose addresses are all at
-    /// this place by the same databases: an answer that follows from the place holds for all of
-    /// them (the SCOPE PREFIX-LENGTH of RFC 7871 section 6). 0 if that is the whole family.
+    /// this place (in a [`GeoTable`] by the same databases as well): an answer that follows from
+    /// the place holds for all of them (the SCOPE PREFIX-LENGTH of RFC 7871 section 6). 0 if that
+    /// is the whole family.
     pub scope: u8,
 }
 
@@ -123,6 +127,13 @@ impl GeoTable {
         Located { place: &self.places[number as usize], scope }
     }
 
+    /// The map by `fields` only, for decisions that look at no others. All who ask for the same
+    /// fields get the same view; it is made when the first asks, which takes one pass over the map.
+    pub fn view(&self, fields: Fields) -> Arc<GeoView> {
+        let view = &self.views[fields.index()];
+        view.get_or_init(|| Arc::new(GeoView::of(&self.map, &self.places, fields))).clone()
+    }
+
     /// Where `ip` is, and why.
     pub fn describe(&self, ip: IpAddr) -> Description<'_> {
         let ip = ip.to_canonical();
@@ -205,10 +216,11 @@ impl Merge {
 
     fn finish(self) -> GeoTable {
         GeoTable {
-            map: RangeMap::from_runs(self.v4, self.v6),
+            map: Arc::new(RangeMap::from_runs(self.v4, self.v6)),
             places: self.merged.iter().map(|&(location, _)| Place::from(location)).collect(),
             sources: self.merged.iter().map(|&(_, sources)| sources).collect(),
             databases: self.databases,
+            views: Default::default(),
         }
     }
 }
