@@ -1,27 +1,27 @@
 //! The whole of a configuration file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use super::Loaded;
 use super::domain::{DomainSpec, PlacedDomain, References};
 use super::domain_rules;
+use super::geoip::GeoipSpec;
 use super::health_check::HealthCheckSpec;
 use super::name::identifier_fault;
 use super::nesting;
 use super::pool::{CheckRef, PoolSpec};
-use super::reader::{Table, Value, list, list_or_none};
+use super::reader::{Table, Value, list};
 use super::report::{File, Report};
-use super::settings::{SettingsSpec, path};
+use super::settings::SettingsSpec;
 use super::source::{Located, Place};
 use super::unique::Unique;
 use super::zone::{PlacedZone, ZoneSpec};
 use super::zone_rules::{self, ZoneView};
-use super::{GeoipSettings, Loaded};
 use crate::dns::Name;
-use crate::geo::GeoTable;
 use crate::plan::{DomainId, HealthCheck, Plan, Pool, PoolId, ZoneId};
 
 /// A file as written. Lists are in its order.
@@ -36,10 +36,6 @@ pub(super) struct FileSpec {
 
 /// A table under a name of the operator's; `None`: what stands there is no such table.
 type Named<T> = (Located<String>, Option<T>);
-
-struct GeoipSpec {
-    databases: Option<Located<Vec<Located<String>>>>,
-}
 
 impl FileSpec {
     /// Takes the file apart; `None`: it is not TOML, which has been noted.
@@ -65,8 +61,8 @@ impl FileSpec {
     pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Option<Loaded> {
         let FileSpec { settings, geoip, zone, health_check, pool, domain } = self;
         let settings = settings.convert(base_dir, report);
-        let databases = geoip.and_then(|geoip| geoip.value.databases);
-        let (geoip, geo) = open_databases(databases, base_dir, report);
+        let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
+        let (geoip, geo) = geoip.convert(base_dir, report);
         let (checks, health_checks) = convert_health_checks(health_check, report);
         let domain = domain.map_or(Vec::new(), |domain| domain.value);
         let domain_ids = domain_ids(&domain);
@@ -101,15 +97,6 @@ impl FileSpec {
             domains: domains.into_iter().map(|domain| domain.domain).collect(),
         };
         Some(Loaded { settings, geoip, geo: Arc::new(geo?), plan })
-    }
-}
-
-impl GeoipSpec {
-    fn read(value: Value<'_>) -> Option<Self> {
-        let mut table = value.table()?;
-        let spec = GeoipSpec { databases: table.optional("databases", list_or_none(path)) };
-        table.finish();
-        Some(spec)
     }
 }
 
@@ -155,36 +142,6 @@ fn named<'a, T>(
             (name, read(value))
         })
         .collect()
-}
-
-/// Reads the databases; those that cannot be read are noted at their paths.
-fn open_databases(
-    databases: Option<Located<Vec<Located<String>>>>,
-    base_dir: &Path,
-    report: &Report,
-) -> (GeoipSettings, Option<GeoTable>) {
-    // Without a word on it, `nearest` should do something sensible all the same.
-    let Some(Located { value: written, place: list_place }) = databases else {
-        return (GeoipSettings::default(), Some(GeoTable::embedded()));
-    };
-    if written.is_empty() {
-        return (GeoipSettings::default(), Some(GeoTable::empty()));
-    }
-    let mut unique = Unique::new("database");
-    for path in &written {
-        unique.note(&path.value, path.place, report);
-    }
-    let databases: Vec<PathBuf> = written.iter().map(|path| base_dir.join(&path.value)).collect();
-    let table = GeoTable::load(&databases);
-    if let Err(errors) = &table {
-        for error in errors {
-            let is_it = |path: &PathBuf| path.display().to_string() == error.database();
-            let position = databases.iter().position(is_it);
-            let place = position.map_or(list_place, |position| written[position].place);
-            report.error(place, format!("cannot use the database: {error}"));
-        }
-    }
-    (GeoipSettings { databases }, table.ok())
 }
 
 fn convert_health_checks(

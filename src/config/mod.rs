@@ -12,7 +12,9 @@ mod diagnostics;
 mod domain;
 mod domain_rules;
 mod file;
+mod geoip;
 mod health_check;
+mod location;
 mod master_file;
 mod name;
 mod nesting;
@@ -35,10 +37,11 @@ mod when_all_down;
 mod zone;
 mod zone_rules;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
+pub use geoip::GeoipSettings;
 pub use service::{RateLimitSettings, ServiceSettings};
 pub use settings::{AdminSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings};
 
@@ -54,17 +57,10 @@ pub struct Loaded {
     pub settings: Settings,
     /// Where clients are looked up.
     pub geoip: GeoipSettings,
-    /// The databases of `geoip`, read.
+    /// The same, read.
     pub geo: Arc<GeoTable>,
     /// What is served.
     pub plan: Plan,
-}
-
-/// `[geoip]`: the databases that say where a client is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GeoipSettings {
-    /// MaxMind-format files in order of precedence, relative ones taken from the configuration's directory.
-    pub databases: Vec<PathBuf>,
 }
 
 /// Reads the file at `path`, and the zone files and databases that it names.

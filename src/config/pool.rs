@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::address::{AddressSpec, addresses};
+use super::location::location;
 use super::name::domain_name;
-use super::reader::{Value, Words, integer, list, number, string};
+use super::reader::{Value, Words, integer, list, string};
 use super::report::Report;
-use super::serves::{country, source};
+use super::serves::source;
 use super::source::Located;
 use super::unique::Unique;
 use crate::dns::Name;
@@ -125,41 +126,6 @@ impl PoolSpec {
             health_check,
             addresses,
         })
-    }
-}
-
-/// `{ country = "VN" }` or `{ latitude = 10.8, longitude = 106.6 }`.
-fn location(value: Value<'_>) -> Option<Coordinates> {
-    let mut table = value.table()?;
-    let is_empty = table.is_empty();
-    let has_country = table.has("country");
-    let country = table.optional("country", country);
-    let is_point = table.has("latitude") || table.has("longitude");
-    if has_country && is_point {
-        value.refuse::<()>("a location is a country or a point, not both", None);
-    }
-    let (latitude, longitude) = if is_point {
-        (
-            table.required("latitude", number(-90.0..=90.0)),
-            table.required("longitude", number(-180.0..=180.0)),
-        )
-    } else {
-        (
-            table.optional("latitude", number(-90.0..=90.0)),
-            table.optional("longitude", number(-180.0..=180.0)),
-        )
-    };
-    table.finish();
-    if is_empty {
-        return value.refuse(
-            "the location is empty",
-            "write { country = \"VN\" } or { latitude = 10.8, longitude = 106.6 }".to_owned(),
-        );
-    }
-    match country {
-        // Every country that is known has coordinates.
-        Some(country) => country.value.coordinates(),
-        None => Some(Coordinates { latitude: latitude?.value, longitude: longitude?.value }),
     }
 }
 

@@ -1,44 +1,27 @@
-//! Sources of clients as written in a pool's `serves`.
+//! Sources of clients as written in a pool's `serves`, and the codes that they are made of.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::reader::{Value, string};
-use crate::geo::{Country, Subdivision};
+use super::reader::{Value, integer, string};
+use crate::geo::{Continent, Country, Subdivision};
 use crate::plan::Source;
 
 /// "VN", "continent:OC", "US-CA", "AS64500" or "203.0.113.0/24".
 pub(super) fn source(value: Value<'_>) -> Option<Source> {
     let text = string(value)?;
     if let Some(code) = text.strip_prefix("continent:") {
-        return match code.parse() {
-            Ok(continent) => Some(Source::Continent(continent)),
-            Err(_) => value.refuse(
-                format!("there is no continent `{code}`"),
-                "the continents are AF, AN, AS, EU, NA, OC and SA".to_owned(),
-            ),
-        };
+        return known_continent(value, code).map(Source::Continent);
     }
     if text.contains(['/', ':']) || text.parse::<IpAddr>().is_ok() {
         return prefix(value, &text).map(Source::Prefix);
     }
     if let Some(digits) = as_number(&text) {
-        return match digits.parse() {
-            // RFC 7607: AS 0 announces nothing.
-            Ok(number) if number != 0 => Some(Source::Asn(number)),
-            _ => value
-                .refuse(format!("`{text}` is not an AS number"), "they go from 1 to 4294967295".to_owned()),
-        };
+        return digits.parse().ok().filter(is_asn).map(Source::Asn).or_else(|| refuse_asn(value, &text));
     }
     if text.contains('-') {
-        return match text.parse::<Subdivision>() {
-            Ok(subdivision) if subdivision.country.is_known() => Some(Source::Subdivision(subdivision)),
-            _ => value.refuse(
-                format!("`{text}` is not a subdivision"),
-                "write its ISO 3166-2 code, as in \"US-CA\"".to_owned(),
-            ),
-        };
+        return known_subdivision(value, &text).map(Source::Subdivision);
     }
     match known_country(&text) {
         Some(country) => Some(Source::Country(country)),
@@ -51,6 +34,55 @@ pub(super) fn country(value: Value<'_>) -> Option<Country> {
     let text = string(value)?;
     known_country(&text)
         .or_else(|| value.refuse(format!("there is no country `{text}`"), country_hint(&text)))
+}
+
+/// A subdivision by its code.
+pub(super) fn subdivision(value: Value<'_>) -> Option<Subdivision> {
+    known_subdivision(value, &string(value)?)
+}
+
+fn known_subdivision(value: Value<'_>, code: &str) -> Option<Subdivision> {
+    code.parse().ok().filter(|subdivision: &Subdivision| subdivision.country.is_known()).or_else(|| {
+        value.refuse(
+            format!("`{code}` is not a subdivision"),
+            "write its ISO 3166-2 code, as in \"US-CA\"".to_owned(),
+        )
+    })
+}
+
+/// A continent by its code.
+pub(super) fn continent(value: Value<'_>) -> Option<Continent> {
+    known_continent(value, &string(value)?)
+}
+
+fn known_continent(value: Value<'_>, code: &str) -> Option<Continent> {
+    code.parse().ok().or_else(|| {
+        value.refuse(
+            format!("there is no continent `{code}`"),
+            "the continents are AF, AN, AS, EU, NA, OC and SA".to_owned(),
+        )
+    })
+}
+
+/// An AS number: 64500 or "AS64500".
+pub(super) fn asn(value: Value<'_>) -> Option<u32> {
+    if !value.is_string() {
+        return integer(1..=u32::MAX)(value);
+    }
+    let text = string(value)?;
+    as_number(&text)
+        .and_then(|digits| digits.parse().ok())
+        .filter(is_asn)
+        .or_else(|| refuse_asn(value, &text))
+}
+
+/// RFC 7607: AS 0 announces nothing.
+fn is_asn(number: &u32) -> bool {
+    *number != 0
+}
+
+fn refuse_asn<T>(value: Value<'_>, text: &str) -> Option<T> {
+    value.refuse(format!("`{text}` is not an AS number"), "they go from 1 to 4294967295".to_owned())
 }
 
 fn known_country(code: &str) -> Option<Country> {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dns::{Name, Rrset, Rtype};
+use crate::geo::{Continent, Location};
 use crate::plan::{
     Addresses, CheckId, CheckKind, DomainPolicy, PoolId, PoolPolicy, Source, StatusRange, WhenAllDown, ZoneId,
 };
@@ -268,6 +269,31 @@ fn databases_are_found_beside_the_file() {
     let loaded = parse("test.toml", text, &geoip).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     assert_eq!(loaded.geoip.databases, [geoip.join("embedded.mmdb")]);
     assert_eq!(loaded.geo.databases().len(), 1);
+}
+
+#[test]
+fn networks_go_over_the_embedded_database() {
+    let text = "
+        [geoip]
+        unknown = { latitude = 10.8, longitude = 106.6 }
+        [[geoip.network]]
+        prefixes = [\"10.0.0.0/8\", \"fd00::/8\"]
+        subdivision = \"US-CA\"
+        asn = \"AS64500\"
+        ";
+    let loaded = sound(text);
+    assert_eq!((loaded.geoip.databases.len(), loaded.geoip.overlay.networks.len()), (0, 2));
+    let describe = |ip: &str| loaded.geo.describe(ip.parse().expect("an IP address"));
+    for ip in ["10.1.2.3", "fd00::1"] {
+        let description = describe(ip);
+        let Location { country, subdivision, continent, asn, .. } = description.place.location;
+        assert_eq!(country.map(|country| country.to_string()).as_deref(), Some("US"));
+        assert_eq!(subdivision.map(|subdivision| subdivision.to_string()).as_deref(), Some("US-CA"));
+        assert_eq!((continent, asn), (Some(Continent::NorthAmerica), Some(64500)));
+        assert_eq!(description.sources.subdivision, Some("configuration"));
+    }
+    assert_eq!(describe("192.168.0.1").sources.coordinates, Some("configuration"));
+    assert_eq!(describe("113.160.0.1").sources.country, Some("embedded"));
 }
 
 proptest! {

@@ -55,7 +55,7 @@ pub enum GeoError {
         database: String,
     },
     /// More than [`GeoTable::MAX_DATABASES`](super::GeoTable::MAX_DATABASES) were given.
-    #[error("{database}: one too many; at most 255 databases can be laid over each other")]
+    #[error("{database}: one too many; at most 254 databases can be laid over each other")]
     TooMany {
         /// The first that is too many.
         database: String,

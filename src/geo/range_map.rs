@@ -76,6 +76,18 @@ impl<V: Copy + PartialEq> RangeMap<V> {
         )
     }
 
+    /// An address has the value that `value_of` makes of those it has in `one` and in `other`.
+    pub fn zip<A: Copy, B: Copy>(
+        one: &RangeMap<A>,
+        other: &RangeMap<B>,
+        mut value_of: impl FnMut(A, B) -> V,
+    ) -> Self {
+        RangeMap::from_runs(
+            Runs::zip(&one.v4.runs, &other.v4.runs, &mut value_of),
+            Runs::zip(&one.v6.runs, &other.v6.runs, &mut value_of),
+        )
+    }
+
     /// The first and the last of the neighbouring addresses around `ip` that have its value.
     pub fn range(&self, ip: IpAddr) -> (IpAddr, IpAddr) {
         match ip.to_canonical() {

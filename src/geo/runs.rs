@@ -149,18 +149,19 @@ impl<K: Key, V: Copy + PartialEq> Runs<K, V> {
         mapped
     }
 
-    /// Cuts the family wherever `one` or `other` is cut; the value of a piece is `value_of` theirs.
+    /// Cuts the family, of which `one` and `other` are all runs, wherever one of them is cut; the
+    /// value of a piece is `value_of` theirs.
     pub(super) fn zip<A: Copy, B: Copy>(
-        one: &Runs<K, A>,
-        other: &Runs<K, B>,
+        one: &[Run<K, A>],
+        other: &[Run<K, B>],
         mut value_of: impl FnMut(A, B) -> V,
     ) -> Self {
         let mut runs = Runs::new();
         let (mut i, mut j) = (0, 0);
         let mut start = K::FIRST;
         loop {
-            runs.push(start, value_of(one.0[i].value(), other.0[j].value()));
-            let ends = (one.start(i + 1), other.start(j + 1));
+            runs.push(start, value_of(one[i].value(), other[j].value()));
+            let ends = (one.get(i + 1).map(Run::start), other.get(j + 1).map(Run::start));
             start = match ends {
                 (None, None) => return runs,
                 (Some(next), None) | (None, Some(next)) => next,
@@ -169,12 +170,6 @@ impl<K: Key, V: Copy + PartialEq> Runs<K, V> {
             i += usize::from(ends.0 == Some(start));
             j += usize::from(ends.1 == Some(start));
         }
-    }
-}
-
-impl<K: Key, V: Copy> Runs<K, V> {
-    fn start(&self, number: usize) -> Option<K> {
-        Some(self.0.get(number)?.start())
     }
 }
 

@@ -1,7 +1,6 @@
 //! All databases laid over each other: the table that a query reads.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,10 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
 
-use super::database::Layer;
-use super::interner::Interner;
-use super::runs::{Key, Runs};
-use super::{Database, Fields, GeoError, GeoView, Location, Place, RangeMap};
+use super::merge::{CONFIGURATION, Known, Merge, SourceNumbers};
+use super::{Database, Fields, GeoError, GeoView, Place, RangeMap};
 
 /// The embedded database: the countries of the larger allocations. `geoip/README.md` says what it is made of.
 const EMBEDDED: &[u8] = include_bytes!("../../geoip/embedded.mmdb");
@@ -20,7 +17,7 @@ const EMBEDDED: &[u8] = include_bytes!("../../geoip/embedded.mmdb");
 /// Where clients are.
 ///
 /// Several databases are laid over each other: each field of a location is from the first database
-/// that has it for that address.
+/// that has it for that address. An [`Overlay`](super::Overlay) of the operator's goes over all.
 #[derive(Clone)]
 pub struct GeoTable {
     /// Numbers into `places` and `sources`.
@@ -55,13 +52,13 @@ pub struct Description<'t> {
     pub first: IpAddr,
     /// The last of them.
     pub last: IpAddr,
-    /// Which database says what.
+    /// What says what.
     pub sources: Sources<'t>,
 }
 
-/// The names of the databases that the fields of a location are from.
+/// What the fields of a location are from: the name of a database, or `configuration`.
 ///
-/// A continent or coordinates without a database are those of the country.
+/// A continent or coordinates from nowhere are those of the country.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sources<'t> {
     /// Of the country.
@@ -77,12 +74,30 @@ pub struct Sources<'t> {
 }
 
 impl GeoTable {
-    /// How many databases can be laid over each other: their numbers are octets.
-    pub const MAX_DATABASES: usize = u8::MAX as usize;
+    /// How many databases can be laid over each other: their numbers are octets, two of which mean
+    /// none and the configuration.
+    pub const MAX_DATABASES: usize = CONFIGURATION as usize - 1;
 
     /// Knows nothing of any address.
     pub fn empty() -> Self {
         Merge::new().finish()
+    }
+
+    /// The table of `map`, whose values are numbers into `known`.
+    pub(super) fn new(map: RangeMap<u32>, known: &[Known], databases: Vec<String>) -> Self {
+        GeoTable {
+            map: Arc::new(map),
+            places: known.iter().map(|known| Place::from(known.location)).collect(),
+            sources: known.iter().map(|known| known.sources).collect(),
+            databases,
+            views: Default::default(),
+        }
+    }
+
+    /// The map, and what its numbers stand for: the places are those of the table, completed.
+    pub(super) fn parts(&self) -> (&RangeMap<u32>, Vec<Known>) {
+        let known = self.places.iter().zip(&self.sources);
+        (&self.map, known.map(|(place, &sources)| Known { location: place.location, sources }).collect())
     }
 
     /// The countries of the larger allocations, from the database inside the program.
@@ -141,16 +156,21 @@ impl GeoTable {
         let (first, last) = self.map.range(ip);
         let prefix = IpNet::new(ip, scope).expect("a scope is at most the length of its address").trunc();
         let [country, subdivision, continent, asn, coordinates] =
-            self.sources[number as usize].map(|number| {
-                let database = usize::from(number).checked_sub(1)?;
-                Some(self.databases[database].as_str())
-            });
+            self.sources[number as usize].map(|source| self.source(source));
         Description {
             place: &self.places[number as usize],
             prefix,
             first,
             last,
             sources: Sources { country, subdivision, continent, asn, coordinates },
+        }
+    }
+
+    fn source(&self, source: u8) -> Option<&str> {
+        match source {
+            0 => None,
+            CONFIGURATION => Some("configuration"),
+            database => Some(&self.databases[usize::from(database) - 1]),
         }
     }
 
@@ -175,100 +195,4 @@ impl fmt::Debug for GeoTable {
             .field("v6_ranges", &v6)
             .finish()
     }
-}
-
-/// For each field of a location, in order, one more than the number of its database; 0: of none.
-type SourceNumbers = [u8; 5];
-
-/// The databases laid over each other so far.
-struct Merge {
-    v4: Runs<u32, u32>,
-    v6: Runs<u128, u32>,
-    merged: Vec<(Location, SourceNumbers)>,
-    databases: Vec<String>,
-}
-
-impl Merge {
-    fn new() -> Self {
-        let nowhere = (Location::default(), SourceNumbers::default());
-        Merge { v4: Runs::uniform(0), v6: Runs::uniform(0), merged: vec![nowhere], databases: Vec::new() }
-    }
-
-    /// Lays `database` under those that are there.
-    fn add(&mut self, database: Database) -> Result<(), GeoError> {
-        let Ok(source) = u8::try_from(self.databases.len() + 1) else {
-            return Err(GeoError::TooMany { database: database.name });
-        };
-        let layer = Layer::read(&database)?;
-        let mut pairs = Pairs {
-            upper: &self.merged,
-            lower: &layer.locations,
-            source,
-            numbers: HashMap::new(),
-            merged: Interner::with_first(self.merged[0]),
-        };
-        self.v4 = pairs.zip(&self.v4, &layer.v4);
-        self.v6 = pairs.zip(&self.v6, &layer.v6);
-        self.merged = pairs.merged.into_values();
-        self.databases.push(database.name);
-        Ok(())
-    }
-
-    fn finish(self) -> GeoTable {
-        GeoTable {
-            map: Arc::new(RangeMap::from_runs(self.v4, self.v6)),
-            places: self.merged.iter().map(|&(location, _)| Place::from(location)).collect(),
-            sources: self.merged.iter().map(|&(_, sources)| sources).collect(),
-            databases: self.databases,
-            views: Default::default(),
-        }
-    }
-}
-
-/// Two layers becoming one.
-struct Pairs<'m> {
-    upper: &'m [(Location, SourceNumbers)],
-    lower: &'m [Location],
-    /// The number of the lower layer's database, in the manner of [`SourceNumbers`].
-    source: u8,
-    /// The numbers of the pairs met so far.
-    numbers: HashMap<(u32, u32), u32>,
-    merged: Interner<(Location, SourceNumbers)>,
-}
-
-impl Pairs<'_> {
-    fn zip<K: Key>(&mut self, upper: &Runs<K, u32>, lower: &Runs<K, u32>) -> Runs<K, u32> {
-        Runs::zip(upper, lower, |upper, lower| self.number(upper, lower))
-    }
-
-    fn number(&mut self, upper: u32, lower: u32) -> u32 {
-        *self.numbers.entry((upper, lower)).or_insert_with(|| {
-            let (above, sources) = self.upper[upper as usize];
-            self.merged.number(fill_gaps(above, sources, &self.lower[lower as usize], self.source))
-        })
-    }
-}
-
-/// `above` with the fields that it lacks and `below` has, which then come from `source`.
-fn fill_gaps(
-    above: Location,
-    sources: SourceNumbers,
-    below: &Location,
-    source: u8,
-) -> (Location, SourceNumbers) {
-    fn fill<T: Copy>(field: Option<T>, number: u8, below: Option<T>, source: u8) -> (Option<T>, u8) {
-        match (field, below) {
-            (None, Some(_)) => (below, source),
-            _ => (field, number),
-        }
-    }
-    let (country, country_source) = fill(above.country, sources[0], below.country, source);
-    let (subdivision, subdivision_source) = fill(above.subdivision, sources[1], below.subdivision, source);
-    let (continent, continent_source) = fill(above.continent, sources[2], below.continent, source);
-    let (asn, asn_source) = fill(above.asn, sources[3], below.asn, source);
-    let (coordinates, coordinates_source) = fill(above.coordinates, sources[4], below.coordinates, source);
-    (
-        Location { country, subdivision, continent, asn, coordinates },
-        [country_source, subdivision_source, continent_source, asn_source, coordinates_source],
-    )
 }
