@@ -70,6 +70,7 @@ pub(crate) fn plan(domains: usize, pools: usize) -> Arc<Plan> {
         health_checks: Vec::new(),
         pools: (0..pools).map(pool).map(Arc::new).collect(),
         domains: (0..domains).map(domain).collect(),
+        latencies: Vec::new(),
     })
 }
 

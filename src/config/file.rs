@@ -11,6 +11,7 @@ use super::domain::{DomainSpec, PlacedDomain, References};
 use super::domain_rules;
 use super::geoip::GeoipSpec;
 use super::health_check::HealthCheckSpec;
+use super::latency::{self, LatencySpec};
 use super::name::identifier_fault;
 use super::nesting;
 use super::pool::{CheckRef, PoolSpec};
@@ -32,6 +33,7 @@ pub(super) struct FileSpec {
     health_check: Vec<Named<HealthCheckSpec>>,
     pool: Vec<Named<PoolSpec>>,
     domain: Option<Located<Vec<Located<DomainSpec>>>>,
+    latency: Option<Located<Vec<Located<LatencySpec>>>>,
 }
 
 /// A table under a name of the operator's; `None`: what stands there is no such table.
@@ -52,6 +54,7 @@ impl FileSpec {
             health_check: named(&mut table, "health_check", HealthCheckSpec::read),
             pool: named(&mut table, "pool", PoolSpec::read),
             domain: table.optional("domain", list(DomainSpec::read)),
+            latency: table.optional("latency", list(LatencySpec::read)),
         };
         table.finish();
         Some(spec)
@@ -59,7 +62,7 @@ impl FileSpec {
 
     /// Makes of it what it means; `None`: there is a mistake, and it has been noted.
     pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Option<Loaded> {
-        let FileSpec { settings, geoip, zone, health_check, pool, domain } = self;
+        let FileSpec { settings, geoip, zone, health_check, pool, domain, latency } = self;
         let settings = settings.convert(base_dir, report);
         let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
         let (geoip, geo) = geoip.convert(base_dir, report);
@@ -82,11 +85,13 @@ impl FileSpec {
             view.check(report);
             zone_rules::check_name_servers(view, &views, &steered, report);
         }
-        // What refers to domains counts on all of them.
+        // References to domains count on all of them.
         if domains.len() == domain_count {
             nesting::check(&domains, &pools, report);
-            domain_rules::check(&domains, &views, &pools, report);
         }
+        domain_rules::check(&domains, &views, &pools, report);
+        let latency = latency.map_or(Vec::new(), |latency| latency.value);
+        let latencies = latency::convert(latency, base_dir, &pool_ids, report);
         if !report.is_clean() {
             return None;
         }
@@ -95,6 +100,7 @@ impl FileSpec {
             health_checks: health_checks.into_iter().collect::<Option<_>>()?,
             pools: pools.into_iter().map(|pool| pool.map(Arc::new)).collect::<Option<_>>()?,
             domains: domains.into_iter().map(|domain| domain.domain).collect(),
+            latencies,
         };
         Some(Loaded { settings, geoip, geo: Arc::new(geo?), plan })
     }

@@ -14,6 +14,7 @@ mod domain_rules;
 mod file;
 mod geoip;
 mod health_check;
+mod latency;
 mod location;
 mod master_file;
 mod name;

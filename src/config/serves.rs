@@ -17,8 +17,8 @@ pub(super) fn source(value: Value<'_>) -> Option<Source> {
     if text.contains(['/', ':']) || text.parse::<IpAddr>().is_ok() {
         return prefix(value, &text).map(Source::Prefix);
     }
-    if let Some(digits) = as_number(&text) {
-        return digits.parse().ok().filter(is_asn).map(Source::Asn).or_else(|| refuse_asn(value, &text));
+    if let Some(number) = parse_as_number(&text) {
+        return or_refuse(value, number).map(Source::Asn);
     }
     if text.contains('-') {
         return known_subdivision(value, &text).map(Source::Subdivision);
@@ -70,19 +70,7 @@ pub(super) fn asn(value: Value<'_>) -> Option<u32> {
         return integer(1..=u32::MAX)(value);
     }
     let text = string(value)?;
-    as_number(&text)
-        .and_then(|digits| digits.parse().ok())
-        .filter(is_asn)
-        .or_else(|| refuse_asn(value, &text))
-}
-
-/// RFC 7607: AS 0 announces nothing.
-fn is_asn(number: &u32) -> bool {
-    *number != 0
-}
-
-fn refuse_asn<T>(value: Value<'_>, text: &str) -> Option<T> {
-    value.refuse(format!("`{text}` is not an AS number"), "they go from 1 to 4294967295".to_owned())
+    or_refuse(value, parse_as_number(&text).unwrap_or_else(|| Err(not_an_as_number(&text))))
 }
 
 fn known_country(code: &str) -> Option<Country> {
@@ -110,30 +98,51 @@ fn source_hint(text: &str) -> String {
     }
 }
 
-/// What follows `AS` if it is digits; "AS" alone is American Samoa.
-fn as_number(text: &str) -> Option<&str> {
+/// Why a text is not what it should be, and what would be right.
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) hint: String,
+}
+
+fn or_refuse<T>(value: Value<'_>, parsed: Result<T, Fault>) -> Option<T> {
+    parsed.map_or_else(|Fault { message, hint }| value.refuse(message, hint), Some)
+}
+
+/// The number in "AS64500"; `None`: it does not look like one. "AS" alone is American Samoa.
+pub(super) fn parse_as_number(text: &str) -> Option<Result<u32, Fault>> {
     let (head, digits) = text.split_at_checked(2)?;
     let is_number = head.eq_ignore_ascii_case("AS") && !digits.is_empty();
-    (is_number && digits.bytes().all(|octet| octet.is_ascii_digit())).then_some(digits)
+    if !is_number || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
+        return None;
+    }
+    // RFC 7607: AS 0 announces nothing.
+    let number = digits.parse().ok().filter(|&number| number != 0);
+    Some(number.ok_or_else(|| not_an_as_number(text)))
+}
+
+fn not_an_as_number(text: &str) -> Fault {
+    let message = format!("`{text}` is not an AS number");
+    Fault { message, hint: "they go from 1 to 4294967295".to_owned() }
 }
 
 /// The prefix that `text`, the string `value`, is.
 pub(super) fn prefix(value: Value<'_>, text: &str) -> Option<IpNet> {
+    or_refuse(value, parse_prefix(text))
+}
+
+/// A prefix as in "203.0.113.0/24".
+pub(super) fn parse_prefix(text: &str) -> Result<IpNet, Fault> {
     if let Ok(ip) = text.parse::<IpAddr>() {
-        let whole = IpNet::from(ip);
-        return value.refuse(format!("`{text}` has no prefix length"), format!("write \"{whole}\""));
+        let hint = format!("write \"{}\"", IpNet::from(ip));
+        return Err(Fault { message: format!("`{text}` has no prefix length"), hint });
     }
     let Ok(net) = text.parse::<IpNet>() else {
-        return value.refuse(
-            format!("`{text}` is not an IP prefix"),
-            "write it as in \"203.0.113.0/24\" or \"2001:db8::/32\"".to_owned(),
-        );
+        let hint = "write it as in \"203.0.113.0/24\" or \"2001:db8::/32\"".to_owned();
+        return Err(Fault { message: format!("`{text}` is not an IP prefix"), hint });
     };
     if net != net.trunc() {
-        return value.refuse(
-            format!("`{text}` has bits set behind the prefix"),
-            format!("write \"{}\"", net.trunc()),
-        );
+        let hint = format!("write \"{}\"", net.trunc());
+        return Err(Fault { message: format!("`{text}` has bits set behind the prefix"), hint });
     }
-    Some(net)
+    Ok(net)
 }

@@ -18,13 +18,14 @@ impl<T: Ord + Clone + Display> Unique<T> {
         Unique { what, seen: BTreeMap::new() }
     }
 
-    /// Notes a mistake if `value` was there before.
-    pub(super) fn note(&mut self, value: &T, place: Place, report: &Report) {
+    /// Notes a mistake if `value` was there before. Returns whether it is there for the first time.
+    pub(super) fn note(&mut self, value: &T, place: Place, report: &Report) -> bool {
         let Some(first) = self.seen.get(value) else {
             self.seen.insert(value.clone(), place);
-            return;
+            return true;
         };
         let hint = format!("the first is at {}", report.line_of(*first));
         report.error_with_hint(place, format!("{} `{value}` is there twice", self.what), hint);
+        false
     }
 }

@@ -92,6 +92,7 @@ fn plan(pools: Pools<'_>, check: Check) -> Arc<Plan> {
             .map(Arc::new)
             .collect(),
         domains: of_each.chain([domain("www", ids.collect())]).collect(),
+        latencies: Vec::new(),
     })
 }
 

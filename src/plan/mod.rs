@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 mod domain;
 mod health_check;
+mod latency;
 mod pool;
 mod watch;
 mod zone;
@@ -16,6 +17,7 @@ pub use domain::{
     Choice, Domain, DomainPolicy, MAX_DEPTH, MAX_POOLS, MAX_RULES, Rule, WeightedPool, WhenAllDown,
 };
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRange};
+pub use latency::{LatencySource, Measurement};
 pub use pool::{Address, Addresses, Pool, PoolPolicy, Source};
 pub use watch::{Endpoint, Watch};
 pub use zone::Zone;
@@ -31,6 +33,8 @@ pub struct Plan {
     pub pools: Vec<Arc<Pool>>,
     /// Steered names.
     pub domains: Vec<Domain>,
+    /// Measured latencies between clients and pools.
+    pub latencies: Vec<Measurement>,
 }
 
 /// Defines the position of a thing in one of the plan's lists, as a type of its own.
