@@ -17,6 +17,7 @@ use super::nesting;
 use super::pool::{CheckRef, PoolSpec};
 use super::reader::{Table, Value, list};
 use super::report::{File, Report};
+use super::sections::Sections;
 use super::settings::SettingsSpec;
 use super::source::{Located, Place};
 use super::unique::Unique;
@@ -32,7 +33,7 @@ pub(super) struct FileSpec {
     zone: Option<Located<Vec<Located<ZoneSpec>>>>,
     health_check: Vec<Named<HealthCheckSpec>>,
     pool: Vec<Named<PoolSpec>>,
-    domain: Option<Located<Vec<Located<DomainSpec>>>>,
+    domain: Vec<Located<DomainSpec>>,
     latency: Option<Located<Vec<Located<LatencySpec>>>>,
 }
 
@@ -42,22 +43,53 @@ type Named<T> = (Located<String>, Option<T>);
 impl FileSpec {
     /// Takes the file apart; `None`: it is not TOML, which has been noted.
     pub(super) fn read(file: &File, report: &Report) -> Option<Self> {
-        let (tree, errors) = DeTable::parse_recoverable(&file.text);
-        if !note_syntax_errors(errors, file, report) {
+        Self::read_in_sections(file, report).or_else(|| Self::read_whole(file, report))
+    }
+
+    /// Takes a file of sound TOML apart, in little memory. `None`: it is none, or written in some
+    /// way that only the whole makes plain; nothing has been noted.
+    fn read_in_sections(file: &File, report: &Report) -> Option<Self> {
+        let Sections { rest, domains } = Sections::of(&file.text);
+        let tree = sound_tree(&rest)?;
+        if !domains.is_empty() && tree.contains_key("domain") {
             return None;
         }
-        let mut table = Table::root(tree.get_ref(), file.id, report);
+        let before = report.mark();
+        let mut spec = Self::read_tree(&tree, file, report);
+        for section in domains {
+            let Some(tree) = sound_tree(&file.text[section.clone()]) else {
+                report.rewind(before);
+                return None;
+            };
+            let mut table = Table::root(&tree, file.id, section.start, report);
+            let domains = table.optional("domain", list(DomainSpec::read));
+            spec.domain.extend(domains.into_iter().flat_map(|domains| domains.value));
+            table.finish();
+        }
+        Some(spec)
+    }
+
+    fn read_whole(file: &File, report: &Report) -> Option<Self> {
+        let (tree, errors) = DeTable::parse_recoverable(&file.text);
+        let is_whole = note_syntax_errors(errors, file, report);
+        is_whole.then(|| Self::read_tree(tree.get_ref(), file, report))
+    }
+
+    fn read_tree(tree: &DeTable<'_>, file: &File, report: &Report) -> Self {
+        let mut table = Table::root(tree, file.id, 0, report);
         let spec = FileSpec {
             settings: SettingsSpec::read(&mut table),
             geoip: table.optional("geoip", GeoipSpec::read),
             zone: table.optional("zone", list(ZoneSpec::read)),
             health_check: named(&mut table, "health_check", HealthCheckSpec::read),
             pool: named(&mut table, "pool", PoolSpec::read),
-            domain: table.optional("domain", list(DomainSpec::read)),
+            domain: table
+                .optional("domain", list(DomainSpec::read))
+                .map_or(Vec::new(), |domains| domains.value),
             latency: table.optional("latency", list(LatencySpec::read)),
         };
         table.finish();
-        Some(spec)
+        spec
     }
 
     /// Makes of it what it means; `None`: there is a mistake, and it has been noted.
@@ -67,7 +99,6 @@ impl FileSpec {
         let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
         let (geoip, geo) = geoip.convert(base_dir, report);
         let (checks, health_checks) = convert_health_checks(health_check, report);
-        let domain = domain.map_or(Vec::new(), |domain| domain.value);
         let domain_ids = domain_ids(&domain);
         let (pool_ids, pools) = convert_pools(pool, &checks, &domain_ids, report);
         let zones = convert_zones(zone, base_dir, report);
@@ -104,6 +135,12 @@ impl FileSpec {
         };
         Some(Loaded { settings, geoip, geo: Arc::new(geo?), plan })
     }
+}
+
+/// The tree of `text` if nothing is wrong with it.
+fn sound_tree(text: &str) -> Option<DeTable<'_>> {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    errors.is_empty().then(|| tree.into_inner())
 }
 
 /// Notes `errors`, the first of each line. Returns whether the tree is whole in spite of them.

@@ -1,8 +1,9 @@
 //! Text to plan: reads the operator's TOML and zone files and tells every mistake with its place.
 //!
-//! It goes in four steps. `reader` takes typed values out of the TOML tree into one `...Spec` per
-//! table, as written. Each spec converts itself, with its defaults filled in and its references
-//! looked up. `zone_rules` and `domain_rules` check what the tables have to do with each other.
+//! It goes in four steps. `reader` takes typed values out of the TOML tree, which is made of one of
+//! the `sections` of the file after the other, into one `...Spec` per table, as written. Each spec
+//! converts itself, with its defaults filled in and its references looked up. `zone_rules` and
+//! `domain_rules` check what the tables have to do with each other.
 //! A mistake is noted in the `report` and reading goes on, so that all are told at once; only a
 //! file in which nothing is wrong becomes a [`Loaded`].
 
@@ -28,6 +29,7 @@ mod reader;
 mod record;
 mod report;
 mod rule;
+mod sections;
 mod serves;
 mod service;
 mod settings;

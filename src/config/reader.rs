@@ -20,6 +20,8 @@ pub(super) const MAX_TTL: u32 = i32::MAX as u32;
 #[derive(Clone, Copy)]
 pub(super) struct Value<'a> {
     raw: &'a DeValue<'a>,
+    /// Where the text that was parsed starts in its file.
+    offset: usize,
     /// Where it stands.
     pub(super) place: Place,
     /// Where its mistakes are noted.
@@ -36,13 +38,13 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The tree of a file.
-    pub(super) fn root(tree: &'a DeTable<'a>, file: usize, report: &'a Report) -> Self {
-        let place = Place { file, start: 0, end: 0 };
+    /// The tree of a file, or of the part of it that starts at `offset`.
+    pub(super) fn root(tree: &'a DeTable<'a>, file: usize, offset: usize, report: &'a Report) -> Self {
+        let place = Place { file, start: offset, end: offset };
         let entries = tree.iter().map(|(key, value)| {
-            let key_place = within(file, key.span());
-            let value = Value { raw: value.get_ref(), place: within(file, value.span()), report };
-            (&key.get_ref()[..], (key_place, value))
+            let key_place = within(file, offset, key.span());
+            let place = within(file, offset, value.span());
+            (&key.get_ref()[..], (key_place, Value { raw: value.get_ref(), offset, place, report }))
         });
         Table { place, report, entries: entries.collect(), known: Vec::new() }
     }
@@ -124,7 +126,8 @@ impl<'a> Value<'a> {
     pub(super) fn table(self) -> Option<Table<'a>> {
         match self.raw {
             DeValue::Table(tree) => {
-                Some(Table { place: self.place, ..Table::root(tree, self.place.file, self.report) })
+                let table = Table::root(tree, self.place.file, self.offset, self.report);
+                Some(Table { place: self.place, ..table })
             }
             DeValue::Array(_) => {
                 self.mismatch("a table", Some("a header in single brackets starts a table".to_owned()))
@@ -270,8 +273,8 @@ pub(super) fn list_or_none<'a, T>(
             return value.mismatch("a list", hint);
         };
         let elements = elements.iter().map(|element| {
-            let place = within(value.place.file, element.span());
-            let element = Value { raw: element.get_ref(), place, report: value.report };
+            let place = within(value.place.file, value.offset, element.span());
+            let element = Value { raw: element.get_ref(), place, ..value };
             Some(Located { value: read(element)?, place })
         });
         // Those that do not fit have been noted; the others are checked on.
@@ -319,6 +322,7 @@ impl<T: Copy> Words<T> {
     }
 }
 
-fn within(file: usize, span: Range<usize>) -> Place {
-    Place { file, start: span.start, end: span.end }
+/// The place of what stands at `span` of a text that starts at `offset`.
+fn within(file: usize, offset: usize, span: Range<usize>) -> Place {
+    Place { file, start: offset + span.start, end: offset + span.end }
 }

@@ -26,6 +26,13 @@ pub(super) struct File {
     pub(super) text: Arc<str>,
 }
 
+/// How far a report had come; see [`Report::rewind`].
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    mistakes: usize,
+    compared: usize,
+}
+
 /// What is wrong, and what would be right.
 struct Mistake {
     place: Place,
@@ -77,6 +84,17 @@ impl Report {
     /// Whether nothing is wrong so far.
     pub(super) fn is_clean(&self) -> bool {
         self.mistakes.borrow().is_empty()
+    }
+
+    /// How far it has come.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { mistakes: self.mistakes.borrow().len(), compared: self.compared.get() }
+    }
+
+    /// Forgets what was noted since `mark`; files stay added.
+    pub(super) fn rewind(&self, mark: Mark) {
+        self.mistakes.borrow_mut().truncate(mark.mistakes);
+        self.compared.set(mark.compared);
     }
 
     /// `file:line` of a place, to point at it from the message of another.
