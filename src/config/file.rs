@@ -238,3 +238,87 @@ fn convert_zones(
     }
     zones
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+[geoip]
+databases = []
+[[zone]]
+name = \"z.test\"
+nameservers = [\"ns.other.test\"]
+contact = \"a.z.test\"
+[[domain]]
+name = \"one.z.test\"
+pools = [\"p\"]
+[domain.when_all_down]
+fallback = \"p\"
+[pool.p]
+[[pool.p.address]]
+name = \"a\"
+ip = \"192.0.2.1\"
+[[domain]]
+name = '''two.z.test'''
+pools = [
+  \"p\",
+]
+[[domain]]
+name = \"three.z.test\"
+pools = [\"p\"]
+";
+
+    /// Lines of [`TEXT`] moved or doubled, and what means something to TOML put in.
+    fn changed(random: &mut fastrand::Rng) -> String {
+        const STRAWS: [&str; 10] = [
+            "\"\"\"",
+            "'''",
+            "x = [",
+            "]",
+            "#",
+            "[domain]",
+            "[domain.x]",
+            "[[domain.x]]",
+            " [[domain]]",
+            "[y]",
+        ];
+        // To read the embedded databases takes longer than all the rest.
+        const KEPT: usize = 2;
+        let mut lines: Vec<&str> = TEXT.lines().collect();
+        for _ in 0..random.usize(1..5) {
+            let from = random.usize(KEPT..lines.len());
+            let line = if random.bool() { lines.remove(from) } else { lines[from] };
+            lines.insert(random.usize(KEPT..=lines.len()), line);
+            if random.u8(..4) == 0 {
+                lines.insert(random.usize(KEPT..=lines.len()), STRAWS[random.usize(..STRAWS.len())]);
+            }
+        }
+        lines.join("\n")
+    }
+
+    /// What comes of `text` as `read` takes it apart.
+    fn outcome(read: fn(&File, &Report) -> Option<FileSpec>, text: &str) -> Option<String> {
+        let report = Report::default();
+        let file = report.add_file("test.toml".to_owned(), text.into()).expect("it is UTF-8");
+        let loaded = read(&file, &report).map(|spec| spec.convert(Path::new(""), &report));
+        match report.into_diagnostics() {
+            Some(diagnostics) => Some(diagnostics.to_string()),
+            None => loaded.map(|loaded| format!("{:?}", loaded.expect("nothing is wrong").plan)),
+        }
+    }
+
+    #[test]
+    fn a_file_means_in_sections_what_it_means_as_a_whole() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let texts = std::iter::once(TEXT.to_owned()).chain(std::iter::from_fn(|| Some(changed(&mut random))));
+        let mut in_sections = 0;
+        for text in texts.take(2000) {
+            if let Some(sections) = outcome(FileSpec::read_in_sections, &text) {
+                assert_eq!(Some(sections), outcome(FileSpec::read_whole, &text), "{text}");
+                in_sections += 1;
+            }
+        }
+        assert!(in_sections > 300, "only {in_sections} were read in sections");
+    }
+}
