@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use rhumb::dns::{
     MAX_UDP_REPLY, Name, NameBuffer, PLAIN_UDP_REPLY, Query, Rtype, Template, Unanswerable, hash_name,
@@ -56,11 +56,13 @@ fn assert_sound(name: &NameBuffer) {
     }
 }
 
-/// The whole of `answer` on the tests' world. The first octet says who asks and how.
+/// The whole of `answer` on the tests' world, with cookies and all that a server says of itself. The
+/// first octet says who asks and how.
 pub(crate) fn answer(octets: &[u8]) {
-    static TABLE: LazyLock<RoutingTable> = LazyLock::new(|| world::table(0));
+    static TABLE: LazyLock<RoutingTable> = LazyLock::new(|| world::with_cookies(&world::table(0)));
     thread_local! {
-        static WORKER: RefCell<Worker> = RefCell::new(world::worker(&TABLE));
+        static WORKER: RefCell<Worker> =
+            RefCell::new(world::worker(&TABLE).with_service(Arc::new(world::service())));
         static REPLY: RefCell<Vec<u8>> = RefCell::new(vec![0; usize::from(u16::MAX)]);
     }
     let Some((&who, sent)) = octets.split_first() else { return };
