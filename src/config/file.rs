@@ -7,6 +7,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::Loaded;
+use super::bias_rules;
 use super::domain::{DomainSpec, PlacedDomain, References};
 use super::domain_rules;
 use super::geoip::GeoipSpec;
@@ -100,6 +101,8 @@ impl FileSpec {
         let (geoip, geo) = geoip.convert(base_dir, report);
         let (checks, health_checks) = convert_health_checks(health_check, report);
         let domain_ids = domain_ids(&domain);
+        let bias_places: Vec<Option<Place>> =
+            pool.iter().map(|(_, spec)| spec.as_ref().and_then(PoolSpec::bias_place)).collect();
         let (pool_ids, pools) = convert_pools(pool, &checks, &domain_ids, report);
         let zones = convert_zones(zone, base_dir, report);
         let mut apexes = BTreeMap::new();
@@ -123,6 +126,7 @@ impl FileSpec {
         domain_rules::check(&domains, &views, &pools, report);
         let latency = latency.map_or(Vec::new(), |latency| latency.value);
         let latencies = latency::convert(latency, base_dir, &pool_ids, report);
+        bias_rules::check(&domains, &pools, &bias_places, &latencies, report);
         if !report.is_clean() {
             return None;
         }

@@ -8,6 +8,7 @@
 //! file in which nothing is wrong becomes a [`Loaded`].
 
 mod address;
+mod bias_rules;
 mod choice;
 mod diagnostics;
 mod domain;

@@ -8,7 +8,7 @@ use super::name::domain_name;
 use super::reader::{Value, Words, integer, list, string};
 use super::report::Report;
 use super::serves::source;
-use super::source::Located;
+use super::source::{Located, Place};
 use super::unique::Unique;
 use crate::dns::Name;
 use crate::geo::Coordinates;
@@ -78,6 +78,11 @@ impl PoolSpec {
         };
         table.finish();
         Some(spec)
+    }
+
+    /// Where its bias stands, if it has one.
+    pub(super) fn bias_place(&self) -> Option<Place> {
+        self.bias.as_ref().map(|bias| bias.place)
     }
 
     /// Checks what the parts of a pool have to do with each other and looks up its health check

@@ -8,7 +8,7 @@ use super::steering::{Compiling, Steering};
 use super::table::{CompiledRrset, CompiledZone, World};
 use crate::dns::{Name, Rrset, Rtype, Template};
 use crate::geo::GeoTable;
-use crate::plan::{Choice, Domain, DomainId, Plan, Rule, WhenAllDown};
+use crate::plan::{Choice, Domain, DomainId, Measurement, Plan, PoolId, Rule, WhenAllDown};
 
 impl World {
     pub(super) fn compile(plan: Arc<Plan>, geo: Arc<GeoTable>) -> Self {
@@ -18,7 +18,7 @@ impl World {
         }
         enter_above_zones(&plan, &mut names);
         let rrsets = enter_records(&plan, &mut names);
-        let (steerings, turns) = enter_domains(&plan, &mut names);
+        let (steerings, turns) = enter_domains(&plan, &geo, &mut names);
         link_wildcards(&mut names);
         link_cuts(&plan, &mut names);
         let zones = plan
@@ -79,7 +79,7 @@ fn enter_records(plan: &Plan, names: &mut NameIndex) -> Vec<CompiledRrset> {
 
 /// Enters every domain. Domains that say the same share one steering. Also returns how many
 /// counters of turns the steerings have.
-fn enter_domains(plan: &Plan, names: &mut NameIndex) -> (Vec<Steering>, usize) {
+fn enter_domains(plan: &Plan, geo: &GeoTable, names: &mut NameIndex) -> (Vec<Steering>, usize) {
     let mut known: HashMap<SteeringKey<'_>, u32> = HashMap::new();
     let mut first_of_each: Vec<DomainId> = Vec::new();
     let mut steering_of: Vec<u32> = Vec::with_capacity(plan.domains.len());
@@ -94,7 +94,11 @@ fn enter_domains(plan: &Plan, names: &mut NameIndex) -> (Vec<Steering>, usize) {
         (node.domain, node.steering, node.ttl) = (id, steering, domain.ttl);
     }
     let has_names = vec![None; plan.domains.len()];
-    let mut compiling = Compiling { plan, steering_of: &steering_of, has_names, turns: 0 };
+    let mut measured: HashMap<PoolId, Vec<&Measurement>> = HashMap::new();
+    for measurement in &plan.latencies {
+        measured.entry(measurement.pool).or_default().push(measurement);
+    }
+    let mut compiling = Compiling { plan, geo, measured, steering_of: &steering_of, has_names, turns: 0 };
     let steerings = first_of_each.into_iter().map(|id| Steering::compile(id, &mut compiling)).collect();
     (steerings, compiling.turns as usize)
 }

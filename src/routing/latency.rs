@@ -18,8 +18,6 @@ pub(super) struct Latencies {
     rows: Vec<Range<u32>>,
     /// Sorted by pool within each row.
     entries: Vec<(PoolId, f32)>,
-    /// Sorted.
-    pools: Vec<PoolId>,
 }
 
 /// What was measured for a client: the milliseconds to some of the pools.
@@ -32,30 +30,22 @@ impl Row<'_> {
         let at = self.0.binary_search_by_key(&pool, |&(pool, _)| pool).ok()?;
         Some(self.0[at].1)
     }
-
-    /// Whether there is nothing in it.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 impl Latencies {
     /// The map of `measurements`; `None` if there are none. Scopes come out the shorter the fewer
     /// pools are measured: those that do not matter are best left out.
     pub(super) fn compile<'m>(measurements: impl IntoIterator<Item = &'m Measurement>) -> Option<Self> {
-        let (mut prefixes, mut asns, mut pools) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut prefixes, mut asns) = (Vec::new(), Vec::new());
         for &Measurement { source, pool, milliseconds } in measurements {
-            pools.push(pool);
             match source {
                 LatencySource::Prefix(prefix) => prefixes.push((prefix, (pool, milliseconds))),
                 LatencySource::Asn(asn) => asns.push((asn, (pool, milliseconds))),
             }
         }
-        if pools.is_empty() {
+        if prefixes.is_empty() && asns.is_empty() {
             return None;
         }
-        pools.sort_unstable();
-        pools.dedup();
         let mut rows = Rows::new();
         let prefixes = (!prefixes.is_empty())
             .then(|| RangeMap::from_covering(prefixes, |covering| rows.number(covering)));
@@ -68,7 +58,7 @@ impl Latencies {
             })
             .collect();
         let Rows { rows, entries, .. } = rows;
-        Some(Latencies { prefixes, asns, rows, entries, pools })
+        Some(Latencies { prefixes, asns, rows, entries })
     }
 
     /// What was measured for networks around `client`, and its scope: the length of the shortest
@@ -86,11 +76,6 @@ impl Latencies {
             Ok(at) => self.row(self.asns[at].1),
             Err(_) => Row(&[]),
         }
-    }
-
-    /// Whether anything was measured to `pool`.
-    pub(super) fn has_pool(&self, pool: PoolId) -> bool {
-        self.pools.binary_search(&pool).is_ok()
     }
 
     /// Whether anything was measured by AS number.
@@ -183,8 +168,7 @@ mod tests {
         }
         let (row, _) = latencies.lookup("10.1.0.1".parse().unwrap());
         assert_eq!([zero, one, two].map(|pool| row.milliseconds(pool)), [Some(10.0), Some(5.0), None]);
-        assert!(!row.is_empty() && !latencies.needs_asn());
-        assert!(latencies.has_pool(two) && !latencies.has_pool(PoolId(3)));
+        assert!(!latencies.needs_asn());
     }
 
     #[test]
@@ -192,9 +176,9 @@ mod tests {
         let latencies = latencies(&[asn(64501, 1, 3.0), asn(64500, 1, 2.0), asn(64501, 0, 1.0)]);
         assert_eq!(latencies.by_asn(64500), Row(&[(PoolId(1), 2.0)]));
         assert_eq!(latencies.by_asn(64501), Row(&[(PoolId(0), 1.0), (PoolId(1), 3.0)]));
-        assert!(latencies.by_asn(64502).is_empty());
+        assert!(latencies.by_asn(64502).milliseconds(PoolId(0)).is_none());
         assert_eq!(latencies.lookup("192.0.2.1".parse().unwrap()), (Row(&[]), 0));
-        assert!(latencies.needs_asn() && latencies.has_pool(PoolId(0)));
+        assert!(latencies.needs_asn());
     }
 
     #[test]

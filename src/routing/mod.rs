@@ -12,7 +12,6 @@ mod compile;
 mod cookie;
 mod counters;
 mod explain;
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing is steered by it yet"))]
 mod latency;
 mod names;
 mod policy;

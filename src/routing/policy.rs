@@ -1,13 +1,15 @@
 //! The policies by which a pool is chosen among those that have something to give.
 
+use super::latency::{Latencies, Row};
 use super::recorder::{Finding, Reason, Recorder};
 use super::rendezvous::{joined, score};
-use super::steering::{Family, PoolChoice};
+use super::sources::SourceIndex;
+use super::steering::{Candidate, Family, PoolChoice};
 use super::table::RoutingTable;
 use super::whereabouts::Whereabouts;
 use super::worker::{Chance, TURNS_EACH};
-use crate::geo::UnitVector;
-use crate::plan::{DomainPolicy, MAX_POOLS, Source};
+use crate::geo::GeoView;
+use crate::plan::{DomainPolicy, MAX_POOLS, PoolId, Source};
 
 /// Which candidates of a choice may be chosen.
 #[derive(Default)]
@@ -48,7 +50,7 @@ impl PoolChoice {
         admitted: &Admitted,
         family: Family,
         table: &RoutingTable,
-        whereabouts: &mut Whereabouts<'_>,
+        whereabouts: &mut Whereabouts,
         chance: &mut Chance,
         recorder: &mut impl Recorder,
     ) -> Option<(usize, Reason)> {
@@ -93,7 +95,7 @@ impl PoolChoice {
     }
 
     /// The one that the client's prefix belongs to.
-    fn hashed(&self, first: usize, admitted: &Admitted, whereabouts: &mut Whereabouts<'_>) -> usize {
+    fn hashed(&self, first: usize, admitted: &Admitted, whereabouts: &mut Whereabouts) -> usize {
         let client = whereabouts.hash();
         let scored = |at: usize| score(joined(client, self.chances[at].hash), self.chances[at].weight as f32);
         let best = admitted.iter().map(|at| (scored(at), at)).min_by(|a, b| a.0.total_cmp(&b.0));
@@ -106,62 +108,104 @@ impl PoolChoice {
         &self,
         first: usize,
         admitted: &Admitted,
-        whereabouts: &mut Whereabouts<'_>,
+        whereabouts: &mut Whereabouts,
         recorder: &mut impl Recorder,
     ) -> (usize, Reason) {
-        if let Some((at, source)) = self.decreed(admitted, whereabouts, recorder) {
+        let exceptions = self.exceptions.as_deref();
+        if let Some((decrees, view)) = exceptions.and_then(|exceptions| exceptions.decrees.as_ref())
+            && let Some((at, source)) = decreed(decrees, view, admitted, whereabouts, recorder)
+        {
             return (at, Reason::Serves(source));
         }
-        let here = if self.has_places { whereabouts.position(recorder).position } else { None };
-        let Some(here) = here else {
-            return (first, Reason::Unplaced);
-        };
-        let mut closest = (f32::INFINITY, first);
+        let measured = exceptions.and_then(|exceptions| exceptions.latencies.as_ref());
+        let measured = measured.map(|(map, asns)| measured_for(map, asns.as_deref(), whereabouts, recorder));
+        let here = self.points.as_ref().and_then(|view| whereabouts.seen_by(view, recorder).position);
+        let mut closest = (f32::INFINITY, first, Reason::Unplaced);
         for at in admitted.iter() {
-            let candidate = &self.candidates[at];
-            let Some(there) = candidate.position else {
-                recorder.candidate(candidate.pool, Finding::Placeless);
-                continue;
+            let Candidate { pool, position, .. } = self.candidates[at];
+            let milliseconds = measured.and_then(|measured| measured.milliseconds(pool));
+            let distance = match (milliseconds, here, position, exceptions) {
+                (Some(milliseconds), ..) => {
+                    recorder.candidate(pool, Finding::Measured(milliseconds));
+                    milliseconds * KM_PER_MILLISECOND - self.bias(at)
+                }
+                // Alone, the chord does as well as the distance, and costs no arc sine.
+                (None, Some(here), Some(there), None) => {
+                    recorder.candidate(pool, Finding::Placed);
+                    here.chord_squared(&there)
+                }
+                (None, Some(here), Some(there), Some(_)) => {
+                    recorder.candidate(pool, Finding::Placed);
+                    here.distance_km(&there) - self.bias(at)
+                }
+                (None, ..) => {
+                    recorder.candidate(pool, Finding::Placeless);
+                    continue;
+                }
             };
-            recorder.candidate(candidate.pool, Finding::Placed);
-            let distance = self.reach(at, &here, &there);
             // Strictly: of two that are as close, the earlier in order stays.
             if distance < closest.0 {
-                closest = (distance, at);
+                let reason = if milliseconds.is_some() { Reason::Quickest } else { Reason::Closest };
+                closest = (distance, at, reason);
             }
         }
-        let reason = if closest.0.is_finite() { Reason::Closest } else { Reason::Unplaced };
-        (closest.1, reason)
+        (closest.1, closest.2)
     }
 
-    /// How far a candidate is, in a measure that all candidates of the choice share.
-    fn reach(&self, at: usize, here: &UnitVector, there: &UnitVector) -> f32 {
-        match self.biases.get(at) {
-            // Without biases the chord does as well, and costs no arc sine.
-            None => here.chord_squared(there),
-            Some(bias) => here.distance_km(there) - bias,
-        }
+    fn bias(&self, at: usize) -> f32 {
+        self.exceptions.as_ref().map_or(0.0, |exceptions| exceptions.biases[at])
     }
+}
 
-    fn decreed(
-        &self,
-        admitted: &Admitted,
-        whereabouts: &mut Whereabouts<'_>,
-        recorder: &mut impl Recorder,
-    ) -> Option<(usize, Source)> {
-        let decrees = self.decrees.as_ref()?;
-        let (by_prefix, scope) = decrees.by_prefix(whereabouts.client());
-        whereabouts.narrow(scope);
-        let found = by_prefix.iter().find(|(_, number)| admitted.has(usize::from(*number)));
-        if let Some(&(prefix, number)) = found {
-            return Some((usize::from(number), Source::Prefix(prefix)));
-        }
-        if !decrees.needs_place() {
-            return None;
-        }
-        let location = whereabouts.labels(recorder).location;
-        let by_place = decrees.by_place(&location);
-        let found = by_place.most_specific(|number| admitted.has(usize::from(number)));
-        found.map(|(number, source)| (usize::from(number), source))
+/// How far a measured pool counts as being: what well-connected paths make of a round trip, such
+/// as London to New York, 5,570 km in some 72 ms, or Hong Kong to Singapore, 2,590 km in some 35 ms.
+/// So measured pools and pools that were not can be compared.
+const KM_PER_MILLISECOND: f32 = 75.0;
+
+/// What was measured for the client: by the networks around it, and by its autonomous system.
+#[derive(Clone, Copy)]
+struct Measured<'t> {
+    by_prefix: Row<'t>,
+    by_asn: Option<Row<'t>>,
+}
+
+impl Measured<'_> {
+    /// To a pool: networks are more specific than an autonomous system.
+    fn milliseconds(&self, pool: PoolId) -> Option<f32> {
+        self.by_prefix.milliseconds(pool).or_else(|| self.by_asn.and_then(|row| row.milliseconds(pool)))
     }
+}
+
+fn measured_for<'t>(
+    latencies: &'t Latencies,
+    asns: Option<&GeoView>,
+    whereabouts: &mut Whereabouts,
+    recorder: &mut impl Recorder,
+) -> Measured<'t> {
+    let (by_prefix, scope) = latencies.lookup(whereabouts.client());
+    whereabouts.narrow(scope);
+    let asn = asns.and_then(|view| whereabouts.seen_by(view, recorder).location.asn);
+    Measured { by_prefix, by_asn: asn.map(|asn| latencies.by_asn(asn)) }
+}
+
+/// The admitted candidate whose `serves` names the client most specifically.
+fn decreed(
+    decrees: &SourceIndex,
+    view: &GeoView,
+    admitted: &Admitted,
+    whereabouts: &mut Whereabouts,
+    recorder: &mut impl Recorder,
+) -> Option<(usize, Source)> {
+    let (by_prefix, scope) = decrees.by_prefix(whereabouts.client());
+    whereabouts.narrow(scope);
+    let found = by_prefix.iter().find(|(_, number)| admitted.has(usize::from(*number)));
+    if let Some(&(prefix, number)) = found {
+        return Some((usize::from(number), Source::Prefix(prefix)));
+    }
+    if decrees.fields().is_empty() {
+        return None;
+    }
+    let by_place = decrees.by_place(&whereabouts.seen_by(view, recorder).location);
+    let found = by_place.most_specific(|number| admitted.has(usize::from(number)));
+    found.map(|(number, source)| (usize::from(number), source))
 }

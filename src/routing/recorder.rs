@@ -44,6 +44,8 @@ pub(super) enum Finding {
     Suitable,
     /// Its distance from the client counts.
     Placed,
+    /// So many milliseconds were measured for the client.
+    Measured(f32),
     /// It has no place, so that it is further than all that have one.
     Placeless,
     /// The client is not among the share that it serves yet.
@@ -61,6 +63,8 @@ pub(super) enum Reason {
     Serves(Source),
     /// It is the closest.
     Closest,
+    /// It counts as the closest by what was measured.
+    Quickest,
     /// The client's place is unknown, or no pool has one: the order decides.
     Unplaced,
     /// It was drawn, with this chance.

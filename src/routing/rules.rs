@@ -1,18 +1,21 @@
 //! The rules of a domain: which of them are for a client, in their order.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 
 use super::recorder::Recorder;
 use super::sources::{ByPlace, SourceIndex};
 use super::steering::PoolChoice;
 use super::whereabouts::Whereabouts;
+use crate::geo::{GeoTable, GeoView};
 use crate::plan::{Rule, Source, WhenAllDown};
 
 /// The rules of a domain, in order.
 pub(super) struct Rules {
     list: Vec<CompiledRule>,
-    /// By source: the numbers of rules.
-    index: Option<SourceIndex>,
+    /// By source: the numbers of rules; and what of the map that takes.
+    index: Option<(SourceIndex, Arc<GeoView>)>,
     /// The numbers of those that are for everybody, in order.
     for_all: Vec<u16>,
     /// The first that is for clients by their place: up to it, the place does not matter.
@@ -37,14 +40,21 @@ pub(super) struct Matching<'t> {
 
 impl Rules {
     /// Compiles `rules`, whose choices `compile` makes; `None` if there are none.
-    pub(super) fn compile(rules: &[Rule], mut compile: impl FnMut(&Rule) -> PoolChoice) -> Option<Self> {
+    pub(super) fn compile(
+        rules: &[Rule],
+        geo: &GeoTable,
+        mut compile: impl FnMut(&Rule) -> PoolChoice,
+    ) -> Option<Self> {
         let sources =
             (0..).zip(rules).flat_map(|(number, rule)| rule.sources.iter().map(move |s| (*s, number)));
         let is_placed = |rule: &Rule| rule.sources.iter().any(|source| !matches!(source, Source::Prefix(_)));
         let first_placed = rules.iter().position(is_placed).map_or(u16::MAX, |first| first as u16);
         let for_all = (0..).zip(rules).filter(|(_, rule)| rule.sources.is_empty());
         (!rules.is_empty()).then(|| Rules {
-            index: SourceIndex::compile(sources),
+            index: SourceIndex::compile(sources).map(|index| {
+                let view = geo.view(index.fields());
+                (index, view)
+            }),
             for_all: for_all.map(|(number, _)| number).collect(),
             first_placed,
             list: rules
@@ -60,9 +70,9 @@ impl Rules {
     }
 
     /// Those for the client that is at `whereabouts`.
-    pub(super) fn matching<'t>(&'t self, whereabouts: &mut Whereabouts<'t>) -> Matching<'t> {
+    pub(super) fn matching<'t>(&'t self, whereabouts: &mut Whereabouts) -> Matching<'t> {
         let by_prefix = match &self.index {
-            Some(index) => {
+            Some((index, _)) => {
                 let (by_prefix, scope) = index.by_prefix(whereabouts.client());
                 whereabouts.narrow(scope);
                 by_prefix
@@ -77,7 +87,7 @@ impl<'t> Matching<'t> {
     /// The next rule: its number, and by which source it is for the client; `None`: for everybody.
     pub(super) fn next(
         &mut self,
-        whereabouts: &mut Whereabouts<'t>,
+        whereabouts: &mut Whereabouts,
         recorder: &mut impl Recorder,
     ) -> Option<(u16, Option<Source>, &'t CompiledRule)> {
         let from = self.next;
@@ -92,7 +102,9 @@ impl<'t> Matching<'t> {
         // The client's place is looked up only once no earlier rule decides.
         if found.is_none_or(|(number, _)| number > self.rules.first_placed) {
             let by_place = *self.by_place.get_or_insert_with(|| match &self.rules.index {
-                Some(index) if index.needs_place() => index.by_place(&whereabouts.labels(recorder).location),
+                Some((index, view)) if !index.fields().is_empty() => {
+                    index.by_place(&whereabouts.seen_by(view, recorder).location)
+                }
                 _ => ByPlace::NOTHING,
             });
             let placed = by_place.lowest(from).map(|(number, source)| (number, Some(source)));

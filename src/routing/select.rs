@@ -143,7 +143,7 @@ impl<T: AsRef<[u8]>, const INLINE: usize> Selection<T, INLINE> {
         &'s self,
         chance: &mut Chance,
         slot: usize,
-        whereabouts: &mut Whereabouts<'_>,
+        whereabouts: &mut Whereabouts,
         mut give: impl FnMut(&'s T) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.members.is_empty() {

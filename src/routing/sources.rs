@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::geo::{Continent, Country, Location, RangeMap, Subdivision};
+use crate::geo::{Continent, Country, Fields, Location, RangeMap, Subdivision};
 use crate::plan::Source;
 
 /// Numbered things by the sources that they are for, by kind of source.
@@ -80,12 +80,13 @@ impl SourceIndex {
         }
     }
 
-    /// Whether anything is for clients by their place.
-    pub(super) fn needs_place(&self) -> bool {
-        !(self.asns.is_empty()
-            && self.subdivisions.is_empty()
-            && self.countries.is_empty()
-            && self.continents.is_empty())
+    /// By what of their place anything is for clients.
+    pub(super) fn fields(&self) -> Fields {
+        let needed = |field, is_needed| if is_needed { field } else { Fields::NONE };
+        needed(Fields::ASN, !self.asns.is_empty())
+            | needed(Fields::SUBDIVISION, !self.subdivisions.is_empty())
+            | needed(Fields::COUNTRY, !self.countries.is_empty())
+            | needed(Fields::CONTINENT, !self.continents.is_empty())
     }
 
     /// What is for clients at `location`.

@@ -39,11 +39,11 @@ pub(super) struct Steered {
 }
 
 /// Decides what the domain at `node` answers a client that can take `wanted`.
-pub(super) fn steer<'t>(
-    table: &'t RoutingTable,
+pub(super) fn steer(
+    table: &RoutingTable,
     node: &Node,
     wanted: Family,
-    whereabouts: &mut Whereabouts<'t>,
+    whereabouts: &mut Whereabouts,
     chance: &mut Chance,
     recorder: &mut impl Recorder,
 ) -> Steered {
@@ -117,7 +117,7 @@ struct Walk<'t, 'w, 'r, R> {
     family: Family,
     /// Whether it matters that an answer is second best.
     watches_ttl: bool,
-    whereabouts: &'w mut Whereabouts<'t>,
+    whereabouts: &'w mut Whereabouts,
     chance: &'w mut Chance,
     recorder: &'r mut R,
     is_second_best: bool,

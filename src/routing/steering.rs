@@ -1,13 +1,20 @@
 //! What a domain steers by, compiled.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
+use super::latency::Latencies;
 use super::rendezvous::member_hash;
 use super::rules::Rules;
 use super::select::Choices;
 use super::sources::SourceIndex;
-use crate::geo::UnitVector;
-use crate::plan::{Addresses, Choice, Domain, DomainId, DomainPolicy, Plan, Pool, PoolId, WhenAllDown};
+use crate::geo::{Fields, GeoTable, GeoView, UnitVector};
+use crate::plan::{
+    Addresses, Choice, Domain, DomainId, DomainPolicy, Measurement, Plan, Pool, PoolId, WeightedPool,
+    WhenAllDown,
+};
 
 /// What a query can take of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +60,26 @@ pub(super) struct Steering {
 /// A policy over a list of pools.
 pub(super) struct PoolChoice {
     pub(super) policy: DomainPolicy,
-    /// Whether one of the pools has a place: without one, distances decide nothing.
-    pub(super) has_places: bool,
     /// In the operator's order. A usual number of them lies in the choice itself.
     pub(super) candidates: SmallVec<[Candidate; 3]>,
     /// By candidate, for `weighted` and `hash`; otherwise empty.
     pub(super) chances: Box<[Chances]>,
-    /// By candidate: the km by which its reach is stretched. Empty if none is.
-    pub(super) biases: Box<[f32]>,
-    /// For `nearest`: what the pools' `serves` say, if any says something.
-    pub(super) decrees: Option<Box<SourceIndex>>,
+    /// For `nearest`: what decides beside and before the distance, if anything does.
+    pub(super) exceptions: Option<Box<Exceptions>>,
+    /// For `nearest`: where clients are.
+    pub(super) points: Option<Arc<GeoView>>,
     /// For `round-robin`: its counter of turns.
     pub(super) turn: u32,
+}
+
+/// What makes `nearest` more than a matter of distance.
+pub(super) struct Exceptions {
+    /// What the pools' `serves` say, if any says something; and what of the map that takes.
+    pub(super) decrees: Option<(SourceIndex, Arc<GeoView>)>,
+    /// What was measured to the pools; and the map of AS numbers, if that takes it.
+    pub(super) latencies: Option<(Latencies, Option<Arc<GeoView>>)>,
+    /// By candidate: the km by which its reach is stretched.
+    pub(super) biases: Box<[f32]>,
 }
 
 /// A pool that may be chosen.
@@ -96,6 +111,9 @@ impl Candidate {
 /// What steerings refer to while they are compiled.
 pub(super) struct Compiling<'p> {
     pub(super) plan: &'p Plan,
+    pub(super) geo: &'p GeoTable,
+    /// What was measured to each pool.
+    pub(super) measured: HashMap<PoolId, Vec<&'p Measurement>>,
     /// By domain: the number of its steering.
     pub(super) steering_of: &'p [u32],
     /// By domain: whether it answers with names, once that is known.
@@ -130,7 +148,8 @@ impl Steering {
         let domain = &compiling.plan.domains[id.index()];
         let Domain { name: _, zone: _, rules, choice, ttl, ttl_min, client_subnet, when_all_down } = domain;
         Steering {
-            rules: Rules::compile(rules, |rule| PoolChoice::compile(&rule.choice, compiling)).map(Box::new),
+            rules: Rules::compile(rules, compiling.geo, |rule| PoolChoice::compile(&rule.choice, compiling))
+                .map(Box::new),
             choice: choice.as_ref().map(|choice| PoolChoice::compile(choice, compiling)),
             has_names: compiling.has_names(id),
             heeds_subnet: *client_subnet,
@@ -175,20 +194,20 @@ impl PoolChoice {
             weight: weighted.weight,
             hash: member_hash(pool.name.as_bytes()),
         });
-        let sources =
-            (0..).zip(pools_of()).flat_map(|(number, pool)| pool.serves.iter().map(move |s| (*s, number)));
         let is_nearest = *policy == DomainPolicy::Nearest;
-        let has_biases = is_nearest && pools_of().any(|pool| pool.bias != 0);
+        // Without a place in it, distances decide nothing.
+        let has_places = pools_of().any(|pool| pool.coordinates.is_some());
         let compiled = PoolChoice {
             policy: *policy,
-            has_places: pools_of().any(|pool| pool.coordinates.is_some()),
             candidates: candidates.collect(),
             chances: match policy {
                 DomainPolicy::Weighted | DomainPolicy::Hash => chances.collect(),
                 DomainPolicy::Nearest | DomainPolicy::Priority | DomainPolicy::RoundRobin => Box::default(),
             },
-            biases: pools_of().filter(|_| has_biases).map(|pool| pool.bias as f32).collect(),
-            decrees: SourceIndex::compile(sources).filter(|_| is_nearest).map(Box::new),
+            exceptions: Some(pools)
+                .filter(|_| is_nearest)
+                .and_then(|pools| Exceptions::compile(pools, compiling)),
+            points: (is_nearest && has_places).then(|| compiling.geo.view(Fields::COORDINATES)),
             turn: compiling.turns,
         };
         compiling.turns += u32::from(*policy == DomainPolicy::RoundRobin);
@@ -198,5 +217,29 @@ impl PoolChoice {
     /// The weight of a candidate; 1 under policies without weights.
     pub(super) fn weight(&self, candidate: usize) -> u32 {
         self.chances.get(candidate).map_or(1, |chances| chances.weight)
+    }
+}
+
+impl Exceptions {
+    /// What there is for `pools`; `None`: nothing.
+    fn compile(pools: &[WeightedPool], compiling: &Compiling<'_>) -> Option<Box<Self>> {
+        let Compiling { plan, geo, measured, .. } = compiling;
+        let pools_of = || pools.iter().map(|weighted| &plan.pools[weighted.pool.index()]);
+        let sources =
+            (0..).zip(pools_of()).flat_map(|(number, pool)| pool.serves.iter().map(move |s| (*s, number)));
+        let decrees = SourceIndex::compile(sources).map(|index| {
+            let view = geo.view(index.fields());
+            (index, view)
+        });
+        let measurements =
+            pools.iter().filter_map(|weighted| measured.get(&weighted.pool)).flatten().copied();
+        let latencies = Latencies::compile(measurements).map(|latencies| {
+            let asns = latencies.needs_asn().then(|| geo.view(Fields::ASN));
+            (latencies, asns)
+        });
+        let has_biases = pools_of().any(|pool| pool.bias != 0);
+        let is_plain = decrees.is_none() && latencies.is_none() && !has_biases;
+        let biases = pools_of().map(|pool| pool.bias as f32).collect();
+        (!is_plain).then(|| Box::new(Exceptions { decrees, latencies, biases }))
     }
 }

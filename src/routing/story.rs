@@ -64,6 +64,15 @@ impl<'t> Story<'t> {
         format!("passed over: {what}")
     }
 
+    /// How a pool's bias changes its distance.
+    fn biased(&self, pool: PoolId) -> String {
+        match self.table.pool(pool).bias {
+            0 => String::new(),
+            bias if bias > 0 => format!(", counted as {bias} km closer"),
+            bias => format!(", counted as {} km further", -bias),
+        }
+    }
+
     fn found(&self, pool: PoolId, finding: Finding) -> CandidateExplained {
         let distance_km = self.distance_km(pool).filter(|_| finding == Finding::Placed);
         let words = match finding {
@@ -74,13 +83,11 @@ impl<'t> Story<'t> {
             }
             Finding::Suitable => "has an address to give".to_owned(),
             Finding::Placed => {
-                let km = distance_km.map_or(String::new(), |km| format!("{km:.0} km away"));
-                match self.table.pool(pool).bias {
-                    0 => km,
-                    bias => format!("{km}, counted as {bias} km closer")
-                        .replace("as -", "as ")
-                        .replace("closer", if bias > 0 { "closer" } else { "further" }),
-                }
+                let away = distance_km.map_or(String::new(), |km| format!("{km:.0} km away"));
+                away + &self.biased(pool)
+            }
+            Finding::Measured(milliseconds) => {
+                format!("{milliseconds} ms away, as measured") + &self.biased(pool)
             }
             Finding::Placeless => "without a place".to_owned(),
         };
@@ -156,6 +163,7 @@ impl Recorder for Story<'_> {
             Reason::Only => "the only one that has something to give".to_owned(),
             Reason::Serves(source) => format!("serves {source}"),
             Reason::Closest => "closest to the client".to_owned(),
+            Reason::Quickest => "quickest for the client, as measured".to_owned(),
             Reason::Unplaced => "first in order: no distance is known".to_owned(),
             Reason::Drawn(chance) => format!("drawn, at a chance of {:.1} %", chance * 100.0),
             Reason::Turn => "its turn".to_owned(),

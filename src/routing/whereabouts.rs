@@ -4,40 +4,33 @@ use std::net::IpAddr;
 
 use super::recorder::Recorder;
 use super::rendezvous::client_hash;
-use crate::geo::{GeoTable, Place};
+use crate::geo::{GeoView, Place};
 
-/// Where the client is: looked up when first needed, and how much of its address mattered.
-pub(super) struct Whereabouts<'t> {
+/// Who the client is, and how much of its address has mattered so far.
+pub(super) struct Whereabouts {
     /// What the query says of the client, or where it comes from.
     client: IpAddr,
     /// Where the query comes from.
     source: IpAddr,
     /// Whether the client subnet does not count.
     by_source: bool,
-    geo: &'t GeoTable,
-    place: Option<&'t Place>,
     scope: u8,
 }
 
-impl<'t> Whereabouts<'t> {
+impl Whereabouts {
     /// Of a query from `source`, for a client at `client`.
-    pub(super) fn new(client: IpAddr, source: IpAddr, geo: &'t GeoTable) -> Self {
+    pub(super) fn new(client: IpAddr, source: IpAddr) -> Self {
         Whereabouts {
             client: client.to_canonical(),
             source: source.to_canonical(),
             by_source: false,
-            geo,
-            place: None,
             scope: 0,
         }
     }
 
     /// Goes on for a domain that heeds the client subnet, or does not.
     pub(super) fn heed_subnet(&mut self, heeds: bool) {
-        if self.by_source == heeds {
-            self.by_source = !heeds;
-            self.place = None;
-        }
+        self.by_source = !heeds;
     }
 
     /// The address that is looked up.
@@ -45,23 +38,14 @@ impl<'t> Whereabouts<'t> {
         if self.by_source { self.source } else { self.client }
     }
 
-    /// The country and such that the client is in. From here on the decision holds for those
-    /// clients only that share the place.
-    pub(super) fn labels(&mut self, recorder: &mut impl Recorder) -> &'t Place {
-        if let Some(place) = self.place {
-            return place;
-        }
+    /// Where the client is, as far as `view` shows it. From here on the decision holds for those
+    /// clients only that share that.
+    pub(super) fn seen_by<'v>(&mut self, view: &'v GeoView, recorder: &mut impl Recorder) -> &'v Place {
         let client = self.client();
-        let located = self.geo.locate(client);
+        let located = view.locate(client);
         recorder.located(client);
         self.narrow(located.scope);
-        self.place = Some(located.place);
         located.place
-    }
-
-    /// The point that the client is at; likewise.
-    pub(super) fn position(&mut self, recorder: &mut impl Recorder) -> &'t Place {
-        self.labels(recorder)
     }
 
     /// What the client is chosen for by hash. From here on the decision holds for those clients
