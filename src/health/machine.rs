@@ -141,6 +141,15 @@ impl HealthMachine {
         self.passing
     }
 
+    /// Whether the last outcome spoke against the verdict, so that a few more will turn it.
+    pub fn flip_is_near(&self) -> bool {
+        match self.verdict {
+            Verdict::Up => !self.passing,
+            Verdict::Down => self.passing,
+            Verdict::Unknown => false,
+        }
+    }
+
     /// The last failure that counted, kept also when passes have followed.
     pub fn last_failure(&self) -> Option<&Failure> {
         self.last_failure.as_ref()
@@ -221,6 +230,25 @@ mod tests {
             }
             let found = (machine.verdict(), machine.streak());
             assert_eq!(found, (verdict, streak), "fall {fall}, rise {rise}, {outcomes}");
+        }
+    }
+
+    #[test]
+    fn a_flip_is_near_while_a_streak_speaks_against_the_verdict() {
+        for (outcomes, is_near) in [
+            ("", false),
+            ("+", false),
+            ("+-", true),
+            ("+-!", true),
+            ("+-+", false),
+            ("+--", false),
+            ("+--+", true),
+        ] {
+            let mut machine = HealthMachine::new(Thresholds { fall: 2, rise: 2 });
+            for symbol in outcomes.chars() {
+                machine.observe(&outcome(symbol), Instant::now());
+            }
+            assert_eq!(machine.flip_is_near(), is_near, "{outcomes}");
         }
     }
 
