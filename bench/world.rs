@@ -36,6 +36,7 @@ pub(crate) fn plan(domains: usize, pools: usize) -> Arc<Plan> {
             policy: PoolPolicy::RoundRobin,
             answers: 8,
             health_check: None,
+            service: rhumb::plan::ServiceRules::default(),
             addresses: Addresses::Ip(vec![
                 address(0, v4(0)),
                 address(1, v4(1)),

@@ -3,11 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::damping::{check_reach, damping};
 use super::name::host_name;
 use super::reader::{Value, Words, boolean, duration, integer, one_or_list, string};
 use super::report::Report;
 use super::source::Located;
-use crate::plan::{CheckKind, HealthCheck, HttpCheck, StatusRange};
+use crate::plan::{CheckKind, Damping, HealthCheck, HttpCheck, StatusRange};
 
 /// Fast enough for a failover within seconds, at a cost that no site notices.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -50,6 +51,7 @@ pub(super) struct HealthCheckSpec {
     timeout: Option<Located<Duration>>,
     fall: Option<Located<u32>>,
     rise: Option<Located<u32>>,
+    damping: Option<Located<Damping>>,
 }
 
 impl HealthCheckSpec {
@@ -76,6 +78,7 @@ impl HealthCheckSpec {
             timeout: table.optional("timeout", duration(TIMEOUTS)),
             fall: table.optional("fall", integer(1..=u32::MAX)),
             rise: table.optional("rise", integer(1..=u32::MAX)),
+            damping: table.optional("damping", damping),
         };
         table.finish();
         Some(spec)
@@ -88,8 +91,19 @@ impl HealthCheckSpec {
 
     /// Fills in the defaults; `None`: there is a mistake, and it has been noted.
     pub(super) fn convert(self, name: String, report: &Report) -> Option<HealthCheck> {
-        let HealthCheckSpec { kind, path, host, expect_status, reuse, verify, interval, timeout, fall, rise } =
-            self;
+        let HealthCheckSpec {
+            kind,
+            path,
+            host,
+            expect_status,
+            reuse,
+            verify,
+            interval,
+            timeout,
+            fall,
+            rise,
+            damping,
+        } = self;
         let interval_or_default = interval.map_or(DEFAULT_INTERVAL, |interval| interval.value);
         if let Some(timeout) = timeout.filter(|timeout| timeout.value > interval_or_default) {
             report.error(
@@ -108,7 +122,7 @@ impl HealthCheckSpec {
                 .map_or(vec![SUCCESS], |ranges| ranges.value.into_iter().map(|range| range.value).collect()),
             reuse: reuse.is_some_and(|reuse| reuse.value),
         };
-        Some(HealthCheck {
+        let check = HealthCheck {
             name,
             kind: match kind {
                 Kind::Tcp => CheckKind::Tcp,
@@ -119,7 +133,12 @@ impl HealthCheckSpec {
             timeout: timeout.map_or(DEFAULT_TIMEOUT.min(interval_or_default), |timeout| timeout.value),
             fall: fall.map_or(DEFAULT_FALL, |fall| fall.value),
             rise: rise.map_or(DEFAULT_RISE, |rise| rise.value),
-        })
+            damping: damping.as_ref().map(|damping| damping.value),
+        };
+        if let Some(damping) = &damping {
+            check_reach(damping, &check, report);
+        }
+        Some(check)
     }
 }
 

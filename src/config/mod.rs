@@ -10,6 +10,7 @@
 mod address;
 mod bias_rules;
 mod choice;
+mod damping;
 mod diagnostics;
 mod domain;
 mod domain_rules;
@@ -22,6 +23,7 @@ mod master_file;
 mod name;
 mod nesting;
 mod pool;
+mod pool_service;
 mod presentation;
 mod rdata;
 mod rdata_format;

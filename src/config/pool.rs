@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::address::{AddressSpec, addresses};
 use super::location::location;
 use super::name::domain_name;
+use super::pool_service::{PoolServiceSpec, SERVICE_KEYS};
 use super::reader::{Value, Words, integer, list, string};
 use super::report::Report;
 use super::serves::source;
@@ -44,6 +45,7 @@ pub(super) struct PoolSpec {
     policy: Option<Located<PoolPolicy>>,
     answers: Option<Located<u8>>,
     health_check: Option<Located<String>>,
+    service: PoolServiceSpec,
     address: Option<Located<Vec<Located<AddressSpec>>>>,
     domain: Option<Located<Name>>,
 }
@@ -61,7 +63,8 @@ impl PoolSpec {
         let domain = table.optional("domain", domain_name);
         if domain.is_some() {
             let own = ["policy", "answers", "health_check", "address"];
-            table.inapplicable(&own, "a pool that names a domain");
+            table.inapplicable(&own, "to a pool that names a domain");
+            table.inapplicable(&SERVICE_KEYS, "to a pool that names a domain");
         }
         let spec = PoolSpec {
             bias: table.optional("bias", integer(-MAX_BIAS..=MAX_BIAS)),
@@ -70,6 +73,7 @@ impl PoolSpec {
             policy: table.optional("policy", |value| POLICIES.read(value)),
             answers: table.optional("answers", integer(1..=MAX_ANSWERS)),
             health_check: table.optional("health_check", string),
+            service: PoolServiceSpec::read(&mut table),
             address: match domain {
                 Some(_) => None,
                 None => table.required("address", list(AddressSpec::read)),
@@ -94,7 +98,8 @@ impl PoolSpec {
         domains: &BTreeMap<Name, DomainId>,
         report: &Report,
     ) -> Option<Pool> {
-        let PoolSpec { location, bias, serves, policy, answers, health_check, address, domain } = self;
+        let PoolSpec { location, bias, serves, policy, answers, health_check, service, address, domain } =
+            self;
         if let Some(serves) = &serves {
             let mut unique = Unique::new("source");
             for source in &serves.value {
@@ -129,6 +134,7 @@ impl PoolSpec {
             policy,
             answers: answers.map_or(default_answers, |answers| answers.value),
             health_check,
+            service: service.convert(&addresses, report),
             addresses,
         })
     }

@@ -66,6 +66,41 @@ fn the_example_means_what_it_says() {
 }
 
 #[test]
+fn pools_say_when_they_are_in_service() {
+    use crate::plan::{Damping, Failback, MinAvailable, ServiceRules};
+    let loaded = sound(
+        r#"
+        [health_check.c]
+        type = "tcp"
+        damping = { flips = 5, window = "10m", hold = "5m" }
+        [pool.a]
+        address = [{ name = "one", ip = "192.0.2.1" }]
+        [pool.b]
+        min_available = "50%"
+        hold_down = "1m"
+        slow_start = "2m"
+        address = [{ name = "one", ip = "192.0.2.1" }]
+        [pool.c]
+        min_available = 2
+        failback = "manual"
+        address = [{ name = "one", ip = "192.0.2.1" }, { name = "two", ip = "192.0.2.2" }]
+        "#,
+    );
+    let Plan { health_checks, pools, .. } = &loaded.plan;
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let damping = Damping { flips: 5, window: minutes(10), hold: minutes(5) };
+    assert_eq!(health_checks[0].damping, Some(damping));
+    let default = ServiceRules::default();
+    assert_eq!(pools[0].service, default);
+    assert_eq!((default.min_available, default.failback), (MinAvailable::Addresses(1), Failback::Automatic));
+    let min_available = MinAvailable::Percent(50);
+    let (hold_down, slow_start) = (minutes(1), minutes(2));
+    assert_eq!(pools[1].service, ServiceRules { min_available, hold_down, slow_start, ..default });
+    let (min_available, failback) = (MinAvailable::Addresses(2), Failback::Manual);
+    assert_eq!(pools[2].service, ServiceRules { min_available, failback, ..default });
+}
+
+#[test]
 fn an_empty_file_has_the_defaults() {
     let Loaded { settings, geoip, plan, .. } = sound("");
     let Settings { server, admin, log } = settings;

@@ -13,7 +13,7 @@ use crate::dns::{Name, Rrset, Rtype, query_message};
 use crate::health::{Failure, LocalFailure};
 use crate::plan::{
     Address, Addresses, CheckId, CheckKind, Choice, Domain, DomainPolicy, Endpoint, HealthCheck, Pool,
-    PoolPolicy, WhenAllDown, Zone, ZoneId,
+    PoolPolicy, ServiceRules, WhenAllDown, Zone, ZoneId,
 };
 use crate::routing::{Client, Counters, Transport, Worker, answer};
 
@@ -75,6 +75,7 @@ fn plan(pools: Pools<'_>, check: Check) -> Arc<Plan> {
             timeout: Duration::from_millis(100),
             fall: check.fall,
             rise: check.rise,
+            damping: None,
         }],
         pools: pools
             .iter()
@@ -87,6 +88,7 @@ fn plan(pools: Pools<'_>, check: Check) -> Arc<Plan> {
                 policy: PoolPolicy::RoundRobin,
                 answers: 8,
                 health_check: Some(CheckId(0)),
+                service: ServiceRules::default(),
                 addresses: Addresses::Ip(addresses.iter().map(|&octet| address(number, octet)).collect()),
             })
             .map(Arc::new)

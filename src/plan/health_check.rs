@@ -17,6 +17,19 @@ pub struct HealthCheck {
     pub fall: u32,
     /// Passes in a row until an address is up again, at least 1.
     pub rise: u32,
+    /// When an address is held down for flipping too often; `None`: never.
+    pub damping: Option<Damping>,
+}
+
+/// When an address is held down for flipping too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Damping {
+    /// As many flips within the window are borne, at least 1.
+    pub flips: u32,
+    /// How far back flips count.
+    pub window: Duration,
+    /// How long the address is held down after its last flip.
+    pub hold: Duration,
 }
 
 /// What one probe does.

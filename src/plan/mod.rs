@@ -10,15 +10,17 @@ mod domain;
 mod health_check;
 mod latency;
 mod pool;
+mod service;
 mod watch;
 mod zone;
 
 pub use domain::{
     Choice, Domain, DomainPolicy, MAX_DEPTH, MAX_POOLS, MAX_RULES, Rule, WeightedPool, WhenAllDown,
 };
-pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRange};
+pub use health_check::{CheckKind, Damping, HealthCheck, HttpCheck, StatusRange};
 pub use latency::{LatencySource, Measurement};
 pub use pool::{Address, Addresses, Pool, PoolPolicy, Source};
+pub use service::{Failback, MinAvailable, ServiceRules};
 pub use watch::{Endpoint, Watch};
 pub use zone::Zone;
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{CheckId, DomainId};
+use super::{CheckId, DomainId, ServiceRules};
 use crate::dns::Name;
 use crate::geo::{Continent, Coordinates, Country, Subdivision};
 
@@ -26,6 +26,8 @@ pub struct Pool {
     pub answers: u8,
     /// What watches the addresses; without one they count as up.
     pub health_check: Option<CheckId>,
+    /// When it is in service, as far as health goes.
+    pub service: ServiceRules,
     /// The addresses.
     pub addresses: Addresses,
 }
@@ -112,6 +114,15 @@ impl Addresses {
     /// Whether there is none, as where another domain stands in for them.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The weight of each address, in order.
+    pub fn weights(&self) -> Vec<u16> {
+        match self {
+            Addresses::Ip(list) => list.iter().map(|address| address.weight).collect(),
+            Addresses::Cname(list) => list.iter().map(|address| address.weight).collect(),
+            Addresses::Domain(_) => Vec::new(),
+        }
     }
 
     /// The name of each address, in order.

@@ -199,6 +199,7 @@ fn watch(address: SocketAddr, kind: CheckKind) -> Watch {
             timeout: AMPLE,
             fall: 2,
             rise: 2,
+            damping: None,
         },
     }
 }

@@ -50,6 +50,7 @@ where
         policy,
         answers,
         health_check: None,
+        service: crate::plan::ServiceRules::default(),
         addresses: Addresses::Ip(list.iter().map(address).collect()),
     }
 }
