@@ -112,7 +112,7 @@ impl Daemon {
         // A client has proved its address by a connection: those who answer over TCP limit nobody.
         let tcp_service = Arc::new(Service { rate_limit: None, ..service.clone() });
         let udp_service = Arc::new(service);
-        let mut controller = Controller::new(Arc::new(plan), geo);
+        let mut controller = Controller::new(Arc::new(plan), geo, control_loop::now());
         let cookies = secrets.or_else(|| service::own_secrets(&settings.server));
         controller.handle(Event::Secrets { cookies }, control_loop::now());
         let published = controller.published().clone();

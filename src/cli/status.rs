@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::client::Endpoint;
 use super::{Failed, Output, print, print_json, runtime};
-use crate::control::{AddressStatus, DomainStatus, PoolStatus, Status};
+use crate::control::{AddressStatus, DampedStatus, DomainStatus, PoolStatus, Status};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -37,33 +37,73 @@ impl Display for Summary<'_> {
         for DomainStatus { name, policy, ttl, pools } in domains {
             writeln!(f, "domain {name}: {policy} of {}, TTL {ttl} s", pools.join(", "))?;
         }
-        for PoolStatus { name, policy, available, addresses } in pools {
-            writeln!(f, "pool {name}: {policy}, {available} of {} available", addresses.len())?;
-            let width = addresses.iter().map(|address| address.name.len()).max().unwrap_or(0);
-            for address in addresses {
-                writeln!(f, "  {:width$}  {}", address.name, line(address))?;
+        pools.iter().try_for_each(|pool| Overview(pool).fmt(f))
+    }
+}
+
+/// A pool as people read it.
+pub(super) struct Overview<'s>(pub(super) &'s PoolStatus);
+
+impl Display for Overview<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PoolStatus { name, policy, standing, reason, share, held_seconds, available, addresses } = self.0;
+        write!(f, "pool {name}: {policy}, {available} of {} available", addresses.len())?;
+        match &standing[..] {
+            "in-service" => writeln!(f)?,
+            "returning" => writeln!(f, ", returning: {} of the clients", percent(*share))?,
+            _ => {
+                let words = standing.replace('-', " ");
+                let left = held_seconds.map(|left| format!(", {} left", rounded(left))).unwrap_or_default();
+                writeln!(f, ", {words}: {reason}{left}")?;
             }
+        }
+        let width = addresses.iter().map(|address| address.name.len()).max().unwrap_or(0);
+        for address in addresses {
+            writeln!(f, "  {:width$}  {}", address.name, line(address))?;
         }
         Ok(())
     }
 }
 
 fn line(address: &AddressStatus) -> String {
-    let AddressStatus { name: _, target, weight, health, available, since_seconds, streak, last_failure } =
-        address;
+    let AddressStatus {
+        name: _,
+        target,
+        weight,
+        health,
+        available,
+        share,
+        damped,
+        since_seconds,
+        streak,
+        last_failure,
+    } = address;
     let mut words = format!("{target}  weight {weight}  {health}");
     if let Some(seconds) = since_seconds {
-        let since = std::time::Duration::from_secs(*seconds as u64);
-        words += &format!(" for {}", humantime::format_duration(since));
+        words += &format!(" for {}", rounded(*seconds));
     }
     if *streak > 0 {
         words += &format!(", {streak} probes alike");
     }
     if !available {
         words += ", not given to clients";
+    } else if *share < 1.0 {
+        words += &format!(", returning with {} of its weight", percent(*share));
+    }
+    if let Some(DampedStatus { flips, seconds }) = damped {
+        words += &format!(", damped after {flips} flips for {}", rounded(*seconds));
     }
     match last_failure {
         Some(failure) => words + &format!(", last failure: {failure}"),
         None => words,
     }
+}
+
+/// Seconds, without a fraction, as people read them.
+fn rounded(seconds: f64) -> impl Display {
+    humantime::format_duration(std::time::Duration::from_secs(seconds as u64))
+}
+
+fn percent(share: f64) -> impl Display {
+    format!("{:.0} %", 100.0 * share)
 }

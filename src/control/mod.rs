@@ -3,7 +3,8 @@
 //! Whatever changes what clients are told is an [`Event`], and the [`Controller`] takes one at a
 //! time: it updates what is believed, compiles what the event touched and swaps one pointer. What
 //! it did comes back as [`Notice`]s, for logs and metrics. It asks no clock and does no I/O, so
-//! that a test can walk it through hours in simulated time.
+//! that a test can walk it through hours in simulated time: what changes by time alone changes
+//! when [`Event::Elapsed`] says so, and [`Controller::due`] tells when that is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,58 +13,24 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 use crate::geo::GeoTable;
-use crate::health::{HealthMachine, Outcome, TargetId, Thresholds, Transition, Verdict};
+use crate::health::{Outcome, Stage, TargetId};
 use crate::plan::{Plan, PoolId, Watch};
-use crate::routing::{CookieSecrets, PoolHealth, RoutingTable};
+use crate::routing::RoutingTable;
 
+mod calm_limits;
+mod deadlines;
+mod event;
+mod pool;
 mod status;
+mod target;
 
-pub use status::{AddressStatus, DomainStatus, PoolStatus, Status};
+pub use event::{Event, NotReleasable, Notice};
+pub use status::{AddressStatus, DampedStatus, DomainStatus, PoolStatus, Status};
 
-/// Something that may change what clients are told.
-#[derive(Debug)]
-pub enum Event {
-    /// A probe has ended.
-    Probed {
-        /// Of what.
-        target: TargetId,
-        /// With what.
-        outcome: Outcome,
-    },
-    /// The operator wants another world.
-    Replaced {
-        /// The world.
-        plan: Arc<Plan>,
-        /// The map for it.
-        geo: Arc<GeoTable>,
-    },
-    /// Cookies are made with other secrets, or no more.
-    Secrets {
-        /// Which; `None`: cookies are ignored.
-        cookies: Option<CookieSecrets>,
-    },
-}
-
-/// What an event did.
-#[derive(Debug, PartialEq)]
-pub enum Notice {
-    /// The verdict on an address has changed, and the next query is answered by it.
-    Turned {
-        /// The address.
-        watch: Arc<Watch>,
-        /// The change.
-        transition: Transition,
-    },
-    /// Every address has told something: the table can be trusted.
-    Settled,
-    /// Another set of addresses is to be watched; see [`Controller::watches`].
-    Rewatch,
-    /// A table was published.
-    Published {
-        /// Its generation.
-        generation: u64,
-    },
-}
+use self::calm_limits::calm_limits;
+use self::deadlines::Deadlines;
+use self::pool::PoolState;
+use self::target::Target;
 
 /// Holds what is believed, and publishes what follows from it.
 pub struct Controller {
@@ -72,48 +39,30 @@ pub struct Controller {
     /// freeing one is this thread's work, never a query's.
     retired: Vec<Arc<RoutingTable>>,
     targets: HashMap<TargetId, Target>,
-    /// By pool and position: what watches that address.
-    by_address: Vec<Vec<Option<TargetId>>>,
+    /// By [`PoolId`].
+    pools: Vec<PoolState>,
+    deadlines: Deadlines,
     next_target: u64,
     /// How many targets have not told anything yet.
     untold: usize,
-}
-
-/// A watched address.
-struct Target {
-    watch: Arc<Watch>,
-    pool: PoolId,
-    machine: HealthMachine,
-    /// Whether a probe has ended, whatever its outcome.
-    has_told: bool,
-}
-
-impl Target {
-    /// Whether clients may be given the address.
-    ///
-    /// Before its first probe has ended nothing is known, and it has to wait. When that probe
-    /// could not be carried out, for a reason of our own, it counts as up: nothing speaks against it.
-    fn is_up(&self) -> bool {
-        match self.machine.verdict() {
-            Verdict::Up => true,
-            Verdict::Down => false,
-            Verdict::Unknown => self.has_told,
-        }
-    }
+    /// The latest moment that was heard of.
+    latest: Instant,
 }
 
 impl Controller {
-    /// A controller of `plan`, whose first table is published.
-    pub fn new(plan: Arc<Plan>, geo: Arc<GeoTable>) -> Self {
+    /// A controller of `plan`, whose first table is published, at `now`.
+    pub fn new(plan: Arc<Plan>, geo: Arc<GeoTable>, now: Instant) -> Self {
         let mut controller = Controller {
             published: Arc::new(ArcSwap::from_pointee(RoutingTable::default())),
             retired: Vec::new(),
             targets: HashMap::new(),
-            by_address: Vec::new(),
+            pools: Vec::new(),
+            deadlines: Deadlines::new(0),
             next_target: 0,
             untold: 0,
+            latest: now,
         };
-        controller.replace(plan, geo);
+        controller.replace(plan, geo, now);
         controller
     }
 
@@ -137,13 +86,41 @@ impl Controller {
         self.untold == 0
     }
 
+    /// When something changes next by time alone: [`Event::Elapsed`] is to be handled then.
+    pub fn due(&self) -> Option<Instant> {
+        self.deadlines.first()
+    }
+
+    /// Whether [`Event::Released`] would bring `pool` back.
+    ///
+    /// # Errors
+    ///
+    /// If it would not; the error says why.
+    pub fn can_release(&self, pool: &str) -> Result<(), NotReleasable> {
+        let name = pool.to_owned();
+        let pool = self.pools.iter().find(|state| state.name == pool);
+        match pool.map(|pool| (pool, pool.stage())) {
+            None => Err(NotReleasable::Unknown(name)),
+            Some((_, Stage::InService | Stage::Returning { .. })) => Err(NotReleasable::InService(name)),
+            Some((pool, Stage::Out)) => {
+                Err(NotReleasable::Out(name, pool.reason(&self.targets, self.latest)))
+            }
+            Some((_, Stage::Held { .. } | Stage::AwaitsRelease)) => Ok(()),
+        }
+    }
+
     /// Takes in `event`, which happened at `now`. When it returns, the next query is answered by
     /// what follows from it.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Notice> {
         self.retired.retain(|table| Arc::strong_count(table) > 1);
+        // What was measured elsewhere may arrive a little late; time goes on all the same.
+        self.latest = now.max(self.latest);
+        let now = self.latest;
         match event {
             Event::Probed { target, outcome } => self.observe(target, &outcome, now),
-            Event::Replaced { plan, geo } => self.replace(plan, geo),
+            Event::Elapsed => self.elapse(now),
+            Event::Released { pool } => self.release(&pool, now),
+            Event::Replaced { plan, geo } => self.replace(plan, geo, now),
             Event::Secrets { cookies } => {
                 let table = self.published.load().with_cookies(cookies);
                 table.into_iter().map(|table| self.publish(table)).collect()
@@ -153,11 +130,7 @@ impl Controller {
 
     /// What is believed of everything, and what is served.
     pub fn status(&self, now: Instant) -> Status {
-        let table = self.published.load();
-        Status::new(&table, now, |pool, position| {
-            let target = self.by_address[pool.index()][position]?;
-            Some(&self.targets.get(&target)?.machine)
-        })
+        Status::new(&self.published.load(), &self.pools, &self.targets, now)
     }
 
     fn observe(&mut self, id: TargetId, outcome: &Outcome, now: Instant) -> Vec<Notice> {
@@ -165,18 +138,20 @@ impl Controller {
         let Some(target) = self.targets.get_mut(&id) else {
             return Vec::new();
         };
-        let was_up = target.is_up();
-        let transition = target.machine.observe(outcome, now);
-        let is_first = !std::mem::replace(&mut target.has_told, true);
-        let (is_up, pool, watch) = (target.is_up(), target.pool, target.watch.clone());
+        let (was_near, had_told) = (target.flip_is_near(), target.has_told());
+        let transition = target.observe(outcome, now);
+        let (pool, watch) = (target.pool, target.watch.clone());
         let mut notices = Vec::new();
-        if is_up != was_up {
-            notices.push(self.publish_pool(pool));
+        if transition.is_some() || !had_told || target.flip_is_near() != was_near {
+            notices = self.refresh(pool, now);
         }
         if let Some(transition) = transition {
-            notices.push(Notice::Turned { watch, transition });
+            // What was published comes first, then why.
+            let published = notices.iter().take_while(|notice| matches!(notice, Notice::Published { .. }));
+            let position = published.count();
+            notices.insert(position, Notice::Turned { watch, transition });
         }
-        if is_first {
+        if !had_told {
             self.untold -= 1;
             if self.untold == 0 {
                 notices.push(Notice::Settled);
@@ -185,63 +160,86 @@ impl Controller {
         notices
     }
 
-    /// Goes over to another plan. What is believed of an address stays as long as the address
-    /// does: a changed interval or path is no reason to forget that a site is down.
-    fn replace(&mut self, plan: Arc<Plan>, geo: Arc<GeoTable>) -> Vec<Notice> {
-        let mut before: HashMap<_, (TargetId, Target)> = std::mem::take(&mut self.targets)
-            .into_iter()
-            .map(|(id, target)| (subject(&target.watch), (id, target)))
-            .collect();
-        self.by_address = plan.pools.iter().map(|pool| vec![None; pool.addresses.len()]).collect();
-        for (pool, position, watch) in plan.watches() {
-            let thresholds = Thresholds { fall: watch.check.fall, rise: watch.check.rise };
-            let (id, target) = match before.remove(&subject(&watch)) {
-                Some((id, target)) if *target.watch == watch => (id, Target { pool, ..target }),
-                Some((_, target)) => {
-                    let machine = target.machine.with_thresholds(thresholds);
-                    let watch = Arc::new(watch);
-                    (self.next_id(), Target { watch, pool, machine, has_told: target.has_told })
-                }
-                None => {
-                    let machine = HealthMachine::new(thresholds);
-                    let watch = Arc::new(watch);
-                    (self.next_id(), Target { watch, pool, machine, has_told: false })
-                }
-            };
-            self.by_address[pool.index()][position] = Some(id);
-            self.targets.insert(id, target);
+    fn elapse(&mut self, now: Instant) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        // It ends: whatever was observed at `now` is due later than that, if at all.
+        while let Some(pool) = self.deadlines.due(now) {
+            notices.append(&mut self.refresh(pool, now));
         }
-        self.untold = self.targets.values().filter(|target| !target.has_told).count();
-        let table = RoutingTable::compile(plan, geo, |pool| self.health(pool));
+        notices
+    }
+
+    fn release(&mut self, name: &str, now: Instant) -> Vec<Notice> {
+        let pool = (0..).map(PoolId).zip(&mut self.pools).find(|(_, state)| state.name == name);
+        let Some((id, pool)) = pool else { return Vec::new() };
+        pool.release(now);
+        self.refresh(id, now)
+    }
+
+    /// Goes over to another plan. What is believed of an address stays as long as the address
+    /// does: a changed interval or path is no reason to forget that a site is down. So does what
+    /// is believed of a pool as long as its name does.
+    fn replace(&mut self, plan: Arc<Plan>, geo: Arc<GeoTable>, now: Instant) -> Vec<Notice> {
+        let mut pools_before: HashMap<_, PoolState> =
+            std::mem::take(&mut self.pools).into_iter().map(|pool| (pool.name.clone(), pool)).collect();
+        self.pools = calm_limits(&plan)
+            .into_iter()
+            .zip(&plan.pools)
+            .map(|(limit, pool)| PoolState::new(pool, limit, pools_before.remove(&pool.name)))
+            .collect();
+        self.watch_all(&plan);
+        let mut notices = Vec::new();
+        self.deadlines = Deadlines::new(self.pools.len());
+        for (id, pool) in (0..).map(PoolId).zip(&mut self.pools) {
+            notices.append(&mut pool.observe(&mut self.targets, now));
+            self.deadlines.set(id, pool.next(&self.targets, now));
+        }
+        let health = |pool: PoolId| self.pools[pool.index()].health(&self.targets, now);
+        let table = RoutingTable::compile(plan, geo, health);
         let following = table.following(&self.published.load());
-        let mut notices = vec![self.publish(following), Notice::Rewatch];
+        notices.splice(..0, [self.publish(following), Notice::Rewatch]);
         if self.untold == 0 {
             notices.push(Notice::Settled);
         }
         notices
     }
 
-    fn publish_pool(&mut self, pool: PoolId) -> Notice {
-        let table = self.published.load().with_pool(pool, self.health(pool));
-        self.publish(table)
+    /// Watches what `plan` has watched, each address with what is known of it.
+    fn watch_all(&mut self, plan: &Plan) {
+        let mut before: HashMap<_, (TargetId, Target)> = std::mem::take(&mut self.targets)
+            .into_iter()
+            .map(|(id, target)| (subject(&target.watch), (id, target)))
+            .collect();
+        for (pool, position, watch) in plan.watches() {
+            let (id, target) = match before.remove(&subject(&watch)) {
+                Some((id, target)) if *target.watch == watch => (id, target.within(pool)),
+                Some((_, target)) => (self.next_id(), target.watched(watch).within(pool)),
+                None => (self.next_id(), Target::new(watch, pool)),
+            };
+            self.pools[pool.index()].targets[position] = Some(id);
+            self.targets.insert(id, target);
+        }
+        self.untold = self.targets.values().filter(|target| !target.has_told()).count();
+    }
+
+    /// Observes `pool` and publishes what has changed of it.
+    fn refresh(&mut self, pool: PoolId, now: Instant) -> Vec<Notice> {
+        let state = &mut self.pools[pool.index()];
+        let mut notices = state.observe(&mut self.targets, now);
+        self.deadlines.set(pool, state.next(&self.targets, now));
+        let health = state.health(&self.targets, now);
+        let table = self.published.load();
+        if *table.health(pool) != health {
+            let table = table.with_pool(pool, health);
+            notices.insert(0, self.publish(table));
+        }
+        notices
     }
 
     fn publish(&mut self, table: RoutingTable) -> Notice {
         let generation = table.generation();
         self.retired.push(self.published.swap(Arc::new(table)));
         Notice::Published { generation }
-    }
-
-    fn health(&self, pool: PoolId) -> PoolHealth {
-        let addresses = self.by_address[pool.index()].len();
-        PoolHealth::from_up(addresses, |position| self.is_up(pool, position))
-    }
-
-    /// An address that nothing watches counts as up.
-    fn is_up(&self, pool: PoolId, position: usize) -> bool {
-        self.by_address[pool.index()][position]
-            .and_then(|target| self.targets.get(&target))
-            .is_none_or(Target::is_up)
     }
 
     fn next_id(&mut self) -> TargetId {

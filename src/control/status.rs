@@ -1,10 +1,13 @@
 //! What is believed and served, for people and machines to read.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::health::{HealthMachine, Verdict};
+use super::pool::PoolState;
+use super::target::Target;
+use crate::health::{HealthMachine, Hold, Stage, TargetId, Verdict};
 use crate::plan::{Addresses, Domain, PoolId};
 use crate::routing::RoutingTable;
 
@@ -39,6 +42,15 @@ pub struct PoolStatus {
     pub name: String,
     /// Its policy, as in the configuration.
     pub policy: String,
+    /// `in-service`, `returning`, `below-minimum`, `down`, `held` or `awaits-release`.
+    pub standing: String,
+    /// Why, in words.
+    pub reason: String,
+    /// The share of the clients that it serves, from 0 to 1; where nothing is in service, pools
+    /// serve without a share.
+    pub share: f64,
+    /// Seconds for which it is still held.
+    pub held_seconds: Option<f64>,
     /// How many of its addresses are given to clients.
     pub available: usize,
     /// The addresses, in order.
@@ -58,6 +70,10 @@ pub struct AddressStatus {
     pub health: String,
     /// Whether clients are given it.
     pub available: bool,
+    /// The part of its weight that it takes, from 0 to 1.
+    pub share: f64,
+    /// That it is held down for flipping too often, whatever its health.
+    pub damped: Option<DampedStatus>,
     /// Seconds since the health last changed.
     pub since_seconds: Option<f64>,
     /// How many of the last probes in a row were passes, or failures.
@@ -66,11 +82,21 @@ pub struct AddressStatus {
     pub last_failure: Option<String>,
 }
 
+/// An address is held down for flipping too often.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DampedStatus {
+    /// How often it has flipped.
+    pub flips: u32,
+    /// Seconds for which it is still held down if it keeps still.
+    pub seconds: f64,
+}
+
 impl Status {
-    pub(super) fn new<'m>(
+    pub(super) fn new(
         table: &RoutingTable,
+        pools: &[PoolState],
+        targets: &HashMap<TargetId, Target>,
         now: Instant,
-        machine: impl Fn(PoolId, usize) -> Option<&'m HealthMachine>,
     ) -> Self {
         let plan = table.plan();
         let domains = plan
@@ -85,45 +111,76 @@ impl Status {
             .collect();
         let pools = (0..)
             .map(PoolId)
-            .zip(&plan.pools)
-            .map(|(id, pool)| {
+            .zip(plan.pools.iter().zip(pools))
+            .map(|(id, (pool, state))| {
                 let addresses: Vec<AddressStatus> = described(&pool.addresses)
                     .into_iter()
                     .enumerate()
-                    .map(|(position, (name, target, weight))| {
-                        let machine = machine(id, position);
-                        AddressStatus {
-                            name,
-                            target,
-                            weight,
-                            health: match machine.map(HealthMachine::verdict) {
-                                Some(Verdict::Up) => "up",
-                                Some(Verdict::Down) => "down",
-                                Some(Verdict::Unknown) => "unknown",
-                                None => "unchecked",
-                            }
-                            .to_owned(),
-                            available: weight > 0 && table.is_up(id, position),
-                            since_seconds: machine
-                                .and_then(HealthMachine::since)
-                                .map(|since| now.saturating_duration_since(since).as_secs_f64()),
-                            streak: machine.map_or(0, HealthMachine::streak),
-                            last_failure: machine
-                                .and_then(HealthMachine::last_failure)
-                                .map(ToString::to_string),
-                        }
+                    .map(|(position, (name, target, weight))| AddressStatus {
+                        available: weight > 0 && table.is_up(id, position),
+                        share: state.share_of(position, targets, now),
+                        ..AddressStatus::new(
+                            (name, target, weight),
+                            state.targets[position].and_then(|id| targets.get(&id)),
+                            now,
+                        )
                     })
                     .collect();
+                let available = addresses.iter().filter(|address| address.available).count();
                 PoolStatus {
                     name: pool.name.clone(),
                     policy: pool.policy.to_string(),
-                    available: addresses.iter().filter(|address| address.available).count(),
+                    standing: match state.stage() {
+                        Stage::InService => "in-service",
+                        Stage::Returning { .. } => "returning",
+                        Stage::Out if available > 0 => "below-minimum",
+                        Stage::Out => "down",
+                        Stage::Held { .. } => "held",
+                        Stage::AwaitsRelease => "awaits-release",
+                    }
+                    .to_owned(),
+                    reason: state.reason(targets, now),
+                    share: state.share(now),
+                    held_seconds: state.held_until().map(|until| seconds(until, now)),
+                    available,
                     addresses,
                 }
             })
             .collect();
         Status { generation: table.generation(), domains, pools }
     }
+}
+
+impl AddressStatus {
+    /// What `target`, which watches it, knows of an address.
+    fn new((name, given, weight): (String, String, u16), target: Option<&Target>, now: Instant) -> Self {
+        let machine = target.map(Target::machine);
+        AddressStatus {
+            name,
+            target: given,
+            weight,
+            health: match machine.map(HealthMachine::verdict) {
+                Some(Verdict::Up) => "up",
+                Some(Verdict::Down) => "down",
+                Some(Verdict::Unknown) => "unknown",
+                None => "unchecked",
+            }
+            .to_owned(),
+            available: true,
+            share: 1.0,
+            damped: target
+                .and_then(|target| target.hold(now))
+                .map(|Hold { flips, until }| DampedStatus { flips, seconds: seconds(until, now) }),
+            since_seconds: machine.and_then(HealthMachine::since).map(|since| seconds(now, since)),
+            streak: machine.map_or(0, HealthMachine::streak),
+            last_failure: machine.and_then(HealthMachine::last_failure).map(ToString::to_string),
+        }
+    }
+}
+
+/// Seconds from one moment until a later one.
+fn seconds(until: Instant, from: Instant) -> f64 {
+    until.saturating_duration_since(from).as_secs_f64()
 }
 
 /// The policy of a domain, as in the configuration; `rules` where there are some.

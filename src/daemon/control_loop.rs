@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,7 +13,7 @@ use super::service::named_secrets;
 use crate::admin::Request;
 use crate::config::{self, Loaded, ServiceSettings, Settings};
 use crate::control::{Controller, Event, Notice};
-use crate::health::Verdict;
+use crate::health::{Stage, Verdict};
 use crate::probe::{Prober, Report};
 use crate::routing::CookieSecrets;
 use crate::telemetry::Metrics;
@@ -66,6 +66,7 @@ impl ControlLoop {
             tokio::select! {
                 // Health first: nothing that people ask for may delay it.
                 biased;
+                () = until(self.controller.due()) => self.elapse(),
                 Some(report) = self.reports.recv() => self.observe(report),
                 Some(anew) = self.read.recv() => self.go_over(anew),
                 Some(request) = requests.recv() => self.serve(request),
@@ -83,6 +84,11 @@ impl ControlLoop {
         if notices.iter().any(|notice| matches!(notice, Notice::Published { .. })) {
             Metrics::swapped(now().saturating_duration_since(finished));
         }
+        self.tell(notices);
+    }
+
+    fn elapse(&mut self) {
+        let notices = self.controller.handle(Event::Elapsed, now());
         self.tell(notices);
     }
 
@@ -154,6 +160,22 @@ impl ControlLoop {
                         _ => tracing::warn!(%pool, %address, %target, port, "down: {transition}"),
                     }
                 }
+                Notice::Damped { watch, hold } => {
+                    let (pool, address, flips) = (&watch.pool, &watch.address, hold.flips);
+                    let left = hold.until.saturating_duration_since(now()).as_secs_f64().round();
+                    let left = humantime::format_duration(Duration::from_secs(left as u64));
+                    tracing::warn!(%pool, %address, "damped: it has flipped {flips} times, and is held down until it has kept still for {left}");
+                }
+                Notice::Undamped { watch } => {
+                    let (pool, address) = (&watch.pool, &watch.address);
+                    tracing::info!(%pool, %address, "damped no longer: it has kept still");
+                }
+                Notice::Moved { pool, stage, reason } => match stage {
+                    Stage::Out | Stage::AwaitsRelease => tracing::warn!(%pool, "{stage}: {reason}"),
+                    Stage::InService | Stage::Returning { .. } | Stage::Held { .. } => {
+                        tracing::info!(%pool, "{stage}: {reason}");
+                    }
+                },
                 Notice::Settled => {
                     self.settled.send_replace(true);
                 }
@@ -173,6 +195,14 @@ fn secrets_anew(settings: &ServiceSettings) -> Result<Option<CookieSecrets>, Str
             Ok(None)
         }
         read => read.map_err(|error| error.to_string()),
+    }
+}
+
+/// Waits until `due`; for ever if that is never.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 

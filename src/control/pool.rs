@@ -1,0 +1,198 @@
+//! A pool, and what follows from its addresses and from time.
+
+use std::collections::HashMap;
+use std::mem::discriminant;
+use std::time::{Duration, Instant};
+
+use super::Notice;
+use super::target::{Change, Target};
+use crate::health::{Calm, Comeback, ComebackRules, Stage, Strength, TargetId};
+use crate::plan::{Failback, MinAvailable, Pool, ServiceRules};
+use crate::routing::{PoolHealth, Share, Standing};
+
+/// A pool, and how far it has come on its way back.
+pub(super) struct PoolState {
+    pub(super) name: String,
+    /// By position of the address: what watches it.
+    pub(super) targets: Vec<Option<TargetId>>,
+    weights: Vec<u16>,
+    min_available: MinAvailable,
+    comeback: Comeback,
+    /// `None`: no domain asks for how long it has been calm.
+    calm: Option<Calm>,
+    /// The last stage that was told.
+    told: Stage,
+}
+
+impl PoolState {
+    /// The state of `pool`, whose addresses nothing watches yet, with what is known of the pool of
+    /// its name that was `before`. `calm_limit`: the longest calm that counts, 0: none does.
+    pub(super) fn new(pool: &Pool, calm_limit: u32, before: Option<PoolState>) -> Self {
+        let ServiceRules { min_available, failback, hold_down, slow_start } = pool.service;
+        let rules = ComebackRules { manual: failback == Failback::Manual, hold_down, slow_start };
+        let (comeback, calm, told) = match before {
+            Some(PoolState { comeback, calm, told, .. }) => (comeback.with_rules(rules), calm, told),
+            None => (Comeback::new(rules), None, Stage::InService),
+        };
+        let calm = calm.map_or(Calm::new(calm_limit), |calm| calm.with_limit(calm_limit));
+        PoolState {
+            name: pool.name.clone(),
+            targets: vec![None; pool.addresses.len()],
+            weights: pool.addresses.weights(),
+            min_available,
+            comeback,
+            calm: (calm_limit > 0).then_some(calm),
+            told,
+        }
+    }
+
+    /// Takes in what its addresses are at `now`, and what the time that has passed changes.
+    pub(super) fn observe(&mut self, targets: &mut HashMap<TargetId, Target>, now: Instant) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let mut has_flipped = false;
+        let mut flip_is_near = false;
+        let slow_start = self.slow_start_of_addresses();
+        let was_in_service = self.is_in_service(now);
+        for id in self.targets.iter().flatten() {
+            let target = targets.get_mut(id).expect("a pool's targets are watched");
+            for change in target.look(slow_start, now) {
+                let watch = target.watch.clone();
+                match change {
+                    Change::Flipped => has_flipped = true,
+                    Change::Damped(hold) => notices.push(Notice::Damped { watch, hold }),
+                    Change::Undamped => notices.push(Notice::Undamped { watch }),
+                }
+            }
+            if !was_in_service {
+                // The share of the pool as a whole will grow.
+                target.take_full_share();
+            }
+            flip_is_near |= target.flip_is_near();
+        }
+        self.comeback.observe(self.strength(targets, now), now);
+        let stage = self.comeback.stage();
+        if discriminant(&stage) != discriminant(&self.told) {
+            self.told = stage;
+            has_flipped = true;
+            let (pool, reason) = (self.name.clone(), self.reason(targets, now));
+            notices.push(Notice::Moved { pool, stage, reason });
+        }
+        if let Some(calm) = &mut self.calm {
+            calm.observe(flip_is_near, has_flipped, now);
+        }
+        notices
+    }
+
+    /// Lets it return if it is kept away.
+    pub(super) fn release(&mut self, now: Instant) {
+        self.comeback.release(now);
+    }
+
+    /// What clients may be given of it at `now`, by what it was when it was last observed.
+    pub(super) fn health(&self, targets: &HashMap<TargetId, Target>, now: Instant) -> PoolHealth {
+        let shares = (0..self.targets.len()).map(|at| Share::of(self.share_of(at, targets, now))).collect();
+        let standing = match self.comeback.stage() {
+            Stage::InService => Standing::Full,
+            Stage::Returning { .. } => Standing::Returning(Share::of(self.share(now))),
+            // With nothing to give, how it stands decides nothing.
+            Stage::Out if self.up(targets, now) == 0 => Standing::Full,
+            Stage::Out => Standing::BelowMinimum,
+            Stage::Held { .. } => Standing::Held,
+            Stage::AwaitsRelease => Standing::AwaitsRelease,
+        };
+        PoolHealth { shares, standing, calm: self.calm.map_or(u32::MAX, |calm| calm.seconds(now)) }
+    }
+
+    /// When something changes next by time alone.
+    pub(super) fn next(&self, targets: &HashMap<TargetId, Target>, now: Instant) -> Option<Instant> {
+        let slow_start = self.slow_start_of_addresses();
+        let watched = self.targets.iter().flatten().filter_map(|id| targets.get(id));
+        watched
+            .filter_map(|target| target.next(slow_start, now))
+            .chain(self.comeback.next(now))
+            .chain(self.calm.and_then(|calm| calm.next(now)))
+            .min()
+    }
+
+    /// How far it has come back.
+    pub(super) fn stage(&self) -> Stage {
+        self.comeback.stage()
+    }
+
+    /// When the hold ends that it is under.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.comeback.held_until()
+    }
+
+    /// The share of the clients that it serves at `now`, from 0 to 1.
+    pub(super) fn share(&self, now: Instant) -> f64 {
+        self.comeback.share(now).unwrap_or(0.0)
+    }
+
+    /// The part of its weight that the address at a position takes at `now`, from 0 to 1. One that
+    /// nothing watches counts as up.
+    pub(super) fn share_of(&self, at: usize, targets: &HashMap<TargetId, Target>, now: Instant) -> f64 {
+        let target = self.targets[at].and_then(|id| targets.get(&id));
+        target.map_or(1.0, |target| target.share(self.slow_start_of_addresses(), now))
+    }
+
+    /// Why it is in its stage, in an operator's words.
+    pub(super) fn reason(&self, targets: &HashMap<TargetId, Target>, now: Instant) -> String {
+        let ComebackRules { hold_down, slow_start, .. } = self.comeback.rules();
+        match self.comeback.stage() {
+            Stage::InService => "it serves all its clients".to_owned(),
+            Stage::Returning { .. } => {
+                format!("its share of the clients grows for {}", humantime::format_duration(slow_start))
+            }
+            Stage::Out => {
+                let taking = self.weights.iter().filter(|weight| **weight > 0).count();
+                match (self.up(targets, now), taking) {
+                    (0, 1) => "its address is down".to_owned(),
+                    (0, _) => format!("none of its {taking} addresses is up"),
+                    (up, _) => {
+                        format!("{up} of its {taking} addresses up, the minimum is {}", self.min_available)
+                    }
+                }
+            }
+            Stage::Held { .. } => {
+                format!("it has recovered, and stays away for {}", humantime::format_duration(hold_down))
+            }
+            Stage::AwaitsRelease => "it has recovered, and stays away until it is released".to_owned(),
+        }
+    }
+
+    fn strength(&self, targets: &HashMap<TargetId, Target>, now: Instant) -> Strength {
+        if self.weights.is_empty() {
+            // Others stand in for its addresses.
+            return Strength::Enough;
+        }
+        let is_up = |at| self.share_of(at, targets, now) > 0.0;
+        let may_be_up = |at: usize| {
+            let target = self.targets[at].and_then(|id| targets.get(&id));
+            is_up(at) || target.is_some_and(|target| !target.has_told())
+        };
+        if self.min_available.is_met(&self.weights, is_up) {
+            Strength::Enough
+        } else if self.min_available.is_met(&self.weights, may_be_up) {
+            Strength::Undecided
+        } else {
+            Strength::Short
+        }
+    }
+
+    /// How many addresses that take traffic are up.
+    fn up(&self, targets: &HashMap<TargetId, Target>, now: Instant) -> usize {
+        let taking = self.weights.iter().enumerate().filter(|(_, weight)| **weight > 0);
+        taking.filter(|(at, _)| self.share_of(*at, targets, now) > 0.0).count()
+    }
+
+    fn is_in_service(&self, now: Instant) -> bool {
+        self.comeback.share(now).is_some()
+    }
+
+    /// An address that is alone has nobody to share with while it returns.
+    fn slow_start_of_addresses(&self) -> Duration {
+        let taking = self.weights.iter().filter(|weight| **weight > 0).count();
+        if taking > 1 { self.comeback.rules().slow_start } else { Duration::ZERO }
+    }
+}
