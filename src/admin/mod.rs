@@ -9,13 +9,14 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::control::Status;
+use crate::control::{NotReleasable, Status};
 use crate::routing::RoutingTable;
 
 mod explain;
 mod guard;
 mod lifecycle;
 mod problem;
+mod release;
 mod state;
 
 pub use guard::Token;
@@ -43,6 +44,8 @@ pub enum Request {
     Status(oneshot::Sender<Status>),
     /// Reading the configuration anew; the error says what is wrong with it.
     Reload(oneshot::Sender<Result<(), String>>),
+    /// Letting the pool of this name come back that is kept away.
+    Release(String, oneshot::Sender<Result<(), NotReleasable>>),
 }
 
 /// Serves the admin API on `listener` until `stop` resolves.
@@ -62,6 +65,7 @@ fn router(context: Context) -> Router {
         .route("/v1/domains/{name}", get(state::domain))
         .route("/v1/pools", get(state::pools))
         .route("/v1/pools/{pool}", get(state::pool))
+        .route("/v1/pools/{pool}/release", post(release::release))
         .route("/v1/explain", get(explain::explain))
         .route("/v1/reload", post(lifecycle::reload))
         .route_layer(axum::middleware::from_fn_with_state(context.clone(), guard::require_token));

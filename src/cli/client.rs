@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper::{Request, Uri, header};
+use hyper::{Method, Request, Uri, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
@@ -31,10 +31,19 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Fetches `path`, which starts with `/`.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failed> {
+        self.ask(Method::GET, path).await
+    }
+
+    /// Has done what `path` stands for, which starts with `/`.
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failed> {
+        self.ask(Method::POST, path).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Failed> {
         let uri: Uri = format!("{}{path}", self.admin.trim_end_matches('/'))
             .parse()
             .map_err(|error| Failed::new(format_args!("--admin {}: {error}", self.admin)))?;
-        let mut request = Request::get(uri);
+        let mut request = Request::builder().method(method).uri(uri);
         if let Some(file) = &self.token_file {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failed::new(format_args!("token file {}: {error}", file.display())))?;

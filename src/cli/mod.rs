@@ -17,6 +17,7 @@ mod drill;
 mod explain;
 mod loopback;
 mod manual;
+mod pool;
 mod serve;
 mod status;
 mod stop;
@@ -65,6 +66,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Show domains, pools, addresses and their health
     Status(status::Arguments),
+    /// Change what a pool does
+    Pool(pool::Arguments),
     /// Print completions for a shell
     Completions(manual::Completions),
     /// Print a manual page
@@ -90,6 +93,7 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Drill(arguments) => drill::run::<D>(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Status(arguments) => status::run(arguments),
+        Command::Pool(arguments) => pool::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
         Command::Man(arguments) => manual::man(arguments, Arguments::command()),
     };

@@ -99,6 +99,14 @@ impl ControlLoop {
                 let _ = reply.send(self.controller.status(now()));
             }
             Request::Reload(reply) => self.reload(reply),
+            Request::Release(pool, reply) => {
+                let released = self.controller.can_release(&pool).map(|()| {
+                    tracing::info!(%pool, "released by the operator");
+                    let notices = self.controller.handle(Event::Released { pool }, now());
+                    self.tell(notices);
+                });
+                let _ = reply.send(released);
+            }
         }
     }
 
