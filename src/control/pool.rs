@@ -18,6 +18,8 @@ pub(super) struct PoolState {
     weights: Vec<u16>,
     min_available: MinAvailable,
     comeback: Comeback,
+    /// How long the share of an address that returns grows.
+    slow_start: Duration,
     /// `None`: no domain asks for how long it has been calm.
     calm: Option<Calm>,
     /// The last stage that was told.
@@ -35,12 +37,16 @@ impl PoolState {
             None => (Comeback::new(rules), None, Stage::InService),
         };
         let calm = calm.map_or(Calm::new(calm_limit), |calm| calm.with_limit(calm_limit));
+        let weights = pool.addresses.weights();
+        // An address that is alone has nobody to share with while it returns.
+        let is_alone = weights.iter().filter(|weight| **weight > 0).count() <= 1;
         PoolState {
             name: pool.name.clone(),
             targets: vec![None; pool.addresses.len()],
-            weights: pool.addresses.weights(),
+            weights,
             min_available,
             comeback,
+            slow_start: if is_alone { Duration::ZERO } else { slow_start },
             calm: (calm_limit > 0).then_some(calm),
             told,
         }
@@ -51,11 +57,10 @@ impl PoolState {
         let mut notices = Vec::new();
         let mut has_flipped = false;
         let mut flip_is_near = false;
-        let slow_start = self.slow_start_of_addresses();
         let was_in_service = self.is_in_service(now);
         for id in self.targets.iter().flatten() {
             let target = targets.get_mut(id).expect("a pool's targets are watched");
-            for change in target.look(slow_start, now) {
+            for change in target.look(self.slow_start, now) {
                 let watch = target.watch.clone();
                 match change {
                     Change::Flipped => has_flipped = true,
@@ -63,13 +68,15 @@ impl PoolState {
                     Change::Undamped => notices.push(Notice::Undamped { watch }),
                 }
             }
-            if !was_in_service {
-                // The share of the pool as a whole will grow.
-                target.take_full_share();
-            }
             flip_is_near |= target.flip_is_near();
         }
         self.comeback.observe(self.strength(targets, now), now);
+        if !(was_in_service && self.is_in_service(now)) {
+            // What grows when the pool comes back is its share as a whole.
+            for id in self.targets.iter().flatten() {
+                targets.get_mut(id).expect("a pool's targets are watched").take_full_share();
+            }
+        }
         let stage = self.comeback.stage();
         if discriminant(&stage) != discriminant(&self.told) {
             self.told = stage;
@@ -105,10 +112,9 @@ impl PoolState {
 
     /// When something changes next by time alone.
     pub(super) fn next(&self, targets: &HashMap<TargetId, Target>, now: Instant) -> Option<Instant> {
-        let slow_start = self.slow_start_of_addresses();
         let watched = self.targets.iter().flatten().filter_map(|id| targets.get(id));
         watched
-            .filter_map(|target| target.next(slow_start, now))
+            .filter_map(|target| target.next(self.slow_start, now))
             .chain(self.comeback.next(now))
             .chain(self.calm.and_then(|calm| calm.next(now)))
             .min()
@@ -133,7 +139,7 @@ impl PoolState {
     /// nothing watches counts as up.
     pub(super) fn share_of(&self, at: usize, targets: &HashMap<TargetId, Target>, now: Instant) -> f64 {
         let target = self.targets[at].and_then(|id| targets.get(&id));
-        target.map_or(1.0, |target| target.share(self.slow_start_of_addresses(), now))
+        target.map_or(1.0, |target| target.share(self.slow_start, now))
     }
 
     /// Why it is in its stage, in an operator's words.
@@ -188,11 +194,5 @@ impl PoolState {
 
     fn is_in_service(&self, now: Instant) -> bool {
         self.comeback.share(now).is_some()
-    }
-
-    /// An address that is alone has nobody to share with while it returns.
-    fn slow_start_of_addresses(&self) -> Duration {
-        let taking = self.weights.iter().filter(|weight| **weight > 0).count();
-        if taking > 1 { self.comeback.rules().slow_start } else { Duration::ZERO }
     }
 }

@@ -51,6 +51,20 @@ fn a_first_failure_ends_the_calm_and_it_grows_back() {
 }
 
 #[test]
+fn the_ttl_follows_the_calm() {
+    let mut world = World::settled_of(shrinking());
+    assert_eq!((world.ttl("www"), world.ttl("a")), (30, 60));
+    world.probed(0, 1, "-");
+    assert_eq!((world.ttl("www"), world.ttl("a")), (1, 60), "only where a TTL shrinks");
+    world.probed(0, 1, "+");
+    let dissolved = world.now;
+    for (after, ttl) in [(0.0, 1), (1.9, 1), (2.0, 2), (4.0, 4), (8.0, 8), (31.9, 16), (32.0, 30)] {
+        world.pass_until(dissolved, after);
+        assert_eq!(world.ttl("www"), ttl, "{after} s after");
+    }
+}
+
+#[test]
 fn after_a_flip_the_calm_grows_back() {
     let mut world = World::settled_of(shrinking());
     world.probed(0, 1, "--");

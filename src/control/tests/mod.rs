@@ -240,6 +240,12 @@ impl World {
         told.into_iter().collect()
     }
 
+    /// The TTL that `host` is answered with now.
+    fn ttl(&self, host: &str) -> u32 {
+        let reply = reply(&self.controller.published().load(), host);
+        Message::from_vec(&reply).expect("a good reply").answers[0].ttl
+    }
+
     /// How the table has the first pool stand.
     fn standing(&self) -> Standing {
         self.controller.published().load().health(PoolId(0)).standing
