@@ -72,7 +72,18 @@ fn every_endpoint_answers_and_refuses_in_kind() {
         assert_problem(&refused, 405, None);
         assert!(refused.header("allow").contains("GET"), "{path}: {refused:?}");
     }
-    assert_problem(&get(admin, "/v1/reload"), 405, None);
+    for path in ["/v1/reload", "/v1/pools/first/release"] {
+        assert_problem(&get(admin, path), 405, None);
+    }
+    assert_problem(&post(admin, "/v1/pools/third/release"), 404, None);
+    for (pool, reason) in [
+        ("first", "pool `first` is still out of service: its address is down"),
+        ("second", "pool `second` is in service"),
+    ] {
+        let refused = post(admin, &format!("/v1/pools/{pool}/release"));
+        assert_problem(&refused, 409, None);
+        assert_eq!(refused.json()["detail"], reason);
+    }
     assert_eq!(post(admin, "/v1/reload").status, 204);
 }
 
@@ -93,6 +104,7 @@ fn where_there_is_a_token_it_is_required() {
         ("GET", "/v1/pools/first"),
         ("GET", "/v1/explain?name=www.example.com&client=192.0.2.1"),
         ("POST", "/v1/reload"),
+        ("POST", "/v1/pools/first/release"),
     ] {
         let with = |authorization: &[(&str, &str)]| {
             request(daemon.admin(), method, path, authorization).expect("it answers")
