@@ -167,6 +167,7 @@ fn metrics_are_in_prometheus_text_form_and_complete() {
         ("rhumb_dns_replies_total", "counter"),
         ("rhumb_dns_truncated_total", "counter"),
         ("rhumb_outcome_to_swap_seconds", "histogram"),
+        ("rhumb_pool_share", "gauge"),
         ("rhumb_probe_duration_seconds", "histogram"),
         ("rhumb_probes_total", "counter"),
         ("rhumb_reloads_total", "counter"),
@@ -183,6 +184,7 @@ fn metrics_are_in_prometheus_text_form_and_complete() {
         "rhumb_outcome_to_swap_seconds_count 2",
         "rhumb_outcome_to_swap_seconds_bucket{le=\"+Inf\"} 2",
         "rhumb_reloads_total{result=\"accepted\"} 1",
+        "rhumb_pool_share{pool=\"first\"} 1",
     ] {
         assert!(response.body.lines().any(|line| line == sample), "{sample} in\n{}", response.body);
     }

@@ -85,6 +85,7 @@ impl Metrics {
         }
         gauge!("rhumb_table_generation").set(status.generation as f64);
         for pool in &status.pools {
+            gauge!("rhumb_pool_share", "pool" => pool.name.clone()).set(pool.share);
             for address in &pool.addresses {
                 let labels = [("pool", pool.name.clone()), ("address", address.name.clone())];
                 gauge!("rhumb_address_available", &labels).set(f64::from(u8::from(address.available)));
@@ -146,5 +147,9 @@ fn describe() {
     );
     describe_counter!("rhumb_reloads_total", "Reloads, by result.");
     describe_gauge!("rhumb_table_generation", "How many tables were published before the current one.");
+    describe_gauge!(
+        "rhumb_pool_share",
+        "The share of its clients that a pool serves; 0: it is out of service."
+    );
     describe_gauge!("rhumb_address_available", "1 if clients are given the address.");
 }
