@@ -2,6 +2,7 @@
 
 mod support;
 
+use nix::sys::signal::Signal;
 use support::daemon::{Daemon, run};
 use support::http::get;
 use support::scene::{DOMAIN, QUICK, Scene};
@@ -54,5 +55,25 @@ fn a_hold_ends_by_itself() {
     first.revive();
     daemon.await_line(0, &["INFO", "held: it has recovered, and stays away for 2s", "pool=first"]);
     daemon.await_line(0, &["INFO", "in service", "pool=first"]);
+    assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
+}
+
+#[test]
+fn an_address_that_flips_too_often_is_held_down() {
+    let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let check = format!(r#"{QUICK}, damping = {{ flips = 1, window = "10m", hold = "1h" }}"#);
+    let daemon = scene.start(&scene.two_sites([&first, &second], [&check, QUICK]));
+    first.kill();
+    daemon.await_answer(DOMAIN, second.ip());
+    first.revive();
+    daemon.await_line(0, &["WARN", "damped: it has flipped 2 times", "pool=first", "address=a"]);
+    let address = get(daemon.admin(), "/v1/pools/first").json()["addresses"][0].clone();
+    assert_eq!((&address["health"], &address["available"]), (&"up".into(), &false.into()));
+    assert_eq!(address["damped"]["flips"], 2);
+    assert_eq!(daemon.resolve(DOMAIN), [second.ip()]);
+    // The operator knows better.
+    scene.configure(&scene.two_sites([&first, &second], [QUICK, QUICK]));
+    daemon.signal(Signal::SIGHUP);
+    daemon.await_line(0, &["INFO", "damped no longer", "pool=first", "address=a"]);
     assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
 }

@@ -176,7 +176,7 @@ impl ControlLoop {
                 }
                 Notice::Undamped { watch } => {
                     let (pool, address) = (&watch.pool, &watch.address);
-                    tracing::info!(%pool, %address, "damped no longer: it has kept still");
+                    tracing::info!(%pool, %address, "damped no longer");
                 }
                 Notice::Moved { pool, stage, reason } => match stage {
                     Stage::Out | Stage::AwaitsRelease => tracing::warn!(%pool, "{stage}: {reason}"),
