@@ -79,6 +79,8 @@ fn wrong_usage_is_told_from_failure() {
         &["explain", "a..b", "--client", "192.0.2.1"],
         &["explain", "www.example.com", "--client", "192.0.2.1", "--type", "AA"],
         &["completions", "no-such-shell"],
+        &["pool"],
+        &["pool", "release"],
     ] {
         let output = run(arguments);
         assert_eq!((code(&output), printed(&output)), (2, ""), "{arguments:?}");
@@ -143,7 +145,9 @@ fn explain_and_status_say_what_is_served() {
 #[test]
 fn without_a_daemon_it_says_whom_it_asked() {
     let nobody = format!("http://{}", Scene::new().admin);
-    for arguments in [&["status"][..], &["explain", DOMAIN, "--client", "192.0.2.1"]] {
+    for arguments in
+        [&["status"][..], &["explain", DOMAIN, "--client", "192.0.2.1"], &["pool", "release", "first"]]
+    {
         let output = run(&[arguments, &["--admin", &nobody]].concat());
         assert_eq!((code(&output), printed(&output)), (1, ""));
         let message = complained(&output);

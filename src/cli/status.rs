@@ -107,3 +107,74 @@ fn rounded(seconds: f64) -> impl Display {
 fn percent(share: f64) -> impl Display {
     format!("{:.0} %", 100.0 * share)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(standing: &str, share: f64, held_seconds: Option<f64>, address: AddressStatus) -> PoolStatus {
+        PoolStatus {
+            name: "a".to_owned(),
+            policy: "weighted".to_owned(),
+            standing: standing.to_owned(),
+            reason: "it has its reasons".to_owned(),
+            share,
+            held_seconds,
+            available: usize::from(address.available),
+            addresses: vec![address],
+        }
+    }
+
+    fn address(available: bool, share: f64, damped: Option<DampedStatus>) -> AddressStatus {
+        AddressStatus {
+            name: "one".to_owned(),
+            target: "192.0.2.1".to_owned(),
+            weight: 2,
+            health: "up".to_owned(),
+            available,
+            share,
+            damped,
+            since_seconds: Some(61.9),
+            streak: 3,
+            last_failure: None,
+        }
+    }
+
+    #[test]
+    fn a_pool_says_why_it_gets_less_than_all() {
+        let damped = DampedStatus { flips: 6, seconds: 90.5 };
+        for (pool, head, tail) in [
+            (pool("in-service", 1.0, None, address(true, 1.0, None)), "1 of 1 available", ""),
+            (
+                pool("in-service", 1.0, None, address(true, 0.325, None)),
+                "1 of 1 available",
+                ", returning with 32 % of its weight",
+            ),
+            (
+                pool("returning", 0.475, None, address(true, 1.0, None)),
+                "1 of 1 available, returning: 48 % of the clients",
+                "",
+            ),
+            (
+                pool("held", 0.0, Some(59.7), address(true, 1.0, None)),
+                "1 of 1 available, held: it has its reasons, 59s left",
+                "",
+            ),
+            (
+                pool("awaits-release", 0.0, None, address(true, 1.0, None)),
+                "1 of 1 available, awaits release: it has its reasons",
+                "",
+            ),
+            (
+                pool("down", 0.0, None, address(false, 0.0, Some(damped))),
+                "0 of 1 available, down: it has its reasons",
+                ", not given to clients, damped after 6 flips for 1m 30s",
+            ),
+        ] {
+            let expected = format!(
+                "pool a: weighted, {head}\n  one  192.0.2.1  weight 2  up for 1m 1s, 3 probes alike{tail}\n"
+            );
+            assert_eq!(Overview(&pool).to_string(), expected);
+        }
+    }
+}
