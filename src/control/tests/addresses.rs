@@ -63,6 +63,21 @@ fn addresses_that_bring_their_pool_back_share_its_way() {
 }
 
 #[test]
+fn nothing_grows_within_a_pool_that_is_out() {
+    let pools: Pools<'_> = &[("a", &[1, 2]), ("b", &[1])];
+    let both = ServiceRules { min_available: crate::plan::MinAvailable::Addresses(2), ..SLOWLY };
+    let mut world = World::settled_of(with_rules(pools, SLOWLY));
+    world.probed(0, 1, "--++");
+    world.probed(0, 2, "--");
+    assert_eq!(world.shares(), [Share::of(0.15).parts(), 0], "it is on its way");
+    // By other rules the pool is out, and comes back as a whole.
+    world.replaced(with_rules(pools, both));
+    assert_eq!((world.standing(), world.shares()), (Standing::BelowMinimum, vec![255, 0]));
+    world.probed(0, 2, "++");
+    assert_eq!((world.standing(), world.shares()), (Standing::Returning(Share::of(0.05)), vec![255, 255]));
+}
+
+#[test]
 fn a_reload_keeps_growing_shares() {
     let pools: Pools<'_> = &[("a", &[1, 2]), ("b", &[1])];
     let mut world = World::settled_of(with_rules(pools, SLOWLY));
