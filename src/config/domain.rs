@@ -133,6 +133,7 @@ fn convert_rules(
         let sources = spec.value.sources(report);
         let RuleSpec { place, matches: _, choice, when_all_down } = spec.value;
         let choice = choice.convert(known.pools, report);
+        let is_written = when_all_down.is_some();
         let then = match when_all_down {
             Some(when_all_down) => when_all_down.value.convert(known, report),
             None => Some((None, None)),
@@ -140,19 +141,21 @@ fn convert_rules(
         let (Some(sources), Some(choice), Some((then, fallback))) = (sources, choice, then) else { continue };
         pools.extend(choice.pools.iter().copied());
         pools.extend(fallback);
-        placed.push(PlacedRule { place, sources, choice });
+        placed.push(PlacedRule { place, sources, choice, says_next: is_written && then.is_none() });
         ends.push(then);
     }
     if placed.len() < count {
         return None;
     }
     check_order(&placed, report);
-    if let Some(all) = placed.iter().position(|rule| rule.sources.is_empty()).filter(|_| !choice.is_absent())
-    {
+    let is_for_all = |rule: &PlacedRule| rule.sources.is_empty() && !rule.says_next;
+    if let Some(all) = placed.iter().position(is_for_all).filter(|_| !choice.is_absent()) {
         report.error_with_hint(
             placed[all].place,
             format!("rule {} is for everybody, and the domain's own `pools` too", all + 1),
-            "leave out one of them".to_owned(),
+            "leave out one of them; or, if the domain's own are for when all pools of the rule are down, say \
+             so in the rule: when_all_down = \"next\""
+                .to_owned(),
         );
     }
     let rules = placed.into_iter().zip(ends).map(|(rule, when_all_down)| Rule {

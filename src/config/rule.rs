@@ -24,6 +24,8 @@ pub(super) struct PlacedRule {
     /// Empty: everybody.
     pub(super) sources: Vec<Source>,
     pub(super) choice: PlacedChoice,
+    /// Whether it says of itself that later rules follow it for its own clients.
+    pub(super) says_next: bool,
 }
 
 impl RuleSpec {
@@ -60,13 +62,14 @@ impl RuleSpec {
     }
 }
 
-/// Notes every rule whose clients all match an earlier one, so that it could never decide.
+/// Notes every rule whose clients all match an earlier one. It would decide for them at most when
+/// all pools of the earlier one are down, which is meant only where the earlier one says so.
 pub(super) fn check_order(rules: &[PlacedRule], report: &Report) {
     for (number, rule) in rules.iter().enumerate() {
         let earlier = |source: Option<Source>| {
             rules[..number].iter().position(|earlier| {
-                earlier.sources.is_empty()
-                    || source.is_some_and(|source| earlier.sources.iter().any(|wide| covers(*wide, source)))
+                let is_wider = |source| earlier.sources.iter().any(|wide| covers(*wide, source));
+                !earlier.says_next && (earlier.sources.is_empty() || source.is_some_and(is_wider))
             })
         };
         let covering: Option<Vec<usize>> = match &rule.sources[..] {
@@ -77,7 +80,11 @@ pub(super) fn check_order(rules: &[PlacedRule], report: &Report) {
             report.error_with_hint(
                 rule.place,
                 format!("rule {} can never match: its clients match rule {} before", number + 1, first + 1),
-                "put the narrower rule first".to_owned(),
+                format!(
+                    "put the narrower rule first; or, if it is for when all pools of rule {} are down, say so \
+                     there: when_all_down = \"next\"",
+                    first + 1
+                ),
             );
         }
     }
