@@ -112,6 +112,8 @@ impl<T: AsRef<[u8]>, const INLINE: usize> Selection<T, INLINE> {
         let answers = usize::from(pool.answers).min(admitted.len()).min(MAX_ANSWERS);
         let is_ramping = admitted.iter().any(|member| member.share != Share::FULL);
         let how = match pool.policy {
+            // There is nothing to choose, and so nothing that depends on the client.
+            _ if admitted.len() < 2 => How::InTurn(0),
             PoolPolicy::RoundRobin if !is_ramping => How::InTurn(0),
             PoolPolicy::RoundRobin => by_lot(&admitted, |_| 1),
             PoolPolicy::Weighted => by_lot(&admitted, |member| member.weight),
