@@ -257,7 +257,10 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
             choice.weight(at) > 0
                 && match candidate.nested() {
                     Some(below) => self.has_something(&self.table.world.steerings[below], pass),
-                    None => self.table.set(pass.tier(), self.family).has(candidate.pool),
+                    None => {
+                        self.table.set(pass.tier(), self.family).has(candidate.pool)
+                            && (pass != Pass::ByShare || self.is_in_share(choice.policy, candidate.pool))
+                    }
                 }
         })
     }
