@@ -11,8 +11,10 @@ use std::sync::Arc;
 use rhumb::config::{self, Loaded};
 use rhumb::dns::{MAX_UDP_REPLY, Rtype};
 use rhumb::geo::{Database, GeoTable};
-use rhumb::plan::{Plan, PoolId};
-use rhumb::routing::{Client, Counters, RoutingTable, Transport, Worker, answer};
+use rhumb::plan::{Addresses, Plan, Pool, PoolId};
+use rhumb::routing::{
+    Client, Counters, PoolHealth, RoutingTable, Share, Standing, Transport, Worker, answer,
+};
 
 #[path = "support/case_file.rs"]
 mod case_file;
@@ -39,17 +41,27 @@ macro_rules! files {
 // In alphabetical order.
 files! {
     all_down = "all-down.toml";
+    bias = "bias.toml";
     client_subnet = "client-subnet.toml";
     cname = "cname.toml";
+    ecs_off = "ecs-off.toml";
     example_cdn = "example-cdn.toml";
     example_primary_secondary = "example-primary-secondary.toml";
     example_traffic_manager = "example-traffic-manager.toml";
     families = "families.toml";
+    hash = "hash.toml";
     nearest = "nearest.toml";
+    nested = "nested.toml";
     pools = "pools.toml";
     priority = "priority.toml";
+    ranks = "ranks.toml";
+    residency = "residency.toml";
+    round_robin = "round-robin.toml";
+    rules = "rules.toml";
     serves = "serves.toml";
     truncation = "truncation.toml";
+    ttl = "ttl.toml";
+    weighted = "weighted.toml";
     zones = "zones.toml";
 }
 
@@ -67,7 +79,7 @@ fn check(file: &str) {
     let path = format!("tests/cases/{file}");
     let cases = CaseFile::parse(&read(&path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     let loaded = load(&cases).unwrap_or_else(|error| panic!("{path}:\n{error}"));
-    let geo = Arc::new(geo_table(&cases.geo));
+    let geo = Arc::new(geo_table(&cases.geo).with_overlay(&loaded.geoip.overlay));
     let plan = Arc::new(loaded.plan);
     let healthy = RoutingTable::well(plan.clone(), geo);
     let mut failures = String::new();
@@ -86,7 +98,7 @@ fn run(
     healthy: &RoutingTable,
     plan: &Arc<Plan>,
 ) -> Result<(), String> {
-    let table = with_down(healthy, plan, &case.down)?;
+    let table = with_health(healthy, plan, case)?;
     let query = query_of(case, &case.ask)?;
     let between = case.between.as_ref().map(|ask| query_of(case, ask)).transpose()?;
     // Whatever it is: what depends on chance is counted over many queries.
@@ -111,10 +123,11 @@ fn run(
     let reply = Message::decode(&octets)?;
     check_form(case, &query, &reply, octets.len())?;
     let mut further = Vec::new();
-    for _ in 1..case.repeat {
+    for number in 1..case.repeat.max(case.clients) {
         if let Some(between) = &between {
             ask(between);
         }
+        let query = if case.clients > 1 { of_client(&query, number) } else { query.clone() };
         further.push(Message::decode(&ask(&query))?);
     }
     case.compare(&reply, &further, octets.len(), records)
@@ -162,6 +175,14 @@ fn check_form(case: &Case, query: &Query, reply: &Message, octets: usize) -> Res
     }
 }
 
+/// `query` as the client of this number sends it: each is in a /24 of its own, all in 10.0.0.0/8.
+fn of_client(query: &Query, number: u32) -> Query {
+    let [.., high, low] = number.to_be_bytes();
+    let subnet = vec![0, 1, 24, 0, 10, high, low];
+    let opt = query.opt.as_ref().map(|opt| Opt { client_subnet: Some(subnet), ..opt.clone() });
+    Query { opt, ..query.clone() }
+}
+
 fn query_of(case: &Case, ask: &str) -> Result<Query, String> {
     let words: Vec<&str> = ask.split_whitespace().collect();
     let (name, class, rtype) = match words[..] {
@@ -197,35 +218,56 @@ fn query_of(case: &Case, ask: &str) -> Result<Query, String> {
     })
 }
 
-/// `healthy` with addresses down, each as "pool/address" or "pool" for all of a pool.
-///
-/// Pool by pool, as the daemon hears of it.
-fn with_down(healthy: &RoutingTable, plan: &Plan, down: &[String]) -> Result<RoutingTable, String> {
-    let mut is_down: BTreeMap<PoolId, Vec<bool>> = BTreeMap::new();
-    for written in down {
+/// `healthy` with what the case says of pools; pool by pool, as the daemon hears of it.
+fn with_health(healthy: &RoutingTable, plan: &Plan, case: &Case) -> Result<RoutingTable, String> {
+    let mut touched: BTreeMap<PoolId, PoolHealth> = BTreeMap::new();
+    let ramping = case.ramping.iter().map(|(address, part)| (address, Share::of(*part)));
+    for (written, share) in case.down.iter().map(|address| (address, Share::NONE)).chain(ramping) {
         let (pool_name, address) =
-            written.split_once('/').map_or((&written[..], None), |(p, a)| (p, Some(a)));
-        let position = plan.pools.iter().position(|pool| pool.name == pool_name);
-        let position = position.ok_or_else(|| format!("no pool `{pool_name}`\n"))?;
-        let pool = &plan.pools[position];
+            written.split_once('/').map_or((&written[..], None), |(pool, address)| (pool, Some(address)));
+        let (id, pool) = find_pool(plan, pool_name)?;
         if pool.health_check.is_none() {
             return Err(format!("pool `{pool_name}` is not watched and cannot be down\n"));
         }
         let names = pool.addresses.names();
-        let states = is_down.entry(PoolId(position as u32)).or_insert_with(|| vec![false; names.len()]);
+        let health = touched.entry(id).or_insert_with(|| PoolHealth::well(names.len()));
         let mut is_known = false;
-        for (state, name) in states.iter_mut().zip(&names) {
+        for (state, name) in health.shares.iter_mut().zip(&names) {
             if address.is_none_or(|address| address == *name) {
-                (*state, is_known) = (true, true);
+                (*state, is_known) = (share, true);
             }
         }
         if !is_known {
             return Err(format!("no address `{written}`\n"));
         }
     }
-    Ok(is_down
-        .iter()
-        .fold(healthy.clone(), |table, (pool, down)| table.with_up(*pool, |position| !down[position])))
+    for (pool_name, standing) in &case.standing {
+        let (id, pool) = find_pool(plan, pool_name)?;
+        let health = touched.entry(id).or_insert_with(|| PoolHealth::well(pool.addresses.len()));
+        health.standing = match standing {
+            case_file::Standing::Named(case_file::NamedStanding::Held) => Standing::Held,
+            case_file::Standing::Named(case_file::NamedStanding::AwaitsRelease) => Standing::AwaitsRelease,
+            case_file::Standing::Named(case_file::NamedStanding::BelowMinimum) => Standing::BelowMinimum,
+            case_file::Standing::With { returning } => Standing::Returning(Share::of(*returning)),
+        };
+    }
+    for (pool_name, seconds) in &case.calm {
+        let (id, pool) = find_pool(plan, pool_name)?;
+        touched.entry(id).or_insert_with(|| PoolHealth::well(pool.addresses.len())).calm = *seconds;
+    }
+    Ok(touched.into_iter().fold(healthy.clone(), |table, (pool, health)| table.with_pool(pool, health)))
+}
+
+/// The pool of that name, one with addresses of its own.
+fn find_pool<'p>(plan: &'p Plan, name: &str) -> Result<(PoolId, &'p Pool), String> {
+    let position = plan.pools.iter().position(|pool| pool.name == name);
+    let position = position.ok_or_else(|| format!("no pool `{name}`\n"))?;
+    match &*plan.pools[position] {
+        Pool { addresses: Addresses::Domain(_), .. } => {
+            Err(format!("pool `{name}` is another domain, and its pools are up or down\n"))
+        }
+        pool => Ok((PoolId(position as u32), pool)),
+    }
 }
 
 fn load(file: &CaseFile) -> Result<Loaded, String> {

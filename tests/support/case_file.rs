@@ -60,6 +60,12 @@ pub(crate) struct Case {
     pub(crate) title: String,
     #[serde(default)]
     pub(crate) down: Vec<String>,
+    #[serde(default)]
+    pub(crate) ramping: BTreeMap<String, f64>,
+    #[serde(default)]
+    pub(crate) standing: BTreeMap<String, Standing>,
+    #[serde(default)]
+    pub(crate) calm: BTreeMap<String, u32>,
     pub(crate) ask: String,
     #[serde(default = "super::nowhere")]
     pub(crate) client: IpAddr,
@@ -77,6 +83,9 @@ pub(crate) struct Case {
     pub(crate) recursion_desired: bool,
     #[serde(default = "once")]
     pub(crate) repeat: u32,
+    /// By this many clients, each in a network of its own.
+    #[serde(default = "once")]
+    pub(crate) clients: u32,
     pub(crate) between: Option<String>,
 
     #[serde(default)]
@@ -102,6 +111,22 @@ pub(crate) struct Case {
     first: BTreeMap<String, u32>,
     #[serde(default)]
     share: BTreeMap<String, f64>,
+}
+
+/// Whether domains choose a pool, where it is not simply in service.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Standing {
+    Named(NamedStanding),
+    With { returning: f64 },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NamedStanding {
+    Held,
+    AwaitsRelease,
+    BelowMinimum,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -214,7 +239,7 @@ impl Case {
             differences.note("first", &self.first, &counts);
         }
         if !self.share.is_empty() {
-            let queries = f64::from(self.repeat);
+            let queries = f64::from(self.repeat.max(self.clients));
             let got: BTreeMap<String, f64> =
                 counts.iter().map(|(data, count)| (data.clone(), f64::from(*count) / queries)).collect();
             // Five standard deviations of a binomial share: one seed in 1.7 million would fail.
