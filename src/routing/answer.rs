@@ -316,7 +316,9 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
             }
             Decision::Servfail => return Ok(Some(Step::Done(self.fail(Rcode::ServFail, ALL_DOWN)))),
         };
-        let ttl = served_ttl(node.ttl, &steered, choices.calm);
+        // How calm a pool is lies a cache line away from its addresses.
+        let calm = if steered.ttl_min == u32::MAX { u32::MAX } else { choices.calm };
+        let ttl = served_ttl(node.ttl, &steered, calm);
         if ttl < node.ttl {
             self.recorder.shortened(ttl);
         }

@@ -4,7 +4,7 @@ use super::latency::{Latencies, Row};
 use super::recorder::{Finding, Reason, Recorder};
 use super::rendezvous::{joined, score};
 use super::sources::SourceIndex;
-use super::steering::{Candidate, Family, PoolChoice};
+use super::steering::{Family, PoolChoice};
 use super::table::RoutingTable;
 use super::whereabouts::Whereabouts;
 use super::worker::{Chance, TURNS_EACH};
@@ -82,10 +82,10 @@ impl PoolChoice {
 
     /// One of the admitted in proportion to the weights.
     fn draw(&self, first: usize, admitted: &Admitted, chance: &mut Chance) -> (usize, Reason) {
-        let total: u32 = admitted.iter().map(|at| self.chances[at].weight).sum();
+        let total: u32 = admitted.iter().map(|at| self.weight(at)).sum();
         let mut point = chance.below(total);
         for at in admitted.iter() {
-            let weight = self.chances[at].weight;
+            let weight = self.weight(at);
             if point < weight {
                 return (at, Reason::Drawn(weight as f32 / total as f32));
             }
@@ -97,7 +97,7 @@ impl PoolChoice {
     /// The one that the client's prefix belongs to.
     fn hashed(&self, first: usize, admitted: &Admitted, whereabouts: &mut Whereabouts) -> usize {
         let client = whereabouts.hash();
-        let scored = |at: usize| score(joined(client, self.chances[at].hash), self.chances[at].weight as f32);
+        let scored = |at: usize| score(joined(client, self.hash(at)), self.weight(at) as f32);
         let best = admitted.iter().map(|at| (scored(at), at)).min_by(|a, b| a.0.total_cmp(&b.0));
         best.map_or(first, |(_, at)| at)
     }
@@ -111,7 +111,7 @@ impl PoolChoice {
         whereabouts: &mut Whereabouts,
         recorder: &mut impl Recorder,
     ) -> (usize, Reason) {
-        let exceptions = self.exceptions.as_deref();
+        let exceptions = self.particulars.as_ref().and_then(|particulars| particulars.exceptions.as_ref());
         if let Some((decrees, view)) = exceptions.and_then(|exceptions| exceptions.decrees.as_ref())
             && let Some((at, source)) = decreed(decrees, view, admitted, whereabouts, recorder)
         {
@@ -120,14 +120,16 @@ impl PoolChoice {
         let measured = exceptions.and_then(|exceptions| exceptions.latencies.as_ref());
         let measured = measured.map(|(map, asns)| measured_for(map, asns.as_deref(), whereabouts, recorder));
         let here = self.points.as_ref().and_then(|view| whereabouts.seen_by(view, recorder).position);
+        let bias = |at: usize| exceptions.map_or(0.0, |exceptions| exceptions.biases[at]);
         let mut closest = (f32::INFINITY, first, Reason::Unplaced);
         for at in admitted.iter() {
-            let Candidate { pool, position, .. } = self.candidates[at];
+            let candidate = self.candidates[at];
+            let (pool, position) = (candidate.pool, candidate.position());
             let milliseconds = measured.and_then(|measured| measured.milliseconds(pool));
             let distance = match (milliseconds, here, position, exceptions) {
                 (Some(milliseconds), ..) => {
                     recorder.candidate(pool, Finding::Measured(milliseconds));
-                    milliseconds * KM_PER_MILLISECOND - self.bias(at)
+                    milliseconds * KM_PER_MILLISECOND - bias(at)
                 }
                 // Alone, the chord does as well as the distance, and costs no arc sine.
                 (None, Some(here), Some(there), None) => {
@@ -136,7 +138,7 @@ impl PoolChoice {
                 }
                 (None, Some(here), Some(there), Some(_)) => {
                     recorder.candidate(pool, Finding::Placed);
-                    here.distance_km(&there) - self.bias(at)
+                    here.distance_km(&there) - bias(at)
                 }
                 (None, ..) => {
                     recorder.candidate(pool, Finding::Placeless);
@@ -150,10 +152,6 @@ impl PoolChoice {
             }
         }
         (closest.1, closest.2)
-    }
-
-    fn bias(&self, at: usize) -> f32 {
-        self.exceptions.as_ref().map_or(0.0, |exceptions| exceptions.biases[at])
     }
 }
 

@@ -8,7 +8,7 @@
 use super::names::Node;
 use super::policy::Admitted;
 use super::recorder::{Finding, Reason, Recorder, Silent};
-use super::rendezvous::joined;
+use super::rendezvous::{joined, member_hash};
 use super::steering::{Candidate, Family, PoolChoice, Steering};
 use super::table::{RoutingTable, Tier};
 use super::whereabouts::Whereabouts;
@@ -60,7 +60,18 @@ pub(super) fn steer(
         recorder,
         is_second_best: false,
     };
-    let decision = walk.route(steering);
+    let decision = match &steering.choice {
+        // The usual case without what the others need: one choice among pools that are in service.
+        Some(choice)
+            if steering.rules.is_none() && choice.particulars.is_none() && !table.has_returning() =>
+        {
+            match walk.choose_here(choice, Pass::Tier(Tier::InService)) {
+                Some((_, pool)) => Decision::Healthy(pool),
+                None => walk.route(steering),
+            }
+        }
+        _ => walk.route(steering),
+    };
     Steered { decision, is_second_best: walk.is_second_best, ttl_min: steering.ttl_min }
 }
 
@@ -76,9 +87,11 @@ pub(super) fn falls_back_to_names(table: &RoutingTable, steering: &Steering) -> 
 /// Whether a pool of `steering`, or of a domain that stands in for one, is in a set.
 pub(super) fn reaches(table: &RoutingTable, steering: &Steering, tier: Tier, family: Family) -> bool {
     let set = table.set(tier, family);
-    steering.choices().flat_map(|choice| &choice.candidates).any(|candidate| match candidate.nested() {
-        Some(below) => reaches(table, &table.world.steerings[below], tier, family),
-        None => set.has(candidate.pool),
+    steering.choices().any(|choice| {
+        choice.candidates.iter().enumerate().any(|(at, candidate)| match choice.nested(at) {
+            Some(below) => reaches(table, &table.world.steerings[below], tier, family),
+            None => set.has(candidate.pool),
+        })
     })
 }
 
@@ -125,6 +138,7 @@ struct Walk<'t, 'w, 'r, R> {
 
 impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
     /// What `steering` decides.
+    #[inline(never)]
     fn route(&mut self, steering: &'t Steering) -> Decision {
         if self.table.has_returning()
             && let Ok(decision) = self.find(steering, Pass::ByShare)
@@ -147,6 +161,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
     }
 
     /// The pool of the first choice for the client that has one, at the end of all domains below.
+    #[inline(never)]
     fn find(&mut self, steering: &'t Steering, pass: Pass) -> Result<Decision, Nothing> {
         let mut is_ruled = false;
         if let Some(rules) = &steering.rules {
@@ -172,16 +187,8 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
 
     /// The pool that `choice` comes to, at the end of all domains below.
     fn choose(&mut self, choice: &'t PoolChoice, pass: Pass) -> Option<Decision> {
-        self.recorder.choice(choice.policy, pass.tier());
-        let admitted = self.admitted(choice, pass);
-        let (at, reason) =
-            choice.pick(&admitted, self.family, self.table, self.whereabouts, self.chance, self.recorder)?;
-        let Candidate { pool, .. } = choice.candidates[at];
-        self.recorder.taken(pool, reason);
-        if self.watches_ttl && !self.is_second_best && admitted.count() < choice.candidates.len() {
-            self.is_second_best = self.is_second_best_of(choice, &admitted, at);
-        }
-        if let Some(below) = choice.candidates[at].nested() {
+        let (at, pool) = self.choose_here(choice, pass)?;
+        if let Some(below) = choice.nested(at) {
             return self.descend(pool, below, pass);
         }
         Some(match pass {
@@ -190,7 +197,24 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
         })
     }
 
+    /// The candidate that `choice` comes to, and its pool.
+    #[inline]
+    fn choose_here(&mut self, choice: &'t PoolChoice, pass: Pass) -> Option<(usize, PoolId)> {
+        self.recorder.choice(choice.policy, pass.tier());
+        let mut admitted = Admitted::default();
+        self.admit(choice, pass, &mut admitted);
+        let (at, reason) =
+            choice.pick(&admitted, self.family, self.table, self.whereabouts, self.chance, self.recorder)?;
+        let Candidate { pool, .. } = choice.candidates[at];
+        self.recorder.taken(pool, reason);
+        if self.watches_ttl && !self.is_second_best && admitted.count() < choice.candidates.len() {
+            self.is_second_best = self.is_second_best_of(choice, &admitted, at);
+        }
+        Some((at, pool))
+    }
+
     /// What the domain that stands in for the addresses of `pool` comes to.
+    #[inline(never)]
     fn descend(&mut self, pool: PoolId, below: usize, pass: Pass) -> Option<Decision> {
         if let Addresses::Domain(domain) = self.table.pool(pool).addresses {
             self.recorder.domain(domain);
@@ -202,27 +226,29 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
         }
     }
 
-    /// The candidates that have what is wanted.
-    fn admitted(&mut self, choice: &'t PoolChoice, pass: Pass) -> Admitted {
-        let mut admitted = Admitted::default();
+    /// Enters the candidates that have what is wanted.
+    fn admit(&mut self, choice: &'t PoolChoice, pass: Pass, admitted: &mut Admitted) {
+        let set = self.table.set(pass.tier(), self.family);
+        let is_plain = choice.particulars.is_none() && pass != Pass::ByShare;
         for (at, candidate) in choice.candidates.iter().enumerate() {
-            if choice.weight(at) == 0 {
+            let finding = if is_plain {
+                (!set.has(candidate.pool)).then_some(Finding::PassedOver)
+            } else if choice.weight(at) == 0 {
                 continue;
-            }
-            let finding = match candidate.nested() {
-                Some(below) if self.has_something(&self.table.world.steerings[below], pass) => None,
-                None if self.table.set(pass.tier(), self.family).has(candidate.pool) => {
-                    (pass == Pass::ByShare && !self.is_in_share(choice.policy, candidate.pool))
-                        .then_some(Finding::NotYet)
+            } else {
+                match choice.nested(at) {
+                    Some(below) if self.has_something(&self.table.world.steerings[below], pass) => None,
+                    None if set.has(candidate.pool) => (pass == Pass::ByShare
+                        && !self.is_in_share(choice.policy, candidate.pool))
+                    .then_some(Finding::NotYet),
+                    _ => Some(Finding::PassedOver),
                 }
-                _ => Some(Finding::PassedOver),
             };
             match finding {
                 None => admitted.insert(at),
                 Some(finding) => self.recorder.candidate(candidate.pool, finding),
             }
         }
-        admitted
     }
 
     /// Whether `pool` serves the client, or this time, while it returns.
@@ -232,7 +258,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
             DomainPolicy::Weighted | DomainPolicy::RoundRobin => self.chance.bits(),
             // Not the hash that `hash` chooses by: the first to come back would be those only
             // who would be its clients anyway, and of them all.
-            _ => joined(!self.whereabouts.hash(), u64::from(pool.0)),
+            _ => joined(!self.whereabouts.hash(), member_hash(self.table.pool(pool).name.as_bytes())),
         })
     }
 
@@ -255,7 +281,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
     fn has_candidate(&mut self, choice: &'t PoolChoice, pass: Pass) -> bool {
         choice.candidates.iter().enumerate().any(|(at, candidate)| {
             choice.weight(at) > 0
-                && match candidate.nested() {
+                && match choice.nested(at) {
                     Some(below) => self.has_something(&self.table.world.steerings[below], pass),
                     None => {
                         self.table.set(pass.tier(), self.family).has(candidate.pool)
@@ -277,7 +303,8 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
             recorder: &mut Silent,
             is_second_best: false,
         };
-        let all = silent.admitted(choice, Pass::Tier(Tier::Configured));
+        let mut all = Admitted::default();
+        silent.admit(choice, Pass::Tier(Tier::Configured), &mut all);
         if all.count() == admitted.count() {
             return false;
         }

@@ -42,7 +42,9 @@ impl Family {
     }
 }
 
-/// What a domain steers by, shared by all domains that say the same.
+/// What a domain steers by, shared by all domains that say the same: two neighbouring cache lines
+/// for as long as its pools are few and nothing about them is special.
+#[repr(align(128))]
 pub(super) struct Steering {
     /// Whom it sends where by rule, if there are rules.
     pub(super) rules: Option<Box<Rules>>,
@@ -57,19 +59,31 @@ pub(super) struct Steering {
     pub(super) when_all_down: WhenAllDown,
 }
 
+const _: () = assert!(size_of::<Steering>() == 128);
+
 /// A policy over a list of pools.
 pub(super) struct PoolChoice {
     pub(super) policy: DomainPolicy,
     /// In the operator's order. A usual number of them lies in the choice itself.
-    pub(super) candidates: SmallVec<[Candidate; 3]>,
-    /// By candidate, for `weighted` and `hash`; otherwise empty.
-    pub(super) chances: Box<[Chances]>,
-    /// For `nearest`: what decides beside and before the distance, if anything does.
-    pub(super) exceptions: Option<Box<Exceptions>>,
+    pub(super) candidates: SmallVec<[Candidate; 4]>,
+    /// What is special about them, if anything is.
+    pub(super) particulars: Option<Box<Particulars>>,
     /// For `nearest`: where clients are.
     pub(super) points: Option<Arc<GeoView>>,
     /// For `round-robin`: its counter of turns.
     pub(super) turn: u32,
+}
+
+/// What is special about some candidates of a choice.
+pub(super) struct Particulars {
+    /// By candidate: its weight. All are 1 under policies without weights.
+    weights: Box<[u32]>,
+    /// By candidate: the steering of the domain that stands in for its addresses, or [`NONE`].
+    nested: Box<[u32]>,
+    /// By candidate: what it is known by to `hash`.
+    hashes: Box<[u64]>,
+    /// For `nearest`: what decides beside and before the distance, if anything does.
+    pub(super) exceptions: Option<Exceptions>,
 }
 
 /// What makes `nearest` more than a matter of distance.
@@ -86,25 +100,19 @@ pub(super) struct Exceptions {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
     pub(super) pool: PoolId,
-    /// The steering of the domain that stands in for its addresses, or [`NONE`].
-    nested: u32,
-    pub(super) position: Option<UnitVector>,
+    /// Not a number where it has none: four candidates are one cache line.
+    position: UnitVector,
 }
 
 const NONE: u32 = u32::MAX;
 
-/// What decides between candidates by chance.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Chances {
-    pub(super) weight: u32,
-    /// By what the candidate is known to `hash`.
-    pub(super) hash: u64,
-}
+/// The position of what has none.
+const NOWHERE: UnitVector = UnitVector { x: f32::NAN, y: f32::NAN, z: f32::NAN };
 
 impl Candidate {
-    /// The steering of the domain that stands in for its addresses.
-    pub(super) fn nested(&self) -> Option<usize> {
-        (self.nested != NONE).then_some(self.nested as usize)
+    /// Where it stands.
+    pub(super) fn position(&self) -> Option<UnitVector> {
+        (!self.position.x.is_nan()).then_some(self.position)
     }
 }
 
@@ -181,18 +189,9 @@ impl PoolChoice {
         let Choice { policy, pools } = choice;
         let plan = compiling.plan;
         let pools_of = || pools.iter().map(|weighted| &plan.pools[weighted.pool.index()]);
-        let nested = |pool: &Pool| match pool.addresses {
-            Addresses::Domain(domain) => compiling.steering_of[domain.index()],
-            _ => NONE,
-        };
         let candidates = pools.iter().zip(pools_of()).map(|(weighted, pool)| Candidate {
             pool: weighted.pool,
-            nested: nested(pool),
-            position: pool.coordinates.map(UnitVector::from),
-        });
-        let chances = pools.iter().zip(pools_of()).map(|(weighted, pool)| Chances {
-            weight: weighted.weight,
-            hash: member_hash(pool.name.as_bytes()),
+            position: pool.coordinates.map_or(NOWHERE, UnitVector::from),
         });
         let is_nearest = *policy == DomainPolicy::Nearest;
         // Without a place in it, distances decide nothing.
@@ -200,13 +199,7 @@ impl PoolChoice {
         let compiled = PoolChoice {
             policy: *policy,
             candidates: candidates.collect(),
-            chances: match policy {
-                DomainPolicy::Weighted | DomainPolicy::Hash => chances.collect(),
-                DomainPolicy::Nearest | DomainPolicy::Priority | DomainPolicy::RoundRobin => Box::default(),
-            },
-            exceptions: Some(pools)
-                .filter(|_| is_nearest)
-                .and_then(|pools| Exceptions::compile(pools, compiling)),
+            particulars: Particulars::compile(choice, compiling).map(Box::new),
             points: (is_nearest && has_places).then(|| compiling.geo.view(Fields::COORDINATES)),
             turn: compiling.turns,
         };
@@ -215,14 +208,50 @@ impl PoolChoice {
     }
 
     /// The weight of a candidate; 1 under policies without weights.
-    pub(super) fn weight(&self, candidate: usize) -> u32 {
-        self.chances.get(candidate).map_or(1, |chances| chances.weight)
+    pub(super) fn weight(&self, at: usize) -> u32 {
+        self.particulars.as_ref().map_or(1, |particulars| particulars.weights[at])
+    }
+
+    /// What a candidate is known by to `hash`.
+    pub(super) fn hash(&self, at: usize) -> u64 {
+        self.particulars.as_ref().map_or(0, |particulars| particulars.hashes[at])
+    }
+
+    /// The steering of the domain that stands in for a candidate's addresses.
+    pub(super) fn nested(&self, at: usize) -> Option<usize> {
+        let steering = self.particulars.as_ref()?.nested[at];
+        (steering != NONE).then_some(steering as usize)
+    }
+}
+
+impl Particulars {
+    /// What is special about the pools of `choice`; `None`: nothing.
+    fn compile(choice: &Choice, compiling: &Compiling<'_>) -> Option<Self> {
+        let Choice { policy, pools } = choice;
+        let pools_of = || pools.iter().map(|weighted| &compiling.plan.pools[weighted.pool.index()]);
+        let nested = |pool: &Arc<Pool>| match pool.addresses {
+            Addresses::Domain(domain) => compiling.steering_of[domain.index()],
+            _ => NONE,
+        };
+        let nested: Box<[u32]> = pools_of().map(nested).collect();
+        let exceptions = match policy {
+            DomainPolicy::Nearest => Exceptions::compile(pools, compiling),
+            _ => None,
+        };
+        let has_weights = matches!(policy, DomainPolicy::Weighted | DomainPolicy::Hash);
+        let is_special = has_weights || exceptions.is_some() || nested.iter().any(|below| *below != NONE);
+        is_special.then(|| Particulars {
+            weights: pools.iter().map(|weighted| weighted.weight).collect(),
+            hashes: pools_of().map(|pool| member_hash(pool.name.as_bytes())).collect(),
+            nested,
+            exceptions,
+        })
     }
 }
 
 impl Exceptions {
     /// What there is for `pools`; `None`: nothing.
-    fn compile(pools: &[WeightedPool], compiling: &Compiling<'_>) -> Option<Box<Self>> {
+    fn compile(pools: &[WeightedPool], compiling: &Compiling<'_>) -> Option<Self> {
         let Compiling { plan, geo, measured, .. } = compiling;
         let pools_of = || pools.iter().map(|weighted| &plan.pools[weighted.pool.index()]);
         let sources =
@@ -240,6 +269,6 @@ impl Exceptions {
         let has_biases = pools_of().any(|pool| pool.bias != 0);
         let is_plain = decrees.is_none() && latencies.is_none() && !has_biases;
         let biases = pools_of().map(|pool| pool.bias as f32).collect();
-        (!is_plain).then(|| Box::new(Exceptions { decrees, latencies, biases }))
+        (!is_plain).then_some(Exceptions { decrees, latencies, biases })
     }
 }

@@ -20,12 +20,7 @@ pub(super) struct Whereabouts {
 impl Whereabouts {
     /// Of a query from `source`, for a client at `client`.
     pub(super) fn new(client: IpAddr, source: IpAddr) -> Self {
-        Whereabouts {
-            client: client.to_canonical(),
-            source: source.to_canonical(),
-            by_source: false,
-            scope: 0,
-        }
+        Whereabouts { client, source, by_source: false, scope: 0 }
     }
 
     /// Goes on for a domain that heeds the client subnet, or does not.
@@ -51,7 +46,7 @@ impl Whereabouts {
     /// What the client is chosen for by hash. From here on the decision holds for those clients
     /// only that share the prefix it is made from.
     pub(super) fn hash(&mut self) -> u64 {
-        let (hash, bits) = client_hash(self.client());
+        let (hash, bits) = client_hash(self.client().to_canonical());
         self.narrow(bits);
         hash
     }
