@@ -57,6 +57,7 @@ async fn demo<D: Daemon>(arguments: Arguments) -> Result<ExitCode, Failed> {
         admin: port(admin_port, ADMIN_PORT),
         sites: Port::Preferably(SITE_PORT),
         ttl: TTL,
+        ttl_min: TTL,
         log_level: "info",
     };
     let loopback = tokio::select! {

@@ -76,11 +76,15 @@ pub(super) struct Arguments {
     /// The TTL of the own name server's answers, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
     ttl: u32,
+    /// The TTL of answers that are about to change, or not the best there could be
+    /// [default: that of all answers]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    ttl_min: Option<u32>,
     /// The client's network, told to the name server [default with own sites: one in Vietnam]
     #[arg(long, value_name = "PREFIX")]
     subnet: Option<IpNet>,
     /// Ask this name server instead of an own one; a resolver may stand between
-    #[arg(long, value_name = "IP:PORT", value_parser = server, conflicts_with = "ttl",
+    #[arg(long, value_name = "IP:PORT", value_parser = server, conflicts_with_all = ["ttl", "ttl_min"],
         requires_all = ["name", "sites", "stop_command", "start_command"])]
     server: Option<SocketAddr>,
     /// The name to resolve
@@ -175,6 +179,7 @@ async fn prepare<D: Daemon>(arguments: Arguments) -> Result<(Drill, Option<D>), 
         state_duration,
         max_downtime,
         ttl,
+        ttl_min,
         subnet,
         server,
         name,
@@ -214,11 +219,16 @@ async fn prepare<D: Daemon>(arguments: Arguments) -> Result<(Drill, Option<D>), 
         let least = humantime::format_duration(least);
         usage(format_args!("--state-duration: with a TTL of {ttl} s a state comes to rest within {least}"));
     }
+    let ttl_min = ttl_min.unwrap_or(ttl);
+    if ttl_min > ttl {
+        usage(format_args!("--ttl-min: {ttl_min} s is more than the TTL of {ttl} s"));
+    }
     let setup = Setup {
         dns: Port::Exactly(0),
         admin: Port::Exactly(0),
         sites: Port::Exactly(0),
         ttl,
+        ttl_min,
         log_level: "error",
     };
     let loopback = Loopback::<D>::start(setup).await?;

@@ -54,6 +54,8 @@ pub(super) struct Setup {
     pub(super) sites: Port,
     /// The TTL of the steered name, in seconds.
     pub(super) ttl: u32,
+    /// That of its answers that are about to change, or not the best.
+    pub(super) ttl_min: u32,
     /// What it logs, as in the configuration.
     pub(super) log_level: &'static str,
 }
@@ -140,7 +142,7 @@ fn configuration(site_port: u16, setup: &Setup) -> Loaded {
 }
 
 fn configuration_text(site_port: u16, setup: &Setup) -> String {
-    let Setup { ttl, log_level, .. } = setup;
+    let Setup { ttl, ttl_min, log_level, .. } = setup;
     let mut text = format!(
         r#"
         [server]
@@ -175,6 +177,7 @@ fn configuration_text(site_port: u16, setup: &Setup) -> String {
         policy = "nearest"
         pools = [{pools}]
         ttl = {ttl}
+        ttl_min = {ttl_min}
         "#,
         pools = SITES.map(|(name, ..)| format!("\"{name}\"")).join(", "),
     );
@@ -230,6 +233,7 @@ mod tests {
             admin: Port::Exactly(0),
             sites: Port::Exactly(0),
             ttl: 1,
+            ttl_min: 1,
             log_level: "error",
         }
     }
