@@ -79,7 +79,7 @@ pub(super) fn answer_recorded(
         is_referral: false,
         reply: Reply::start(message, question_octets, edns, options.octets(), limit, buffer),
         kind: Kind::Other,
-        whereabouts: Whereabouts::new(located_by, client.address),
+        whereabouts: Whereabouts::new(&located_by, &client.address),
         recorder,
         negative_ttl: u32::MAX,
     };
@@ -155,7 +155,7 @@ struct Responder<'t, 'w, 'b, 'r, R> {
     reply: Reply<'b>,
     /// What the rate limit counts the reply as.
     kind: Kind,
-    whereabouts: Whereabouts,
+    whereabouts: Whereabouts<'w>,
     recorder: &'r mut R,
     /// Seconds that a negative answer may be kept, if less than the zone says.
     negative_ttl: u32,

@@ -50,7 +50,7 @@ impl PoolChoice {
         admitted: &Admitted,
         family: Family,
         table: &RoutingTable,
-        whereabouts: &mut Whereabouts,
+        whereabouts: &mut Whereabouts<'_>,
         chance: &mut Chance,
         recorder: &mut impl Recorder,
     ) -> Option<(usize, Reason)> {
@@ -95,7 +95,7 @@ impl PoolChoice {
     }
 
     /// The one that the client's prefix belongs to.
-    fn hashed(&self, first: usize, admitted: &Admitted, whereabouts: &mut Whereabouts) -> usize {
+    fn hashed(&self, first: usize, admitted: &Admitted, whereabouts: &mut Whereabouts<'_>) -> usize {
         let client = whereabouts.hash();
         let scored = |at: usize| score(joined(client, self.hash(at)), self.weight(at) as f32);
         let best = admitted.iter().map(|at| (scored(at), at)).min_by(|a, b| a.0.total_cmp(&b.0));
@@ -108,7 +108,7 @@ impl PoolChoice {
         &self,
         first: usize,
         admitted: &Admitted,
-        whereabouts: &mut Whereabouts,
+        whereabouts: &mut Whereabouts<'_>,
         recorder: &mut impl Recorder,
     ) -> (usize, Reason) {
         let exceptions = self.particulars.as_ref().and_then(|particulars| particulars.exceptions.as_ref());
@@ -177,7 +177,7 @@ impl Measured<'_> {
 fn measured_for<'t>(
     latencies: &'t Latencies,
     asns: Option<&GeoView>,
-    whereabouts: &mut Whereabouts,
+    whereabouts: &mut Whereabouts<'_>,
     recorder: &mut impl Recorder,
 ) -> Measured<'t> {
     let (by_prefix, scope) = latencies.lookup(whereabouts.client());
@@ -191,7 +191,7 @@ fn decreed(
     decrees: &SourceIndex,
     view: &GeoView,
     admitted: &Admitted,
-    whereabouts: &mut Whereabouts,
+    whereabouts: &mut Whereabouts<'_>,
     recorder: &mut impl Recorder,
 ) -> Option<(usize, Source)> {
     let (by_prefix, scope) = decrees.by_prefix(whereabouts.client());

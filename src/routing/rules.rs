@@ -70,7 +70,7 @@ impl Rules {
     }
 
     /// Those for the client that is at `whereabouts`.
-    pub(super) fn matching<'t>(&'t self, whereabouts: &mut Whereabouts) -> Matching<'t> {
+    pub(super) fn matching<'t>(&'t self, whereabouts: &mut Whereabouts<'_>) -> Matching<'t> {
         let by_prefix = match &self.index {
             Some((index, _)) => {
                 let (by_prefix, scope) = index.by_prefix(whereabouts.client());
@@ -87,7 +87,7 @@ impl<'t> Matching<'t> {
     /// The next rule: its number, and by which source it is for the client; `None`: for everybody.
     pub(super) fn next(
         &mut self,
-        whereabouts: &mut Whereabouts,
+        whereabouts: &mut Whereabouts<'_>,
         recorder: &mut impl Recorder,
     ) -> Option<(u16, Option<Source>, &'t CompiledRule)> {
         let from = self.next;

@@ -145,7 +145,7 @@ impl<T: AsRef<[u8]>, const INLINE: usize> Selection<T, INLINE> {
         &'s self,
         chance: &mut Chance,
         slot: usize,
-        whereabouts: &mut Whereabouts,
+        whereabouts: &mut Whereabouts<'_>,
         mut give: impl FnMut(&'s T) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.members.is_empty() {

@@ -43,7 +43,7 @@ pub(super) fn steer(
     table: &RoutingTable,
     node: &Node,
     wanted: Family,
-    whereabouts: &mut Whereabouts,
+    whereabouts: &mut Whereabouts<'_>,
     chance: &mut Chance,
     recorder: &mut impl Recorder,
 ) -> Steered {
@@ -122,7 +122,7 @@ enum Nothing {
 }
 
 /// One decision in the making.
-struct Walk<'t, 'w, 'r, R> {
+struct Walk<'t, 'w, 'q, 'r, R> {
     table: &'t RoutingTable,
     /// What the client asks for.
     wanted: Family,
@@ -130,13 +130,13 @@ struct Walk<'t, 'w, 'r, R> {
     family: Family,
     /// Whether it matters that an answer is second best.
     watches_ttl: bool,
-    whereabouts: &'w mut Whereabouts,
+    whereabouts: &'w mut Whereabouts<'q>,
     chance: &'w mut Chance,
     recorder: &'r mut R,
     is_second_best: bool,
 }
 
-impl<'t, R: Recorder> Walk<'t, '_, '_, R> {
+impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     /// What `steering` decides.
     #[inline(never)]
     fn route(&mut self, steering: &'t Steering) -> Decision {

@@ -7,19 +7,19 @@ use super::rendezvous::client_hash;
 use crate::geo::{GeoView, Place};
 
 /// Who the client is, and how much of its address has mattered so far.
-pub(super) struct Whereabouts {
+pub(super) struct Whereabouts<'q> {
     /// What the query says of the client, or where it comes from.
-    client: IpAddr,
+    client: &'q IpAddr,
     /// Where the query comes from.
-    source: IpAddr,
+    source: &'q IpAddr,
     /// Whether the client subnet does not count.
     by_source: bool,
     scope: u8,
 }
 
-impl Whereabouts {
+impl<'q> Whereabouts<'q> {
     /// Of a query from `source`, for a client at `client`.
-    pub(super) fn new(client: IpAddr, source: IpAddr) -> Self {
+    pub(super) fn new(client: &'q IpAddr, source: &'q IpAddr) -> Self {
         Whereabouts { client, source, by_source: false, scope: 0 }
     }
 
@@ -30,7 +30,7 @@ impl Whereabouts {
 
     /// The address that is looked up.
     pub(super) fn client(&self) -> IpAddr {
-        if self.by_source { self.source } else { self.client }
+        if self.by_source { *self.source } else { *self.client }
     }
 
     /// Where the client is, as far as `view` shows it. From here on the decision holds for those
