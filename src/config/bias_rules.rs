@@ -10,7 +10,8 @@ use super::source::Place;
 use crate::geo::Coordinates;
 use crate::plan::{DomainPolicy, Measurement, Pool, PoolId};
 
-/// Notes every bias that leaves a pool without clients. `bias_places` has the place of each pool's.
+/// Notes every bias that changes nothing or leaves a pool without clients. `bias_places` has the
+/// place of each pool's.
 pub(super) fn check(
     domains: &[PlacedDomain],
     pools: &[Option<Pool>],
@@ -19,6 +20,17 @@ pub(super) fn check(
     report: &Report,
 ) {
     let measured: HashSet<PoolId> = latencies.iter().map(|measurement| measurement.pool).collect();
+    for ((pool, place), id) in pools.iter().zip(bias_places).zip(0..) {
+        if let (Some(Pool { coordinates: None, .. }), Some(place)) = (pool, place)
+            && !measured.contains(&PoolId(id))
+        {
+            report.error_with_hint(
+                *place,
+                "a bias does nothing without a `location`",
+                "say where the pool is: location = { country = \"VN\" }".to_owned(),
+            );
+        }
+    }
     let mut told = HashSet::new();
     let choices = domains.iter().flat_map(|domain| domain.domain.choices());
     for choice in choices.filter(|choice| choice.policy == DomainPolicy::Nearest) {

@@ -26,6 +26,21 @@ const POLICIES: Words<DomainPolicy> = Words {
     planned: &[],
 };
 
+/// What other servers and services call a policy, and what to write here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("failover", "it is called `priority` here"),
+    ("sequence", "it is called `priority` here"),
+    ("random", "it is called `weighted` here"),
+    ("multivalue", "it is called `round-robin` here"),
+    ("sticky", "it is called `hash` here"),
+    ("latency", "it is called `nearest` here, which goes by [[latency]] where something was measured"),
+    ("performance", "it is called `nearest` here, which goes by [[latency]] where something was measured"),
+    ("geoproximity", "it is called `nearest` here, with a `bias` of pools"),
+    ("geo", "clients go by place with [[domain.rule]], by distance with `nearest`"),
+    ("geolocation", "clients go by place with [[domain.rule]], by distance with `nearest`"),
+    ("geographic", "clients go by place with [[domain.rule]], by distance with `nearest`"),
+];
+
 /// A choice as written.
 pub(super) struct ChoiceSpec {
     policy: Option<Located<DomainPolicy>>,
@@ -48,7 +63,7 @@ pub(super) struct PlacedChoice {
 impl ChoiceSpec {
     /// Takes the keys of a choice from a table that may have others.
     pub(super) fn read(table: &mut Table<'_>, is_required: bool) -> Self {
-        let policy = table.optional("policy", |value| POLICIES.read(value));
+        let policy = table.optional("policy", policy);
         let pools = match is_required {
             true => table.required("pools", list(pool_ref)),
             false => table.optional("pools", list(pool_ref)),
@@ -56,9 +71,16 @@ impl ChoiceSpec {
         ChoiceSpec { policy, pools }
     }
 
-    /// Whether nothing of it is written.
-    pub(super) fn is_absent(&self) -> bool {
-        self.policy.is_none() && self.pools.is_none()
+    /// Whether it has no pools, so that there is nothing to choose; notes a policy all the same.
+    pub(super) fn is_absent(&self, report: &Report) -> bool {
+        if let (Some(policy), None) = (&self.policy, &self.pools) {
+            report.error_with_hint(
+                policy.place,
+                "`policy` says nothing without `pools`",
+                "each [[domain.rule]] has a policy of its own".to_owned(),
+            );
+        }
+        self.pools.is_none()
     }
 
     /// Looks up its pools among `known`; `None`: there is a mistake, and it has been noted.
@@ -89,6 +111,15 @@ impl ChoiceSpec {
         let weighted = pools.iter().zip(weights?);
         let weighted = weighted.map(|(pool, weight)| WeightedPool { pool: pool.value, weight }).collect();
         Some(PlacedChoice { choice: Choice { policy, pools: weighted }, pools })
+    }
+}
+
+fn policy(value: Value<'_>) -> Option<DomainPolicy> {
+    let text = value.is_string().then(|| string(value)).flatten();
+    let elsewhere = ELSEWHERE.iter().find(|(word, _)| text.as_deref() == Some(*word));
+    match elsewhere {
+        Some((word, hint)) => value.refuse(format!("unknown domain policy `{word}`"), (*hint).to_owned()),
+        None => POLICIES.read(value),
     }
 }
 
@@ -126,11 +157,18 @@ fn pool_ref(value: Value<'_>) -> Option<PoolRef> {
 
 /// "5%" or "0.25%", in hundredths of a percent.
 fn percentage(value: Value<'_>) -> Option<u32> {
+    if !value.is_string() {
+        return value.refuse("a share is a percentage", "write it as in \"5%\"".to_owned());
+    }
     let text = string(value)?;
     let number = text.strip_suffix('%').map(str::trim_end).and_then(|number| number.parse::<f64>().ok());
     let Some(number) = number.filter(|number| number.is_finite()) else {
         return value.refuse(format!("`{text}` is not a percentage"), "write it as in \"5%\"".to_owned());
     };
+    if number == 0.0 {
+        return value
+            .refuse("a share is more than 0%", "a pool that is to take none has `weight = 0`".to_owned());
+    }
     let hundredths = (number * f64::from(WHOLE) / 100.0).round();
     if !(1.0..=f64::from(WHOLE)).contains(&hundredths) {
         return value.refuse(format!("{text} is out of range: 0.01% to 100%"), None);

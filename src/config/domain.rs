@@ -71,11 +71,13 @@ impl DomainSpec {
         let DomainSpec { name, rules, choice, ttl, ttl_min, client_subnet, when_all_down } = self;
         let zone = name.as_ref().and_then(|name| find_zone(name, known, report));
         let mut pools = Vec::new();
+        // Without rules, missing pools have been told of.
+        let is_absent = rules.is_some() && choice.is_absent(report);
         let rules = match rules {
-            Some(rules) => convert_rules(rules, &choice, &mut pools, known, report),
+            Some(rules) => convert_rules(rules, is_absent, &mut pools, known, report),
             None => Some(Vec::new()),
         };
-        let choice = match choice.is_absent() {
+        let choice = match is_absent {
             true => Some(None),
             false => choice.convert(known.pools, report).map(Some),
         };
@@ -114,11 +116,11 @@ impl DomainSpec {
     }
 }
 
-/// The rules, with the pools that they name into `pools`; `None`: there is a mistake, and it has
-/// been noted.
+/// The rules, with the pools that they name into `pools`; `is_last`: the domain has nothing behind
+/// them. `None`: there is a mistake, and it has been noted.
 fn convert_rules(
     specs: Located<Vec<Located<RuleSpec>>>,
-    choice: &ChoiceSpec,
+    is_last: bool,
     pools: &mut Vec<Located<PoolId>>,
     known: &References<'_>,
     report: &Report,
@@ -149,7 +151,7 @@ fn convert_rules(
     }
     check_order(&placed, report);
     let is_for_all = |rule: &PlacedRule| rule.sources.is_empty() && !rule.says_next;
-    if let Some(all) = placed.iter().position(is_for_all).filter(|_| !choice.is_absent()) {
+    if let Some(all) = placed.iter().position(is_for_all).filter(|_| !is_last) {
         report.error_with_hint(
             placed[all].place,
             format!("rule {} is for everybody, and the domain's own `pools` too", all + 1),

@@ -1,27 +1,32 @@
 //! What a domain has to do with the records of its zone.
 
+use std::collections::HashSet;
+
 use super::domain::PlacedDomain;
 use super::report::Report;
 use super::unique::Unique;
 use super::zone_rules::ZoneView;
-use crate::dns::Rtype;
-use crate::plan::{Addresses, Pool};
+use crate::dns::{Name, Rtype};
+use crate::plan::{Address, Addresses, Pool, PoolId};
 
 /// Notes every domain that could not be answered as it is written.
 ///
-/// `pools` lacks those with mistakes; domains are not checked against them.
+/// `pools` lacks those with mistakes; domains are not checked against them. Unless `is_complete`,
+/// `domains` lacks some too, and is not looked at for those that stand in for pools.
 pub(super) fn check(
     domains: &[PlacedDomain],
+    is_complete: bool,
     views: &[ZoneView<'_>],
     pools: &[Option<Pool>],
     report: &Report,
 ) {
     let mut unique = Unique::new("domain");
+    let below = if is_complete { domains } else { &[] };
     for domain in domains {
         unique.note(&domain.domain.name, domain.place, report);
         let view = &views[domain.domain.zone.index()];
         check_records(domain, view, report);
-        check_aliases(domain, view, pools, report);
+        check_aliases(domain, below, view, pools, report);
     }
 }
 
@@ -40,16 +45,29 @@ fn check_records(domain: &PlacedDomain, view: &ZoneView<'_>, report: &Report) {
 }
 
 /// A pool of names answers with a CNAME, which stands alone (RFC 1034 section 3.6.2).
-fn check_aliases(domain: &PlacedDomain, view: &ZoneView<'_>, pools: &[Option<Pool>], report: &Report) {
+fn check_aliases(
+    domain: &PlacedDomain,
+    below: &[PlacedDomain],
+    view: &ZoneView<'_>,
+    pools: &[Option<Pool>],
+    report: &Report,
+) {
     let name = &domain.domain.name;
     for reference in &domain.pools {
-        let Some(Pool { name: pool, addresses: Addresses::Cname(aliases), .. }) =
-            &pools[reference.value.index()]
+        let found = find_aliases(reference.value, below, pools, &mut HashSet::new(), &|aliases| {
+            aliases.iter().any(|alias| alias.target == *name)
+        });
+        let (Some(Pool { name: pool, .. }), Some((names, is_itself))) =
+            (&pools[reference.value.index()], found)
         else {
             continue;
         };
-        if aliases.iter().any(|alias| alias.target == *name) {
-            report.error(reference.place, format!("pool `{pool}` sends `{name}` to itself"));
+        let pool = match names == pool {
+            true => format!("pool `{pool}`"),
+            false => format!("pool `{pool}`, by way of pool `{names}`,"),
+        };
+        if is_itself {
+            report.error(reference.place, format!("{pool} sends `{name}` to itself"));
         }
         let records = view.records.get(name).into_iter().flatten();
         let static_record =
@@ -57,19 +75,43 @@ fn check_aliases(domain: &PlacedDomain, view: &ZoneView<'_>, pools: &[Option<Poo
         if name == view.name() {
             report.error_with_hint(
                 reference.place,
-                format!("pool `{pool}` answers with a CNAME, which cannot stand at the apex of a zone"),
+                format!("{pool} answers with a CNAME, which cannot stand at the apex of a zone"),
                 "list pools of IPs here, or steer a name below the apex".to_owned(),
             );
         } else if let Some(record) = static_record {
             report.error(
                 reference.place,
                 format!(
-                    "pool `{pool}` answers with a CNAME, which stands alone, and `{name}` has a record of \
-                     type {} ({})",
+                    "{pool} answers with a CNAME, which stands alone, and `{name}` has a record of type {} ({})",
                     record.rtype,
                     report.line_of(record.place)
                 ),
             );
         }
+    }
+}
+
+/// The name of the first pool of names that `pool` is, or comes to by way of `domains`, and whether
+/// one of those it comes to is as `is_sought` says. `passed` has the pools that were looked at.
+fn find_aliases<'p>(
+    pool: PoolId,
+    domains: &[PlacedDomain],
+    pools: &'p [Option<Pool>],
+    passed: &mut HashSet<PoolId>,
+    is_sought: &impl Fn(&[Address<Name>]) -> bool,
+) -> Option<(&'p str, bool)> {
+    let Some(Pool { name, addresses, .. }) = &pools[pool.index()] else { return None };
+    if !passed.insert(pool) {
+        return None;
+    }
+    match addresses {
+        Addresses::Cname(aliases) => Some((name, is_sought(aliases))),
+        Addresses::Domain(domain) => {
+            let references = domains.get(domain.index()).into_iter().flat_map(|domain| &domain.pools);
+            let found =
+                references.filter_map(|below| find_aliases(below.value, domains, pools, passed, is_sought));
+            found.reduce(|first, next| if next.1 && !first.1 { next } else { first })
+        }
+        _ => None,
     }
 }

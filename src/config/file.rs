@@ -120,10 +120,11 @@ impl FileSpec {
             zone_rules::check_name_servers(view, &views, &steered, report);
         }
         // References to domains count on all of them.
-        if domains.len() == domain_count {
+        let is_complete = domains.len() == domain_count;
+        if is_complete {
             nesting::check(&domains, &pools, report);
         }
-        domain_rules::check(&domains, &views, &pools, report);
+        domain_rules::check(&domains, is_complete, &views, &pools, report);
         let latency = latency.map_or(Vec::new(), |latency| latency.value);
         let latencies = latency::convert(latency, base_dir, &pool_ids, report);
         bias_rules::check(&domains, &pools, &bias_places, &latencies, report);

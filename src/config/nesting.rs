@@ -52,7 +52,11 @@ impl Nesting<'_> {
             if depth == MAX_DEPTH {
                 self.report.error(
                     reference.place,
-                    format!("pool `{name}` has {depth} domains one below the other, and more are too many"),
+                    format!(
+                        "domain `{}` would stand on {depth} others, one below the other, by way of pool \
+                         `{name}`: together they may be {MAX_DEPTH}",
+                        domains[domain].domain.name
+                    ),
                 );
             }
             below = below.max(depth);

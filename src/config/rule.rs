@@ -76,14 +76,18 @@ pub(super) fn check_order(rules: &[PlacedRule], report: &Report) {
             [] => earlier(None).map(|earlier| vec![earlier]),
             sources => sources.iter().map(|source| earlier(Some(*source))).collect(),
         };
-        if let Some(first) = covering.and_then(|covering| covering.into_iter().min()) {
+        if let Some(mut covering) = covering {
+            covering.sort_unstable();
+            covering.dedup();
+            let earlier: Vec<String> =
+                covering.iter().map(|earlier| format!("rule {}", earlier + 1)).collect();
+            let earlier = earlier.join(" or ");
             report.error_with_hint(
                 rule.place,
-                format!("rule {} can never match: its clients match rule {} before", number + 1, first + 1),
+                format!("rule {} can never match: its clients match {earlier} before", number + 1),
                 format!(
-                    "put the narrower rule first; or, if it is for when all pools of rule {} are down, say so \
-                     there: when_all_down = \"next\"",
-                    first + 1
+                    "put the narrower rule first; or, if it is for when all pools of {earlier} are down, say so \
+                     there: when_all_down = \"next\""
                 ),
             );
         }
@@ -102,8 +106,13 @@ fn covers(wide: Source, narrow: Source) -> bool {
 }
 
 fn source_or_any(value: Value<'_>) -> Option<Option<Source>> {
+    /// What everybody is called elsewhere.
+    const EVERYBODY: [&str; 6] = ["*", "all", "default", "everybody", "everyone", "world"];
     match value.is_string().then(|| string(value)).flatten().as_deref() {
         Some("any") => Some(None),
+        Some(text) if EVERYBODY.contains(&text) => {
+            value.refuse(format!("there is no country `{text}`"), "everybody is `any`".to_owned())
+        }
         _ => source(value).map(Some),
     }
 }
