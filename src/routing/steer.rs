@@ -320,9 +320,9 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     /// What is answered when no pool is up that is for the client.
     fn all_down(&mut self, steering: &'t Steering, then: WhenAllDown) -> Decision {
         let table = self.table;
-        // What no pool has cannot be down. But where nothing at all is up, a fallback pool of names
+        // What no pool has that is for the client cannot be down. But where nothing at all is up, a fallback pool of names
         // answers every type: its CNAME stands alone (RFC 1034 section 3.6.2).
-        if !reaches(table, steering, Tier::Configured, self.family)
+        if !self.has_something(steering, Pass::Tier(Tier::Configured))
             && (!falls_back_to_names(table, steering) || reaches(table, steering, Tier::Healthy, Family::Any))
         {
             self.is_second_best = false;
