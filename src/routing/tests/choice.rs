@@ -62,7 +62,7 @@ fn expected(weights: &[u16], answers: usize) -> Vec<(Vec<u8>, f64)> {
 
 /// The value that chi square with `freedom` degrees exceeds in one case of a thousand, by Wilson's
 /// and Hilferty's approximation, which is a little above for few degrees.
-fn critical(freedom: usize) -> f64 {
+pub(super) fn critical(freedom: usize) -> f64 {
     /// The same of the normal distribution.
     const Z: f64 = 3.0902;
     let freedom = freedom as f64;

@@ -15,6 +15,7 @@ use crate::plan::{
 mod choice;
 mod flips;
 mod names;
+mod shares;
 mod steering;
 
 fn name(text: &str) -> Name {
