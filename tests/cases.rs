@@ -63,6 +63,7 @@ files! {
     latency = "latency.toml";
     nearest = "nearest.toml";
     nested = "nested.toml";
+    networks = "networks.toml";
     pools = "pools.toml";
     priority = "priority.toml";
     ranks = "ranks.toml";

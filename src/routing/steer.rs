@@ -77,11 +77,16 @@ pub(super) fn steer(
 
 /// Whether the answer may be a CNAME when all is down.
 pub(super) fn falls_back_to_names(table: &RoutingTable, steering: &Steering) -> bool {
-    steering.fallbacks().any(|pool| match table.pool(pool).addresses {
+    steering.fallbacks().any(|pool| gives_names(table, pool))
+}
+
+/// Whether `pool`, or one of a domain that stands in for it, is of names.
+fn gives_names(table: &RoutingTable, pool: PoolId) -> bool {
+    match table.pool(pool).addresses {
         Addresses::Cname(_) => true,
         Addresses::Ip(_) => false,
         Addresses::Domain(domain) => table.world.steering_of(domain).has_names,
-    })
+    }
 }
 
 /// Whether a pool of `steering`, or of a domain that stands in for one, is in a set.
@@ -320,11 +325,13 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     /// What is answered when no pool is up that is for the client.
     fn all_down(&mut self, steering: &'t Steering, then: WhenAllDown) -> Decision {
         let table = self.table;
-        // What no pool has that is for the client cannot be down. But where nothing at all is up, a fallback pool of names
-        // answers every type: its CNAME stands alone (RFC 1034 section 3.6.2).
-        if !self.has_something(steering, Pass::Tier(Tier::Configured))
-            && (!falls_back_to_names(table, steering) || reaches(table, steering, Tier::Healthy, Family::Any))
-        {
+        // What no pool has that is for the client cannot be down, and no address has other types. But
+        // where nothing at all is up, a fallback pool of names answers every type: its CNAME stands
+        // alone (RFC 1034 section 3.6.2).
+        let is_alias = matches!(then, WhenAllDown::Fallback(pool) if gives_names(table, pool));
+        let is_other_type = self.wanted == Family::Any && !steering.has_names;
+        let is_down = !is_other_type && self.has_something(steering, Pass::Tier(Tier::Configured));
+        if !is_down && (!is_alias || reaches(table, steering, Tier::Healthy, Family::Any)) {
             self.is_second_best = false;
             return Decision::Nodata;
         }
