@@ -43,6 +43,7 @@ pub(crate) fn plan(domains: usize, pools: usize) -> Arc<Plan> {
                 address(2, v6(0)),
                 address(3, v6(1)),
             ]),
+            resolved: Vec::new(),
         }
     };
     let domain = |number: usize| Domain {

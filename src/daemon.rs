@@ -1,10 +1,11 @@
 //! Wires it together: start order, reload, shutdown.
 //!
 //! 1. Bind every socket, then give up privileges.
-//! 2. Start the control loop and the probes.
-//! 3. When the first round of probes has ended, answer DNS: a restart never serves a dead site.
+//! 2. Start the control loop, the resolver and the probes.
+//! 3. When names are resolved and the first round of probes has ended, answer DNS: a restart never serves a dead site.
 //! 4. On a stop, finish what was asked.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 /// How much longer than its slowest probe the first round may take before DNS is answered
-/// without it. Nothing known should ever take as long.
+/// without it. Nothing known should ever take as long; a resolver that has to ask around for the
+/// names of pools takes a second or two.
 const FIRST_ROUND_GRACE: Duration = Duration::from_secs(5);
 
 /// Requests to the control loop that may wait; more make their senders wait.
@@ -135,7 +137,10 @@ impl Daemon {
         tasks.spawn(run_admin(admin_listener, context, stopped));
 
         if tokio::time::timeout(patience, settled.wait_for(|settled| *settled)).await.is_err() {
-            tracing::warn!(?patience, "the first round of probes has not ended; answering without it");
+            tracing::warn!(
+                ?patience,
+                "the first round of lookups and probes has not ended; answering without it"
+            );
         }
         let TcpSettings { max_connections, idle_timeout, lifetime } = settings.server.tcp;
         let limits = TcpLimits { max_connections, idle_timeout, lifetime, ..TcpLimits::default() };
@@ -284,16 +289,20 @@ async fn run_admin(listener: TcpListener, context: admin::Context, stopped: watc
     }
 }
 
-/// How long the first round of probes may take.
+/// How long the first round may take, of lookups and then of probes.
 fn first_round(controller: &Controller) -> Duration {
-    let slowest = controller
-        .watches()
-        .map(|(_, watch)| watch.check.interval.min(Duration::from_secs(1)) + watch.check.timeout)
+    let table = controller.published().load();
+    let plan = table.plan();
+    // Of all pools: of the addresses that names will have, none is known yet.
+    let checks = plan.pools.iter().filter_map(|pool| pool.health_check);
+    let slowest = checks
+        .map(|check| &plan.health_checks[check.index()])
+        .map(|check| check.interval.min(Duration::from_secs(1)) + check.timeout)
         .max()
         .unwrap_or_default();
     slowest + FIRST_ROUND_GRACE
 }
 
-fn list(addresses: &[SocketAddr]) -> String {
+fn list(addresses: &[impl Display]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

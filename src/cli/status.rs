@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::client::Endpoint;
 use super::{Failed, Output, print, print_json, runtime};
-use crate::control::{AddressStatus, DampedStatus, DomainStatus, PoolStatus, Status};
+use crate::control::{AddressStatus, DampedStatus, DomainStatus, NameStatus, PoolStatus, Status};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -46,7 +46,8 @@ pub(super) struct Overview<'s>(pub(super) &'s PoolStatus);
 
 impl Display for Overview<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PoolStatus { name, policy, standing, reason, share, held_seconds, available, addresses } = self.0;
+        let PoolStatus { name, policy, standing, reason, share, held_seconds, available, addresses, names } =
+            self.0;
         write!(f, "pool {name}: {policy}, {available} of {} available", addresses.len())?;
         match &standing[..] {
             "in-service" => writeln!(f)?,
@@ -61,7 +62,24 @@ impl Display for Overview<'_> {
         for address in addresses {
             writeln!(f, "  {:width$}  {}", address.name, line(address))?;
         }
-        Ok(())
+        names.iter().try_for_each(|name| writeln!(f, "  {}", name_line(name)))
+    }
+}
+
+fn name_line(status: &NameStatus) -> String {
+    let NameStatus { address, name, addresses, resolved_seconds, changed_seconds, failure } = status;
+    let mut words = format!("{address} = {name}: ");
+    words += &match (addresses.len(), resolved_seconds, changed_seconds) {
+        (_, None, _) => "not resolved yet".to_owned(),
+        (count, Some(resolved), changed) => {
+            let count = if count == 1 { "1 address".to_owned() } else { format!("{count} addresses") };
+            let changed = changed.map(|changed| format!(", unchanged for {}", rounded(changed)));
+            format!("{count}, learnt {} ago{}", rounded(*resolved), changed.unwrap_or_default())
+        }
+    };
+    match failure {
+        Some(failure) => words + &format!(", last failure: {failure}"),
+        None => words,
     }
 }
 
@@ -122,6 +140,7 @@ mod tests {
             held_seconds,
             available: usize::from(address.available),
             addresses: vec![address],
+            names: Vec::new(),
         }
     }
 
@@ -175,6 +194,28 @@ mod tests {
                 "pool a: weighted, {head}\n  one  192.0.2.1  weight 2  up for 1m 1s, 3 probes alike{tail}\n"
             );
             assert_eq!(Overview(&pool).to_string(), expected);
+        }
+    }
+    #[test]
+    fn a_name_says_what_is_known_of_it() {
+        let name = |count: usize, resolved_seconds, changed_seconds, failure: Option<&str>| NameStatus {
+            address: "alb".to_owned(),
+            name: "alb.example.net".to_owned(),
+            addresses: vec![[192, 0, 2, 1].into(); count],
+            resolved_seconds,
+            changed_seconds,
+            failure: failure.map(str::to_owned),
+        };
+        for (status, line) in [
+            (name(0, None, None, None), "not resolved yet"),
+            (name(0, None, None, Some("timed out")), "not resolved yet, last failure: timed out"),
+            (name(1, Some(2.9), Some(61.0), None), "1 address, learnt 2s ago, unchanged for 1m 1s"),
+            (
+                name(2, Some(70.0), Some(70.0), Some("timed out")),
+                "2 addresses, learnt 1m 10s ago, unchanged for 1m 10s, last failure: timed out",
+            ),
+        ] {
+            assert_eq!(name_line(&status), format!("alb = alb.example.net: {line}"));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::report::Report;
 use super::source::{Located, Place};
 use super::unique::Unique;
 use crate::dns::Name;
-use crate::plan::{Address, Addresses, PoolPolicy};
+use crate::plan::{Address, Addresses, PoolPolicy, Resolved, is_connectable};
 
 /// An address takes an even share unless told otherwise.
 const DEFAULT_WEIGHT: u16 = 1;
@@ -28,28 +28,40 @@ pub(super) struct AddressSpec {
 enum Target {
     Ip(IpAddr),
     Cname(Name),
+    /// The addresses of this name.
+    Resolve(Name),
 }
+
+/// The ways to write a target.
+const TARGETS: [&str; 3] = ["ip", "cname", "resolve"];
 
 impl AddressSpec {
     /// Takes the table apart.
     pub(super) fn read(value: Value<'_>) -> Option<Self> {
         let mut table = value.table()?;
         let name = table.required("name", identifier);
-        let written = (table.has("ip"), table.has("cname"));
-        let ip = table.optional("ip", ip_address);
-        let cname = table.optional("cname", domain_name);
-        match written {
-            (true, true) => value.refuse::<()>(
+        let written: Vec<&str> = TARGETS.into_iter().filter(|key| table.has(key)).collect();
+        let ip = table.optional("ip", ip_address).map(|ip| ip.map(Target::Ip));
+        let cname = table.optional("cname", domain_name).map(|cname| cname.map(Target::Cname));
+        let resolve = table.optional("resolve", domain_name).map(|name| name.map(Target::Resolve));
+        match written[..] {
+            [] => value.refuse("an address has an `ip`, a `cname` or a `resolve`", None),
+            [_] => None,
+            ["ip", "cname"] => value.refuse(
                 "an address has an `ip` or a `cname`, not both",
                 "write two addresses, in two pools".to_owned(),
             ),
-            (false, false) => value.refuse("an address has an `ip` or a `cname`", None),
-            _ => None,
+            [first, second, ..] => value.refuse::<()>(
+                format!(
+                    "an address has one of `ip`, `cname` and `resolve`, not both `{first}` and `{second}`"
+                ),
+                "write two addresses".to_owned(),
+            ),
         };
         let spec = AddressSpec {
             place: value.place,
             name,
-            target: ip.map(|ip| ip.map(Target::Ip)).or(cname.map(|cname| cname.map(Target::Cname))),
+            target: ip.or(cname).or(resolve),
             port: table.optional("port", integer(1..=u16::MAX)),
             weight: table.optional("weight", integer(0..=u16::MAX)),
             rank: table.optional("rank", integer(1..=u16::MAX)),
@@ -59,7 +71,8 @@ impl AddressSpec {
     }
 }
 
-/// All addresses of a pool: of one kind, each only once, and one at least that takes traffic.
+/// All addresses of a pool, and the names of it that stand for addresses: of one kind, each only
+/// once, and one at least that takes traffic.
 ///
 /// `needs_port`: the pool's check has no port of its own. `None`: there is a mistake, and it has
 /// been noted.
@@ -68,12 +81,13 @@ pub(super) fn addresses(
     policy: PoolPolicy,
     needs_port: bool,
     report: &Report,
-) -> Option<Addresses> {
+) -> Option<(Addresses, Vec<Resolved>)> {
     let mut unique_names = Unique::new("address");
     let mut unique_ips = Unique::new("IP");
-    let mut unique_cnames = Unique::new("name");
+    let mut unique_targets = Unique::new("name");
     let mut ips = Vec::new();
     let mut cnames = Vec::new();
+    let mut resolved = Vec::new();
     let mut first_kind = None;
     let all_idle = specs.value.iter().all(|spec| spec.value.weight.is_some_and(|weight| weight.value == 0));
     if let (true, Some(spec)) = (all_idle, specs.value.first()) {
@@ -113,12 +127,14 @@ pub(super) fn addresses(
             unique_names.note(&name.value, name.place, report);
         }
         let Some(target) = target else { continue };
-        let is_ip = matches!(target.value, Target::Ip(_));
-        if *first_kind.get_or_insert(is_ip) != is_ip {
+        let is_cname = matches!(target.value, Target::Cname(_));
+        if *first_kind.get_or_insert(is_cname) != is_cname {
             report.error_with_hint(
                 target.place,
                 "the pool mixes IPs and names",
-                "put the names into a pool of their own; a domain may list both pools".to_owned(),
+                "write `resolve` instead of `cname`, or put the names into a pool of their own; a domain \
+                 may list both pools"
+                    .to_owned(),
             );
         }
         let name = name.map_or(String::new(), |name| name.value);
@@ -130,14 +146,19 @@ pub(super) fn addresses(
                 ips.push(Address { name, target: ip, port, weight, rank });
             }
             Target::Cname(cname) => {
-                unique_cnames.note(&cname, target.place, report);
+                unique_targets.note(&cname, target.place, report);
                 cnames.push(Address { name, target: cname, port, weight, rank });
+            }
+            Target::Resolve(host) => {
+                unique_targets.note(&host, target.place, report);
+                let address = Address { name, target: host, port, weight, rank };
+                resolved.push(Resolved { address, position: ips.len() });
             }
         }
     }
-    match (ips.is_empty(), cnames.is_empty()) {
-        (false, true) if ips.len() == count => Some(Addresses::Ip(ips)),
-        (true, false) if cnames.len() == count => Some(Addresses::Cname(cnames)),
+    match cnames.len() {
+        0 if ips.len() + resolved.len() == count => Some((Addresses::Ip(ips), resolved)),
+        length if length == count => Some((Addresses::Cname(cnames), Vec::new())),
         _ => None,
     }
 }
@@ -156,7 +177,7 @@ fn ip_address(value: Value<'_>) -> Option<IpAddr> {
         Err(_) if text.parse::<Name>().is_ok() && text.contains(|c: char| c.is_ascii_alphabetic()) => {
             return value.refuse(
                 format!("`{text}` is not an IP address"),
-                "if it is a name, write `cname` instead of `ip`".to_owned(),
+                "if it is a name, write `resolve` or `cname` instead of `ip`".to_owned(),
             );
         }
         Err(_) => return value.refuse(format!("`{text}` is not an IP address"), None),
@@ -166,8 +187,7 @@ fn ip_address(value: Value<'_>) -> Option<IpAddr> {
     {
         return value.refuse("an IPv4-mapped address is never on the wire", format!("write \"{v4}\""));
     }
-    let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    if ip.is_unspecified() || ip.is_multicast() || is_broadcast {
+    if !is_connectable(ip) {
         return value.refuse(format!("no client can connect to `{ip}`"), None);
     }
     Some(ip)

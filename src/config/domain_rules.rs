@@ -44,7 +44,8 @@ fn check_records(domain: &PlacedDomain, view: &ZoneView<'_>, report: &Report) {
     }
 }
 
-/// A pool of names answers with a CNAME, which stands alone (RFC 1034 section 3.6.2).
+/// A pool of names answers with a CNAME, which stands alone (RFC 1034 section 3.6.2). No name can
+/// be learnt from itself.
 fn check_aliases(
     domain: &PlacedDomain,
     below: &[PlacedDomain],
@@ -54,6 +55,11 @@ fn check_aliases(
 ) {
     let name = &domain.domain.name;
     for reference in &domain.pools {
+        if let Some(pool) = &pools[reference.value.index()]
+            && pool.resolved.iter().any(|resolved| resolved.address.target == *name)
+        {
+            report.error(reference.place, format!("pool `{}` would resolve `{name}` to itself", pool.name));
+        }
         let found = find_aliases(reference.value, below, pools, &mut HashSet::new(), &|aliases| {
             aliases.iter().any(|alias| alias.target == *name)
         });

@@ -31,6 +31,7 @@ mod rdata_parts;
 mod reader;
 mod record;
 mod report;
+mod resolver;
 mod rule;
 mod sections;
 mod serves;
@@ -48,6 +49,7 @@ use std::sync::Arc;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use geoip::GeoipSettings;
+pub use resolver::ResolverSettings;
 pub use service::{RateLimitSettings, ServiceSettings};
 pub use settings::{AdminSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings};
 

@@ -112,8 +112,8 @@ impl PoolSpec {
             None => None,
         };
         let needs_port = health_check.is_some_and(|check| !checks[check.index()].has_default_port);
-        let addresses = match domain {
-            Some(domain) => Addresses::Domain(find_domain(&domain, domains, report)?),
+        let (addresses, resolved) = match domain {
+            Some(domain) => (Addresses::Domain(find_domain(&domain, domains, report)?), Vec::new()),
             None => addresses(address?, policy, needs_port, report)?,
         };
         let default_answers = match (policy, &addresses) {
@@ -134,8 +134,9 @@ impl PoolSpec {
             policy,
             answers: answers.map_or(default_answers, |answers| answers.value),
             health_check,
-            service: service.convert(&addresses, report),
+            service: service.convert(&addresses, &resolved, report),
             addresses,
+            resolved,
         })
     }
 }

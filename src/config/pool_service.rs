@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::reader::{Table, Value, Words, duration, integer, string};
 use super::report::Report;
 use super::source::Located;
-use crate::plan::{Addresses, Failback, MinAvailable, ServiceRules};
+use crate::plan::{Addresses, Failback, MinAvailable, Resolved, ServiceRules};
 
 /// Resolvers keep an answer for a second at least; what takes longer than a day is the operator's
 /// own decision.
@@ -41,11 +41,18 @@ impl PoolServiceSpec {
     }
 
     /// Checks them against the pool's addresses and fills in the defaults.
-    pub(super) fn convert(self, addresses: &Addresses, report: &Report) -> ServiceRules {
+    pub(super) fn convert(
+        self,
+        addresses: &Addresses,
+        resolved: &[Resolved],
+        report: &Report,
+    ) -> ServiceRules {
         let PoolServiceSpec { min_available, failback, hold_down, slow_start } = self;
         let taking = addresses.weights().into_iter().filter(|weight| *weight > 0).count();
         if let Some(Located { value: MinAvailable::Addresses(needed), place }) = min_available
             && needed as usize > taking
+            // How many addresses a name has, nobody knows beforehand.
+            && resolved.iter().all(|name| name.address.weight == 0)
         {
             let have = if taking == 1 { "address that takes" } else { "addresses that take" };
             report.error(place, format!("the pool has {taking} {have} traffic, not {needed}"));

@@ -1,4 +1,4 @@
-//! `[server]`, `[admin]` and `[log]`: what only a restart changes.
+//! `[server]`, `[admin]`, `[resolver]` and `[log]`: what only a restart changes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::reader::{Table, Value, Words, duration, integer, list, string};
 use super::report::Report;
+use super::resolver::{ResolverSettings, ResolverSpec};
 use super::service::{ServiceSettings, ServiceSpec};
 use super::source::Located;
 use super::unique::Unique;
@@ -17,6 +18,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// `[admin]`
     pub admin: AdminSettings,
+    /// `[resolver]`
+    pub resolver: ResolverSettings,
     /// `[log]`
     pub log: LogSettings,
 }
@@ -123,10 +126,11 @@ const LEVELS: Words<LogLevel> = Words {
     planned: &[],
 };
 
-/// `[server]`, `[admin]` and `[log]` as written.
+/// `[server]`, `[admin]`, `[resolver]` and `[log]` as written.
 pub(super) struct SettingsSpec {
     server: Option<Located<ServerSpec>>,
     admin: Option<Located<AdminSpec>>,
+    resolver: Option<Located<ResolverSpec>>,
     log: Option<Located<LogSpec>>,
 }
 
@@ -155,21 +159,23 @@ struct LogSpec {
 }
 
 impl SettingsSpec {
-    /// Takes the three tables out of the file's.
+    /// Takes the tables out of the file's.
     pub(super) fn read(file: &mut Table<'_>) -> Self {
         SettingsSpec {
             server: file.optional("server", ServerSpec::read),
             admin: file.optional("admin", AdminSpec::read),
+            resolver: file.optional("resolver", ResolverSpec::read),
             log: file.optional("log", LogSpec::read),
         }
     }
 
     /// Fills in the defaults and takes relative paths from `base_dir`.
     pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Settings {
-        let SettingsSpec { server, admin, log } = self;
+        let SettingsSpec { server, admin, resolver, log } = self;
         Settings {
             server: server.map(|spec| spec.value).unwrap_or_default().convert(base_dir, report),
             admin: admin.map(|spec| spec.value).unwrap_or_default().convert(base_dir, report),
+            resolver: resolver.map(|spec| spec.value).unwrap_or_default().convert(report),
             log: log.map(|spec| spec.value).unwrap_or_default().convert(),
         }
     }

@@ -101,9 +101,38 @@ fn pools_say_when_they_are_in_service() {
 }
 
 #[test]
+fn names_that_are_resolved_stand_between_ips() {
+    let loaded = sound(
+        r#"
+        resolver.servers = ["192.0.2.1", "[2001:db8::1]:5353"]
+        [pool.a]
+        policy = "priority"
+        min_available = 5
+        address = [
+          { name = "one", resolve = "One.Example.net." },
+          { name = "two", ip = "192.0.2.1" },
+          { name = "three", resolve = "three.example.net", weight = 7, port = 81 },
+        ]
+        [pool.b]
+        address = [{ name = "only", resolve = "only.example.net" }]
+        "#,
+    );
+    let servers: Vec<String> = loaded.settings.resolver.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["192.0.2.1:53", "[2001:db8::1]:5353"]);
+    let [a, b] = &loaded.plan.pools[..] else { panic!("{:?}", loaded.plan.pools) };
+    let [one, three] = &a.resolved[..] else { panic!("{a:?}") };
+    assert_eq!((a.addresses.names(), a.answers), (vec!["two"], 1));
+    assert_eq!((&one.address.target, one.position, one.address.rank), (&name("one.example.net"), 0, 1));
+    assert_eq!((three.position, three.address.rank), (1, 3), "the order counts where no ranks are written");
+    assert_eq!((three.address.weight, three.address.port), (7, Some(81)));
+    assert!(matches!(&b.addresses, Addresses::Ip(list) if list.is_empty()));
+    assert_eq!((b.resolved.len(), b.answers), (1, 8));
+}
+
+#[test]
 fn an_empty_file_has_the_defaults() {
     let Loaded { settings, geoip, plan, .. } = sound("");
-    let Settings { server, admin, log } = settings;
+    let Settings { server, admin, resolver, log } = settings;
     let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["0.0.0.0:53", "[::]:53"]);
     assert_eq!((server.workers, server.user), (0, None));
@@ -115,6 +144,7 @@ fn an_empty_file_has_the_defaults() {
     let RateLimitSettings { responses_per_second, slip, exempt } = rate_limit;
     assert_eq!((responses_per_second, slip, exempt), (200, 2, Vec::new()));
     assert_eq!(admin.listen.to_string(), "127.0.0.1:8053");
+    assert!(resolver.servers.is_empty());
     assert_eq!(log, LogSettings { format: LogFormat::Text, level: LogLevel::Info });
     assert_eq!(geoip, GeoipSettings::default());
     assert_eq!(plan, Plan::default());

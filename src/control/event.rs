@@ -1,7 +1,10 @@
 //! What enters the controller, and what comes out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::names::Lookup;
+use crate::dns::Name;
 use crate::geo::GeoTable;
 use crate::health::{Hold, Outcome, Stage, TargetId, Transition};
 use crate::plan::{Plan, Watch};
@@ -16,6 +19,13 @@ pub enum Event {
         target: TargetId,
         /// With what.
         outcome: Outcome,
+    },
+    /// A name in pools was looked up.
+    Resolved {
+        /// Which.
+        name: Name,
+        /// What was found.
+        lookup: Lookup,
     },
     /// Time has come: [`Controller::due`](super::Controller::due) is over.
     Elapsed,
@@ -70,11 +80,35 @@ pub enum Notice {
         /// Why, in an operator's words.
         reason: String,
     },
-    /// Every address has told something: the table can be trusted.
+    /// A name resolves: to other addresses than before, or again.
+    Resolved {
+        /// Which.
+        name: Name,
+        /// What it resolves to.
+        addresses: Vec<IpAddr>,
+    },
+    /// A name does not resolve, or not wholly; or it has lost the addresses that were kept.
+    Unresolved {
+        /// Which.
+        name: Name,
+        /// Why not, in words.
+        reason: String,
+        /// The addresses that are known of it all the same.
+        kept: Vec<IpAddr>,
+    },
+    /// Every name and every address has told something: the table can be trusted.
     Settled,
-    /// Another set of addresses is to be watched; see
-    /// [`Controller::watches`](super::Controller::watches).
+    /// Another set of addresses is to be watched, and another set of names resolved; see
+    /// [`Controller::watches`](super::Controller::watches) and
+    /// [`Controller::names`](super::Controller::names).
     Rewatch,
+    /// Some addresses more are to be watched, and some no longer.
+    Rewatched {
+        /// Those that are new.
+        started: Vec<(TargetId, Watch)>,
+        /// Those that are gone.
+        stopped: Vec<TargetId>,
+    },
     /// A table was published.
     Published {
         /// Its generation.

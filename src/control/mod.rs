@@ -14,21 +14,25 @@ use arc_swap::ArcSwap;
 
 use crate::geo::GeoTable;
 use crate::health::{Outcome, Stage, TargetId};
-use crate::plan::{Plan, PoolId, Watch};
+use crate::plan::{Endpoint, Plan, Pool, PoolId, Watch};
 use crate::routing::RoutingTable;
 
 mod calm_limits;
 mod deadlines;
 mod event;
+mod names;
 mod pool;
+mod resolution;
 mod status;
 mod target;
 
 pub use event::{Event, NotReleasable, Notice};
-pub use status::{AddressStatus, DampedStatus, DomainStatus, PoolStatus, Status};
+pub use names::{Found, Lookup};
+pub use status::{AddressStatus, DampedStatus, DomainStatus, NameStatus, PoolStatus, Status};
 
 use self::calm_limits::calm_limits;
 use self::deadlines::Deadlines;
+use self::names::Names;
 use self::pool::PoolState;
 use self::target::Target;
 
@@ -41,6 +45,7 @@ pub struct Controller {
     targets: HashMap<TargetId, Target>,
     /// By [`PoolId`].
     pools: Vec<PoolState>,
+    names: Names,
     deadlines: Deadlines,
     next_target: u64,
     /// How many targets have not told anything yet.
@@ -57,6 +62,7 @@ impl Controller {
             retired: Vec::new(),
             targets: HashMap::new(),
             pools: Vec::new(),
+            names: Names::default(),
             deadlines: Deadlines::new(0),
             next_target: 0,
             untold: 0,
@@ -81,9 +87,9 @@ impl Controller {
         self.targets.get(&target).map(|target| &target.watch)
     }
 
-    /// Whether every address has told something, since the start or the last event.
+    /// Whether every name and every address has told something, since the start or the last event.
     pub fn is_settled(&self) -> bool {
-        self.untold == 0
+        self.untold == 0 && self.names.untold() == 0
     }
 
     /// When something changes next by time alone: [`Event::Elapsed`] is to be handled then.
@@ -118,6 +124,7 @@ impl Controller {
         let now = self.latest;
         match event {
             Event::Probed { target, outcome } => self.observe(target, &outcome, now),
+            Event::Resolved { name, lookup } => self.learn(&name, lookup, now),
             Event::Elapsed => self.elapse(now),
             Event::Released { pool } => self.release(&pool, now),
             Event::Replaced { plan, geo } => self.replace(plan, geo, now),
@@ -130,7 +137,7 @@ impl Controller {
 
     /// What is believed of everything, and what is served.
     pub fn status(&self, now: Instant) -> Status {
-        Status::new(&self.published.load(), &self.pools, &self.targets, now)
+        Status::new(&self.published.load(), &self.pools, &self.targets, &self.names, now)
     }
 
     fn observe(&mut self, id: TargetId, outcome: &Outcome, now: Instant) -> Vec<Notice> {
@@ -140,9 +147,13 @@ impl Controller {
         };
         let (was_near, had_told) = (target.flip_is_near(), target.has_told());
         let transition = target.observe(outcome, now);
+        let is_news = transition.is_some() || !had_told || target.flip_is_near() != was_near;
         let (pool, watch) = (target.pool, target.watch.clone());
         let mut notices = Vec::new();
-        if transition.is_some() || !had_told || target.flip_is_near() != was_near {
+        self.untold -= usize::from(!had_told);
+        if !had_told && self.let_go(pool) {
+            notices = self.refit(pool, now);
+        } else if is_news {
             notices = self.refresh(pool, now);
         }
         if let Some(transition) = transition {
@@ -151,11 +162,8 @@ impl Controller {
             let position = published.count();
             notices.insert(position, Notice::Turned { watch, transition });
         }
-        if !had_told {
-            self.untold -= 1;
-            if self.untold == 0 {
-                notices.push(Notice::Settled);
-            }
+        if !had_told && self.is_settled() {
+            notices.push(Notice::Settled);
         }
         notices
     }
@@ -182,12 +190,16 @@ impl Controller {
     fn replace(&mut self, plan: Arc<Plan>, geo: Arc<GeoTable>, now: Instant) -> Vec<Notice> {
         let mut pools_before: HashMap<_, PoolState> =
             std::mem::take(&mut self.pools).into_iter().map(|pool| (pool.name.clone(), pool)).collect();
-        self.pools = calm_limits(&plan)
-            .into_iter()
-            .zip(&plan.pools)
-            .map(|(limit, pool)| PoolState::new(pool, limit, pools_before.remove(&pool.name)))
-            .collect();
-        self.watch_all(&plan);
+        self.names = std::mem::take(&mut self.names).for_plan(&plan);
+        let mut pools = Vec::with_capacity(plan.pools.len());
+        for (limit, pool) in calm_limits(&plan).into_iter().zip(&plan.pools) {
+            let mut state = PoolState::new(pool, limit, pools_before.remove(&pool.name));
+            let resolved = self.resolved(pool, &state.leaving);
+            state.go_over(&resolved, self.names.awaits(pool));
+            pools.push(resolved);
+            self.pools.push(state);
+        }
+        self.watch_all(&plan, &pools);
         let mut notices = Vec::new();
         self.deadlines = Deadlines::new(self.pools.len());
         for (id, pool) in (0..).map(PoolId).zip(&mut self.pools) {
@@ -195,31 +207,28 @@ impl Controller {
             self.deadlines.set(id, pool.next(&self.targets, now));
         }
         let health = |pool: PoolId| self.pools[pool.index()].health(&self.targets, now);
-        let table = RoutingTable::compile(plan, geo, health);
+        let table = RoutingTable::compile_with(plan, geo, |pool| (pools[pool.index()].clone(), health(pool)));
         let following = table.following(&self.published.load());
         notices.splice(..0, [self.publish(following), Notice::Rewatch]);
-        if self.untold == 0 {
+        if self.is_settled() {
             notices.push(Notice::Settled);
         }
         notices
     }
 
-    /// Watches what `plan` has watched, each address with what is known of it.
-    fn watch_all(&mut self, plan: &Plan) {
-        let mut before: HashMap<_, (TargetId, Target)> = std::mem::take(&mut self.targets)
+    /// Watches what `plan` has watched of `pools`, which are its own with the addresses that they
+    /// have now; each address with what is known of it.
+    fn watch_all(&mut self, plan: &Plan, pools: &[Arc<Pool>]) {
+        let mut before: HashMap<Subject, (TargetId, Target)> = std::mem::take(&mut self.targets)
             .into_iter()
             .map(|(id, target)| (subject(&target.watch), (id, target)))
             .collect();
-        for (pool, position, watch) in plan.watches() {
-            let (id, target) = match before.remove(&subject(&watch)) {
-                Some((id, target)) if *target.watch == watch => (id, target.within(pool)),
-                Some((_, target)) => (self.next_id(), target.watched(watch).within(pool)),
-                None => (self.next_id(), Target::new(watch, pool)),
-            };
-            self.pools[pool.index()].targets[position] = Some(id);
-            self.targets.insert(id, target);
+        self.untold = 0;
+        for (id, pool) in (0..).map(PoolId).zip(pools) {
+            for (position, watch) in plan.watches(pool) {
+                self.watch_one(id, position, watch, &mut before);
+            }
         }
-        self.untold = self.targets.values().filter(|target| !target.has_told()).count();
     }
 
     /// Observes `pool` and publishes what has changed of it.
@@ -248,8 +257,10 @@ impl Controller {
     }
 }
 
-/// What a belief is about, whatever the check that led to it.
-fn subject(watch: &Watch) -> (String, crate::plan::Endpoint, u16) {
+/// What a belief is about, whatever the check that led to it: pool, endpoint and port.
+type Subject = (String, Endpoint, u16);
+
+fn subject(watch: &Watch) -> Subject {
     (watch.pool.clone(), watch.endpoint.clone(), watch.port)
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::mem::discriminant;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::Notice;
 use super::target::{Change, Target};
+use crate::dns::Name;
 use crate::health::{Calm, Comeback, ComebackRules, Stage, Strength, TargetId};
-use crate::plan::{Failback, MinAvailable, Pool, ServiceRules};
+use crate::plan::{Addresses, Failback, MinAvailable, Pool, ServiceRules};
 use crate::routing::{PoolHealth, Share, Standing};
 
 /// A pool, and how far it has come on its way back.
@@ -16,6 +18,13 @@ pub(super) struct PoolState {
     /// By position of the address: what watches it.
     pub(super) targets: Vec<Option<TargetId>>,
     weights: Vec<u16>,
+    /// Whether another domain stands in for its addresses.
+    is_nested: bool,
+    /// Whether nothing is known yet of a name that it has addresses of.
+    pub(super) awaits_names: bool,
+    /// By name: addresses that it does not have any more, and that are given until one of those
+    /// that it has now has been probed.
+    pub(super) leaving: HashMap<Name, Vec<IpAddr>>,
     min_available: MinAvailable,
     comeback: Comeback,
     /// How long the share of an address that returns grows.
@@ -27,29 +36,46 @@ pub(super) struct PoolState {
 }
 
 impl PoolState {
-    /// The state of `pool`, whose addresses nothing watches yet, with what is known of the pool of
-    /// its name that was `before`. `calm_limit`: the longest calm that counts, 0: none does.
+    /// The state of `pool`, which has yet to [go over](Self::go_over) to its addresses, with what is
+    /// known of the pool of its name that was `before`. `calm_limit`: the longest calm that counts,
+    /// 0: none does.
     pub(super) fn new(pool: &Pool, calm_limit: u32, before: Option<PoolState>) -> Self {
         let ServiceRules { min_available, failback, hold_down, slow_start } = pool.service;
         let rules = ComebackRules { manual: failback == Failback::Manual, hold_down, slow_start };
-        let (comeback, calm, told) = match before {
-            Some(PoolState { comeback, calm, told, .. }) => (comeback.with_rules(rules), calm, told),
-            None => (Comeback::new(rules), None, Stage::InService),
+        let (comeback, calm, told, leaving) = match before {
+            Some(PoolState { comeback, calm, told, mut leaving, .. }) => {
+                let is_resolved = |name: &Name| pool.resolved.iter().any(|it| it.address.target == *name);
+                // Without a check nothing is ever probed that could take over.
+                leaving.retain(|name, _| pool.health_check.is_some() && is_resolved(name));
+                (comeback.with_rules(rules), calm, told, leaving)
+            }
+            None => (Comeback::new(rules), None, Stage::InService, HashMap::new()),
         };
         let calm = calm.map_or(Calm::new(calm_limit), |calm| calm.with_limit(calm_limit));
-        let weights = pool.addresses.weights();
-        // An address that is alone has nobody to share with while it returns.
-        let is_alone = weights.iter().filter(|weight| **weight > 0).count() <= 1;
         PoolState {
             name: pool.name.clone(),
-            targets: vec![None; pool.addresses.len()],
-            weights,
+            targets: Vec::new(),
+            weights: Vec::new(),
+            is_nested: matches!(pool.addresses, Addresses::Domain(_)),
+            awaits_names: false,
+            leaving,
             min_available,
             comeback,
-            slow_start: if is_alone { Duration::ZERO } else { slow_start },
+            slow_start: Duration::ZERO,
             calm: (calm_limit > 0).then_some(calm),
             told,
         }
+    }
+
+    /// Goes over to the addresses of `pool`, which nothing watches yet. `awaits_names`: of a name
+    /// that it has more of, nothing is known.
+    pub(super) fn go_over(&mut self, pool: &Pool, awaits_names: bool) {
+        self.targets = vec![None; pool.addresses.len()];
+        self.weights = pool.addresses.weights();
+        self.awaits_names = awaits_names;
+        // An address that is alone has nobody to share with while it returns.
+        let is_alone = self.weights.iter().filter(|weight| **weight > 0).count() <= 1;
+        self.slow_start = if is_alone { Duration::ZERO } else { pool.service.slow_start };
     }
 
     /// Takes in what its addresses are at `now`, and what the time that has passed changes.
@@ -153,6 +179,7 @@ impl PoolState {
             Stage::Out => {
                 let taking = self.weights.iter().filter(|weight| **weight > 0).count();
                 match (self.up(targets, now), taking) {
+                    (0, 0) => "it has no addresses".to_owned(),
                     (0, 1) => "its address is down".to_owned(),
                     (0, _) => format!("none of its {taking} addresses is up"),
                     (up, _) => {
@@ -168,8 +195,7 @@ impl PoolState {
     }
 
     fn strength(&self, targets: &HashMap<TargetId, Target>, now: Instant) -> Strength {
-        if self.weights.is_empty() {
-            // Others stand in for its addresses.
+        if self.is_nested {
             return Strength::Enough;
         }
         let is_up = |at| self.share_of(at, targets, now) > 0.0;
@@ -179,7 +205,7 @@ impl PoolState {
         };
         if self.min_available.is_met(&self.weights, is_up) {
             Strength::Enough
-        } else if self.min_available.is_met(&self.weights, may_be_up) {
+        } else if self.awaits_names || self.min_available.is_met(&self.weights, may_be_up) {
             Strength::Undecided
         } else {
             Strength::Short

@@ -1,14 +1,17 @@
 //! What is believed and served, for people and machines to read.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::{NameState, Names};
 use super::pool::PoolState;
 use super::target::Target;
+use crate::dns::Name;
 use crate::health::{HealthMachine, Hold, Stage, TargetId, Verdict};
-use crate::plan::{Addresses, Domain, PoolId};
+use crate::plan::{Address, Addresses, Domain, PoolId};
 use crate::routing::RoutingTable;
 
 /// The state of everything.
@@ -55,6 +58,8 @@ pub struct PoolStatus {
     pub available: usize,
     /// The addresses, in order.
     pub addresses: Vec<AddressStatus>,
+    /// The names that stand for some of them, in order.
+    pub names: Vec<NameStatus>,
 }
 
 /// An address and what is believed of it.
@@ -82,6 +87,23 @@ pub struct AddressStatus {
     pub last_failure: Option<String>,
 }
 
+/// A name that is resolved, and what is known of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NameStatus {
+    /// The name, within the pool, of the address that it is written for.
+    pub address: String,
+    /// The domain name.
+    pub name: String,
+    /// What it resolves to, or did when it last resolved.
+    pub addresses: Vec<IpAddr>,
+    /// Seconds since it last resolved.
+    pub resolved_seconds: Option<f64>,
+    /// Seconds since its addresses last changed.
+    pub changed_seconds: Option<f64>,
+    /// What was wrong with the last lookup, in words; `None`: nothing.
+    pub failure: Option<String>,
+}
+
 /// An address is held down for flipping too often.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DampedStatus {
@@ -96,6 +118,7 @@ impl Status {
         table: &RoutingTable,
         pools: &[PoolState],
         targets: &HashMap<TargetId, Target>,
+        names: &Names,
         now: Instant,
     ) -> Self {
         let plan = table.plan();
@@ -111,8 +134,9 @@ impl Status {
             .collect();
         let pools = (0..)
             .map(PoolId)
-            .zip(plan.pools.iter().zip(pools))
-            .map(|(id, (pool, state))| {
+            .zip(pools)
+            .map(|(id, state)| {
+                let pool = table.pool(id);
                 let addresses: Vec<AddressStatus> = described(&pool.addresses)
                     .into_iter()
                     .enumerate()
@@ -144,6 +168,14 @@ impl Status {
                     held_seconds: state.held_until().map(|until| seconds(until, now)),
                     available,
                     addresses,
+                    names: pool
+                        .resolved
+                        .iter()
+                        .map(|resolved| {
+                            let Address { name, target, .. } = &resolved.address;
+                            NameStatus::new(name, target, names.get(target), now)
+                        })
+                        .collect(),
                 }
             })
             .collect();
@@ -174,6 +206,22 @@ impl AddressStatus {
             since_seconds: machine.and_then(HealthMachine::since).map(|since| seconds(now, since)),
             streak: machine.map_or(0, HealthMachine::streak),
             last_failure: machine.and_then(HealthMachine::last_failure).map(ToString::to_string),
+        }
+    }
+}
+
+impl NameStatus {
+    /// What is known of `name`, which the address called `address` is written for.
+    fn new(address: &str, name: &Name, state: Option<&NameState>, now: Instant) -> Self {
+        let age =
+            |since: fn(&NameState) -> Option<Instant>| state.and_then(since).map(|since| seconds(now, since));
+        NameStatus {
+            address: address.to_owned(),
+            name: name.to_string(),
+            addresses: state.map(NameState::addresses).unwrap_or_default(),
+            resolved_seconds: age(NameState::answered),
+            changed_seconds: age(NameState::changed),
+            failure: state.and_then(NameState::failure).map(str::to_owned),
         }
     }
 }

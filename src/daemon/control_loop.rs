@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::DaemonError;
 use super::service::named_secrets;
+use super::{DaemonError, list};
 use crate::admin::Request;
 use crate::config::{self, Loaded, ServiceSettings, Settings};
 use crate::control::{Controller, Event, Notice};
@@ -53,7 +53,8 @@ impl ControlLoop {
         let mut prober = Prober::new(sender, Handle::current());
         prober.watch(controller.watches());
         let (reader, read) = mpsc::channel(1);
-        (ControlLoop { controller, prober, reports, settled, settings, file, read, reader }, is_settled)
+        let control = ControlLoop { controller, prober, reports, settled, settings, file, read, reader };
+        (control, is_settled)
     }
 
     /// Runs until `stopped` says so or is gone.
@@ -133,7 +134,9 @@ impl ControlLoop {
         let outcome = match result {
             Ok((Loaded { settings, geoip: _, geo, plan }, secrets)) => {
                 if settings != self.settings {
-                    tracing::warn!("changes to [server], [admin] and [log] take effect at the next restart");
+                    tracing::warn!(
+                        "changes to [server], [admin], [resolver] and [log] take effect at the next restart"
+                    );
                 }
                 let plan = Arc::new(plan);
                 let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
@@ -187,7 +190,17 @@ impl ControlLoop {
                 Notice::Settled => {
                     self.settled.send_replace(true);
                 }
+                Notice::Resolved { name, addresses } => {
+                    tracing::info!(%name, addresses = list(&addresses), "resolved");
+                }
+                Notice::Unresolved { name, reason, kept } if kept.is_empty() => {
+                    tracing::warn!(%name, "cannot be resolved: {reason}");
+                }
+                Notice::Unresolved { name, reason, kept } => {
+                    tracing::warn!(%name, kept = list(&kept), "cannot be resolved, what is known stays: {reason}");
+                }
                 Notice::Rewatch => self.prober.watch(self.controller.watches()),
+                Notice::Rewatched { started, stopped } => self.prober.rewatch(started, &stopped),
                 Notice::Published { generation } => tracing::debug!(generation, "table published"),
             }
         }

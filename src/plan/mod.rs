@@ -2,7 +2,7 @@
 //!
 //! Parse, don't validate: whoever holds a [`Plan`] holds one that can be served. Every
 //! reference points at something that exists, a pool is never empty and never mixes IPs
-//! with names, and a domain stands in a zone. Only `config` makes one.
+//! with names that clients are given, and a domain stands in a zone. Only `config` makes one.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub use domain::{
 };
 pub use health_check::{CheckKind, Damping, HealthCheck, HttpCheck, StatusRange};
 pub use latency::{LatencySource, Measurement};
-pub use pool::{Address, Addresses, Pool, PoolPolicy, Source};
+pub use pool::{Address, Addresses, Pool, PoolPolicy, RESOLVED, Resolved, Source, is_connectable};
 pub use service::{Failback, MinAvailable, ServiceRules};
 pub use watch::{Endpoint, Watch};
 pub use zone::Zone;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Addresses, HealthCheck, Plan, PoolId};
+use super::{Addresses, HealthCheck, Plan, Pool};
 use crate::dns::Name;
 
 /// One address that is watched, and how. Two that are equal are the same thing to watch: what
@@ -16,6 +16,9 @@ pub struct Watch {
     pub address: String,
     /// What to connect to.
     pub endpoint: Endpoint,
+    /// The name that was resolved to the endpoint: the host to ask for, unless the check says
+    /// another.
+    pub resolved_from: Option<Name>,
     /// The port to connect to.
     pub port: u16,
     /// What one probe does, and when.
@@ -41,32 +44,34 @@ impl fmt::Display for Endpoint {
 }
 
 impl Plan {
-    /// Everything that has to be watched: pool, position of the address in it, and how.
-    pub fn watches(&self) -> impl Iterator<Item = (PoolId, usize, Watch)> {
-        self.pools.iter().zip(0..).flat_map(|(pool, id)| {
-            let check = pool.health_check.map(|check| &self.health_checks[check.index()]);
-            let endpoints: Vec<(&str, Endpoint, Option<u16>)> = match &pool.addresses {
-                Addresses::Ip(list) => list
-                    .iter()
-                    .map(|address| (&address.name[..], Endpoint::Ip(address.target), address.port))
-                    .collect(),
-                Addresses::Cname(list) => list
-                    .iter()
-                    .map(|address| (&address.name[..], Endpoint::Name(address.target.clone()), address.port))
-                    .collect(),
-                Addresses::Domain(_) => Vec::new(),
-            };
-            endpoints.into_iter().enumerate().filter_map(move |(position, (address, endpoint, port))| {
-                let check = check?;
-                let watch = Watch {
-                    pool: pool.name.clone(),
-                    address: address.to_owned(),
-                    endpoint,
-                    port: port.or(check.default_port())?,
-                    check: check.clone(),
-                };
-                Some((PoolId(id), position, watch))
+    /// Everything of `pool`, which is one of the plan's or such a one with other addresses, that
+    /// has to be watched: position of the address, and how.
+    pub fn watches(&self, pool: &Pool) -> Vec<(usize, Watch)> {
+        let Some(check) = pool.health_check.map(|check| &self.health_checks[check.index()]) else {
+            return Vec::new();
+        };
+        let endpoints: Vec<(&str, Endpoint, Option<u16>)> = match &pool.addresses {
+            Addresses::Ip(list) => list
+                .iter()
+                .map(|address| (&address.name[..], Endpoint::Ip(address.target), address.port))
+                .collect(),
+            Addresses::Cname(list) => list
+                .iter()
+                .map(|address| (&address.name[..], Endpoint::Name(address.target.clone()), address.port))
+                .collect(),
+            Addresses::Domain(_) => Vec::new(),
+        };
+        let watch = |(address, endpoint, port): (&str, Endpoint, Option<u16>)| {
+            Some(Watch {
+                pool: pool.name.clone(),
+                address: address.to_owned(),
+                endpoint,
+                resolved_from: pool.resolved_from(address).cloned(),
+                port: port.or(check.default_port())?,
+                check: check.clone(),
             })
-        })
+        };
+        let watches = endpoints.into_iter().map(watch).enumerate();
+        watches.filter_map(|(position, watch)| Some((position, watch?))).collect()
     }
 }

@@ -144,15 +144,16 @@ pub(super) fn request(watch: &Watch, check: &HttpCheck) -> Result<Request<Empty<
     Ok(request)
 }
 
-/// The check's host as it is written; without one the endpoint, with its port unless it is the
-/// scheme's (RFC 9110 section 7.2).
+/// The check's host as it is written; without one the name that was resolved, or the endpoint, with
+/// its port unless it is the scheme's (RFC 9110 section 7.2).
 fn host_header(watch: &Watch, check: &HttpCheck) -> String {
     if let Some(host) = &check.host {
         return host.clone();
     }
-    let host = match &watch.endpoint {
-        Endpoint::Ip(std::net::IpAddr::V6(ip)) => format!("[{ip}]"),
-        endpoint => endpoint.to_string(),
+    let host = match (&watch.resolved_from, &watch.endpoint) {
+        (Some(name), _) => name.to_string(),
+        (None, Endpoint::Ip(std::net::IpAddr::V6(ip))) => format!("[{ip}]"),
+        (None, endpoint) => endpoint.to_string(),
     };
     match watch.check.default_port() {
         Some(default) if default == watch.port => host,
@@ -160,16 +161,16 @@ fn host_header(watch: &Watch, check: &HttpCheck) -> String {
     }
 }
 
-/// The host that TLS is spoken with: the check's, without a port, or the endpoint's name; `None`
-/// where it is an address.
+/// The host that TLS is spoken with: the check's, without a port, or the name that is resolved;
+/// `None` where there is only an address.
 pub(super) fn server_name(watch: &Watch, check: &HttpCheck) -> Option<String> {
-    match (&check.host, &watch.endpoint) {
-        (Some(host), _) => {
+    match (&check.host, &watch.resolved_from, &watch.endpoint) {
+        (Some(host), _, _) => {
             let uri = Uri::try_from(&host[..]).ok();
             let bare = uri.as_ref().and_then(Uri::host).unwrap_or(host);
             Some(bare.trim_start_matches('[').trim_end_matches(']').to_owned())
         }
-        (None, Endpoint::Name(name)) => Some(name.to_string()),
-        (None, Endpoint::Ip(_)) => None,
+        (None, Some(name), _) | (None, None, Endpoint::Name(name)) => Some(name.to_string()),
+        (None, None, Endpoint::Ip(_)) => None,
     }
 }

@@ -76,6 +76,18 @@ impl Prober {
         }
     }
 
+    /// Stops to watch `stopped` and starts to watch `started`, whose ids are new. See
+    /// [`watch`](Self::watch).
+    pub fn rewatch(&mut self, started: Vec<(TargetId, Watch)>, stopped: &[TargetId]) {
+        for target in stopped {
+            self.running.remove(target);
+        }
+        for (target, watch) in started {
+            let running = self.start(target, watch);
+            self.running.insert(target, running);
+        }
+    }
+
     fn start(&self, target: TargetId, watch: Watch) -> Running {
         let (tls, reports) = (Arc::clone(&self.tls), self.reports.clone());
         Running(self.runtime.spawn(async move {

@@ -148,10 +148,23 @@ impl Default for RoutingTable {
 impl RoutingTable {
     /// Compiles `plan` and `geo`; `health` says what is believed of a pool.
     pub fn compile(plan: Arc<Plan>, geo: Arc<GeoTable>, health: impl Fn(PoolId) -> PoolHealth) -> Self {
-        let states: Vec<(Choices, PoolState)> = (0..)
-            .map(PoolId)
-            .zip(&plan.pools)
-            .map(|(id, pool)| PoolState::new(pool.clone(), health(id)))
+        let pools = plan.pools.clone();
+        RoutingTable::compile_with(plan, geo, |id| (pools[id.index()].clone(), health(id)))
+    }
+
+    /// Compiles `plan` and `geo`; `state` says of each pool of the plan what it is with the
+    /// addresses that it has now, and what is believed of these.
+    pub fn compile_with(
+        plan: Arc<Plan>,
+        geo: Arc<GeoTable>,
+        state: impl Fn(PoolId) -> (Arc<Pool>, PoolHealth),
+    ) -> Self {
+        let ids = (0..).map(PoolId).take(plan.pools.len());
+        let states: Vec<(Choices, PoolState)> = ids
+            .map(|id| {
+                let (pool, health) = state(id);
+                PoolState::new(pool, health)
+            })
             .collect();
         let room = PoolSet::with_room(states.len());
         let mut sets = Tier::ALL.map(|_| Family::ALL.map(|_| room.clone()));
@@ -181,6 +194,12 @@ impl RoutingTable {
     /// This table with something else believed of one pool; everything else is shared.
     pub fn with_pool(&self, pool: PoolId, health: PoolHealth) -> Self {
         self.with_state(pool, PoolState::new(self.pool(pool).clone(), health))
+    }
+
+    /// This table with `pool` as it is with other addresses, and what is believed of these;
+    /// everything else is shared.
+    pub fn with_addresses(&self, id: PoolId, pool: Arc<Pool>, health: PoolHealth) -> Self {
+        self.with_state(id, PoolState::new(pool, health))
     }
 
     /// This table with `pool` in service and those of its addresses up that `is_up` says.
@@ -224,7 +243,8 @@ impl RoutingTable {
         self.generation
     }
 
-    /// What the table was compiled from.
+    /// What the table was compiled from. A pool may have other addresses by now: see
+    /// [`pool`](Self::pool).
     pub fn plan(&self) -> &Arc<Plan> {
         &self.world.plan
     }

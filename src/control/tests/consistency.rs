@@ -89,8 +89,10 @@ proptest! {
             };
             let anew = RoutingTable::compile(plan.clone(), Arc::new(GeoTable::empty()), health);
             let table = world.controller.published().load();
-            for (pool, position, _) in plan.watches() {
-                prop_assert_eq!(table.is_up(pool, position), anew.is_up(pool, position));
+            for (id, pool) in (0..).map(PoolId).zip(&plan.pools) {
+                for (position, _) in plan.watches(pool) {
+                    prop_assert_eq!(table.is_up(id, position), anew.is_up(id, position));
+                }
             }
             for host in ["a", "b", "www"] {
                 prop_assert_eq!(reply(&table, host), reply(&anew, host));

@@ -21,6 +21,7 @@ mod addresses;
 mod calm;
 mod comeback;
 mod consistency;
+mod resolution;
 mod verdicts;
 
 /// The check of all pools, unless a test says otherwise.
@@ -96,6 +97,7 @@ fn plan(pools: Pools<'_>, check: Check) -> Plan {
                 health_check: Some(CheckId(0)),
                 service: ServiceRules::default(),
                 addresses: Addresses::Ip(addresses.iter().map(|&octet| address(number, octet)).collect()),
+                resolved: Vec::new(),
             })
             .map(Arc::new)
             .collect(),
@@ -286,7 +288,10 @@ fn kinds(notices: &[Notice]) -> Vec<&'static str> {
         Notice::Undamped { .. } => "undamped",
         Notice::Moved { .. } => "moved",
         Notice::Settled => "settled",
+        Notice::Resolved { .. } => "resolved",
+        Notice::Unresolved { .. } => "unresolved",
         Notice::Rewatch => "rewatch",
+        Notice::Rewatched { .. } => "rewatched",
         Notice::Published { .. } => "published",
     };
     notices.iter().map(kind).collect()

@@ -106,6 +106,13 @@ fn hosts_are_named_as_their_readers_want_them() {
         let request = request(&watch, &check).expect("a good check");
         assert_eq!(request.headers()["host"], header);
         assert_eq!(server_name(&watch, &check).as_deref(), sni, "{header}");
+        // An address that a name was resolved to is asked for under that name.
+        if let Endpoint::Name(name) = std::mem::replace(&mut watch.endpoint, Endpoint::Ip(address.ip())) {
+            watch.resolved_from = Some(name);
+            let request = super::super::http::request(&watch, &check).expect("a good check");
+            assert_eq!(request.headers()["host"], header);
+            assert_eq!(server_name(&watch, &check).as_deref(), sni, "{header}, resolved");
+        }
     }
 }
 

@@ -191,6 +191,7 @@ fn watch(address: SocketAddr, kind: CheckKind) -> Watch {
         pool: "pool".into(),
         address: "address".into(),
         endpoint: Endpoint::Ip(address.ip()),
+        resolved_from: None,
         port: address.port(),
         check: HealthCheck {
             name: "check".into(),

@@ -54,6 +54,7 @@ where
         health_check: None,
         service: crate::plan::ServiceRules::default(),
         addresses: Addresses::Ip(list.iter().map(address).collect()),
+        resolved: Vec::new(),
     }
 }
 
