@@ -15,6 +15,7 @@ use crate::config::{self, Loaded, ServiceSettings, Settings};
 use crate::control::{Controller, Event, Notice};
 use crate::health::{Stage, Verdict};
 use crate::probe::{Prober, Report};
+use crate::resolver::{Answer, Resolver};
 use crate::routing::CookieSecrets;
 use crate::telemetry::Metrics;
 
@@ -23,6 +24,8 @@ pub(super) struct ControlLoop {
     controller: Controller,
     prober: Prober,
     reports: mpsc::UnboundedReceiver<Report>,
+    resolver: Resolver,
+    answers: mpsc::UnboundedReceiver<Answer>,
     settled: watch::Sender<bool>,
     /// What only a restart changes, as it was at the start.
     settings: Settings,
@@ -52,8 +55,23 @@ impl ControlLoop {
         let (sender, reports) = mpsc::unbounded_channel();
         let mut prober = Prober::new(sender, Handle::current());
         prober.watch(controller.watches());
+        // Likewise: there is at most one per name and second.
+        let (sender, answers) = mpsc::unbounded_channel();
+        let mut resolver = Resolver::new(settings.resolver.servers.clone(), sender, Handle::current());
+        resolver.resolve(controller.names());
         let (reader, read) = mpsc::channel(1);
-        let control = ControlLoop { controller, prober, reports, settled, settings, file, read, reader };
+        let control = ControlLoop {
+            controller,
+            prober,
+            reports,
+            resolver,
+            answers,
+            settled,
+            settings,
+            file,
+            read,
+            reader,
+        };
         (control, is_settled)
     }
 
@@ -69,6 +87,7 @@ impl ControlLoop {
                 biased;
                 () = until(self.controller.due()) => self.elapse(),
                 Some(report) = self.reports.recv() => self.observe(report),
+                Some(answer) = self.answers.recv() => self.learn(answer),
                 Some(anew) = self.read.recv() => self.go_over(anew),
                 Some(request) = requests.recv() => self.serve(request),
                 _ = stopped.wait_for(|stopped| *stopped) => return,
@@ -85,6 +104,13 @@ impl ControlLoop {
         if notices.iter().any(|notice| matches!(notice, Notice::Published { .. })) {
             Metrics::swapped(now().saturating_duration_since(finished));
         }
+        self.tell(notices);
+    }
+
+    fn learn(&mut self, answer: Answer) {
+        let Answer { name, lookup, finished } = answer;
+        Metrics::looked_up(&name, &lookup);
+        let notices = self.controller.handle(Event::Resolved { name, lookup }, finished);
         self.tell(notices);
     }
 
@@ -199,7 +225,10 @@ impl ControlLoop {
                 Notice::Unresolved { name, reason, kept } => {
                     tracing::warn!(%name, kept = list(&kept), "cannot be resolved, what is known stays: {reason}");
                 }
-                Notice::Rewatch => self.prober.watch(self.controller.watches()),
+                Notice::Rewatch => {
+                    self.prober.watch(self.controller.watches());
+                    self.resolver.resolve(self.controller.names());
+                }
                 Notice::Rewatched { started, stopped } => self.prober.rewatch(started, &stopped),
                 Notice::Published { generation } => tracing::debug!(generation, "table published"),
             }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::control::Status;
+use crate::control::{Found, Lookup, Status};
+use crate::dns::Name;
 use crate::health::{Outcome, Transition, Verdict};
-use crate::plan::Watch;
+use crate::plan::{RESOLVED, Watch};
 use crate::routing::Counters;
 
 /// From a microsecond, which is about what a swap takes, to a second, which would be a fault.
@@ -90,6 +91,11 @@ impl Metrics {
                 let labels = [("pool", pool.name.clone()), ("address", address.name.clone())];
                 gauge!("rhumb_address_available", &labels).set(f64::from(u8::from(address.available)));
             }
+            for name in &pool.names {
+                if let Some(seconds) = name.resolved_seconds {
+                    gauge!("rhumb_name_age_seconds", "name" => name.name.clone()).set(seconds);
+                }
+            }
         }
         self.handle.run_upkeep();
         self.handle.render()
@@ -108,9 +114,23 @@ impl Metrics {
             Verdict::Down => "down",
             Verdict::Unknown => "unknown",
         };
-        let labels =
-            [("pool", watch.pool.clone()), ("address", watch.address.clone()), ("to", to.to_owned())];
+        // Of a name, all addresses together: over the years there may be any number of them.
+        let written = watch.address.split(RESOLVED).next().unwrap_or_default();
+        let labels = [("pool", watch.pool.clone()), ("address", written.to_owned()), ("to", to.to_owned())];
         counter!("rhumb_transitions_total", &labels).increment(1);
+    }
+
+    /// A name was looked up.
+    pub fn looked_up(name: &Name, lookup: &Lookup) {
+        let counts = |is: fn(&Found) -> bool| [&lookup.v4, &lookup.v6].into_iter().any(is);
+        let outcome = if counts(|found| matches!(found, Found::Failed(_))) {
+            "failed"
+        } else if counts(|found| matches!(found, Found::Addresses(_))) {
+            "found"
+        } else {
+            "nothing"
+        };
+        counter!("rhumb_lookups_total", "name" => name.to_string(), "outcome" => outcome).increment(1);
     }
 
     /// A table was published `after` the outcome that led to it was known.
@@ -145,6 +165,8 @@ fn describe() {
         Unit::Seconds,
         "From the end of the deciding probe until the new table is read by queries."
     );
+    describe_counter!("rhumb_lookups_total", "Lookups of names in pools, by outcome.");
+    describe_gauge!("rhumb_name_age_seconds", Unit::Seconds, "Since a name in pools has last been resolved.");
     describe_counter!("rhumb_reloads_total", "Reloads, by result.");
     describe_gauge!("rhumb_table_generation", "How many tables were published before the current one.");
     describe_gauge!(
