@@ -83,9 +83,14 @@ fn the_addresses_of_a_name_are_followed_and_kept() {
     assert_eq!(daemon.resolve(DOMAIN), [one.ip()]);
     let apex = dig(daemon.dns(), &["+short", "ai.example.com", "A"]);
     assert_eq!(apex.trim(), one.ip().to_string());
+    let first = format!(r#"rhumb_address_available{{pool="first",address="alb/{}"}}"#, one.ip());
+    assert_eq!(sample(daemon.admin(), &first), 1.0);
 
     move_to(&names, &authority_daemon, &[two.ip(), three.ip()]);
     await_answers(&daemon, vec![two.ip(), three.ip()]);
+    eventually("the metrics to forget what is gone", || {
+        (!get(daemon.admin(), "/metrics").body.contains(&first)).then_some(())
+    });
 
     // Each of them has its own health.
     let from = daemon.said();

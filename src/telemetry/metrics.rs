@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_util::MetricKindMask;
 
 use crate::control::{Found, Lookup, Status};
 use crate::dns::Name;
@@ -21,6 +22,10 @@ const SWAP_BUCKETS: [f64; 13] = [1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4,
 /// that makes sense.
 const PROBE_BUCKETS: [f64; 15] =
     [2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// A gauge that was not set for as long is of something that is gone, such as an address that a name
+/// has no more: each is set just before it is rendered, which takes far less.
+const GAUGE_END: Duration = Duration::from_secs(1);
 
 /// The counters of the answering threads and of their sockets, gathered when scraped.
 pub struct Sources {
@@ -48,6 +53,7 @@ impl Metrics {
                 )
             })
             .expect("the buckets are not empty")
+            .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_END))
             .build_recorder();
         let handle = recorder.handle();
         // A second daemon in one process, as tests have them, leaves events to the first.
