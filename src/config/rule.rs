@@ -1,5 +1,7 @@
 //! `[[domain.rule]]`
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::choice::{ChoiceSpec, PlacedChoice};
 use super::reader::{Value, one_or_list, string};
 use super::report::Report;
@@ -65,20 +67,20 @@ impl RuleSpec {
 /// Notes every rule whose clients all match an earlier one. It would decide for them at most when
 /// all pools of the earlier one are down, which is meant only where the earlier one says so.
 pub(super) fn check_order(rules: &[PlacedRule], report: &Report) {
+    let mut first_with: BTreeMap<Source, usize> = BTreeMap::new();
+    let mut first_for_all = None;
     for (number, rule) in rules.iter().enumerate() {
-        let earlier = |source: Option<Source>| {
-            rules[..number].iter().position(|earlier| {
-                let is_wider = |source| earlier.sources.iter().any(|wide| covers(*wide, source));
-                !earlier.says_next && (earlier.sources.is_empty() || source.is_some_and(is_wider))
-            })
+        let covering: Option<BTreeSet<usize>> = match &rule.sources[..] {
+            [] => first_for_all.map(|earlier| BTreeSet::from([earlier])),
+            sources => sources
+                .iter()
+                .map(|source| {
+                    let earlier = covering(*source).filter_map(|wide| first_with.get(&wide).copied());
+                    earlier.chain(first_for_all).min()
+                })
+                .collect(),
         };
-        let covering: Option<Vec<usize>> = match &rule.sources[..] {
-            [] => earlier(None).map(|earlier| vec![earlier]),
-            sources => sources.iter().map(|source| earlier(Some(*source))).collect(),
-        };
-        if let Some(mut covering) = covering {
-            covering.sort_unstable();
-            covering.dedup();
+        if let Some(covering) = covering {
             let earlier: Vec<String> =
                 covering.iter().map(|earlier| format!("rule {}", earlier + 1)).collect();
             let earlier = earlier.join(" or ");
@@ -91,18 +93,30 @@ pub(super) fn check_order(rules: &[PlacedRule], report: &Report) {
                 ),
             );
         }
+        if rule.says_next {
+            continue;
+        }
+        if rule.sources.is_empty() {
+            first_for_all.get_or_insert(number);
+        }
+        for source in &rule.sources {
+            first_with.entry(*source).or_insert(number);
+        }
     }
 }
 
-/// Whether every client of `narrow` is one of `wide`.
-fn covers(wide: Source, narrow: Source) -> bool {
-    match (wide, narrow) {
-        (Source::Prefix(wide), Source::Prefix(narrow)) => wide.contains(&narrow),
-        (Source::Country(wide), Source::Subdivision(narrow)) => narrow.country == wide,
-        (Source::Continent(wide), Source::Country(narrow)) => narrow.continent() == Some(wide),
-        (Source::Continent(wide), Source::Subdivision(narrow)) => narrow.country.continent() == Some(wide),
-        (wide, narrow) => wide == narrow,
-    }
+/// Every source that has all clients of `source`, itself included.
+fn covering(source: Source) -> impl Iterator<Item = Source> {
+    let (country, continent) = match source {
+        Source::Subdivision(subdivision) => (Some(subdivision.country), subdivision.country.continent()),
+        Source::Country(country) => (None, country.continent()),
+        Source::Prefix(_) | Source::Asn(_) | Source::Continent(_) => (None, None),
+    };
+    let wider = std::iter::successors(Some(source), |source| match source {
+        Source::Prefix(prefix) => prefix.supernet().map(Source::Prefix),
+        _ => None,
+    });
+    wider.chain(country.map(Source::Country)).chain(continent.map(Source::Continent))
 }
 
 fn source_or_any(value: Value<'_>) -> Option<Option<Source>> {

@@ -404,3 +404,29 @@ proptest! {
 
 const STRAWS: [&str; 14] =
     ["", "\"", "[", "]", "{", "}", "\n", "=", "#", ".", "[[zone]]\n", "\u{feff}é\t", "0", "[pool.vietnam]\n"];
+
+#[test]
+fn limits_of_choices_and_rules_are_told() {
+    const WORLD: &str =
+        "zone = [{ name = \"ex.test\", nameservers = [\"ns.other.test\"], contact = \"a@ex.test\" }]
+                         [pool.a]
+                         address = [{ name = \"one\", ip = \"192.0.2.1\" }]";
+    let pools: Vec<String> = (0..1025).map(|number| format!("p{number}")).collect();
+    let tables = pools
+        .iter()
+        .map(|pool| format!("[pool.{pool}]\naddress = [{{ name = \"one\", ip = \"192.0.2.1\" }}]\n"));
+    let domain = |pools: &[String]| format!("[[domain]]\nname = \"www.ex.test\"\npools = {pools:?}\n");
+    let tables: String = tables.collect();
+    sound(&format!("{WORLD}\n{tables}{}", domain(&pools[1..])));
+    let told = mistakes(&format!("{WORLD}\n{tables}{}", domain(&pools))).to_string();
+    assert!(told.contains("1025 pools are too many for one choice: it has at most 1024"), "{told}");
+
+    let rules = |count: u32| -> String {
+        let rule = |asn: u32| format!("[[domain.rule]]\nmatch = \"AS{asn}\"\npools = [\"a\"]\n");
+        (64500..64500 + count).map(rule).collect()
+    };
+    let domain = "[[domain]]\nname = \"www.ex.test\"\n";
+    sound(&format!("{WORLD}\n{domain}{}", rules(1024)));
+    let told = mistakes(&format!("{WORLD}\n{domain}{}", rules(1025))).to_string();
+    assert!(told.contains("1025 rules are too many: a domain has at most 1024"), "{told}");
+}
