@@ -93,8 +93,10 @@ impl Display for Tree<'_> {
                     format!("rule {number} ({}): ", source.as_deref().unwrap_or("any"))
                 });
                 writeln!(f, "│  ├─ {rule}{policy} among {}", pools_that_are(among))?;
-                for candidate in candidates {
-                    writeln!(f, "│  │  ├─ pool {}: {}", candidate.pool, candidate.finding)?;
+                let last = candidates.len().saturating_sub(1);
+                for (position, candidate) in candidates.iter().enumerate() {
+                    let branch = if position == last { '└' } else { '├' };
+                    writeln!(f, "│  │  {branch}─ pool {}: {}", candidate.pool, candidate.finding)?;
                 }
             }
             if let Some(all_down) = &decision.all_down {
