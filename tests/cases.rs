@@ -68,6 +68,7 @@ files! {
     priority = "priority.toml";
     ranks = "ranks.toml";
     residency = "residency.toml";
+    resolve = "resolve.toml";
     round_robin = "round-robin.toml";
     rules = "rules.toml";
     serves = "serves.toml";
@@ -97,7 +98,7 @@ fn check(file: &str) {
     let healthy = RoutingTable::well(plan.clone(), geo);
     let mut failures = String::new();
     for case in &cases.case {
-        if let Err(failure) = run(case, &cases.records, &healthy, &plan) {
+        if let Err(failure) = run(case, &cases, &healthy, &plan) {
             write!(failures, "\n{path}: {} ({})\n{failure}", case.title, case.ask)
                 .expect("a string takes everything");
         }
@@ -105,13 +106,9 @@ fn check(file: &str) {
     assert!(failures.is_empty(), "{failures}");
 }
 
-fn run(
-    case: &Case,
-    records: &BTreeMap<String, String>,
-    healthy: &RoutingTable,
-    plan: &Arc<Plan>,
-) -> Result<(), String> {
-    let table = with_health(healthy, plan, case)?;
+fn run(case: &Case, file: &CaseFile, healthy: &RoutingTable, plan: &Plan) -> Result<(), String> {
+    let (table, plan) = with_answers(healthy, plan, case.resolved.as_ref().unwrap_or(&file.resolved));
+    let table = with_health(&table, &plan, case)?;
     let query = query_of(case, &case.ask)?;
     let between = case.between.as_ref().map(|ask| query_of(case, ask)).transpose()?;
     // Whatever it is: what depends on chance is counted over many queries.
@@ -143,7 +140,7 @@ fn run(
         let query = if case.clients > 1 { of_client(&query, number) } else { query.clone() };
         further.push(Message::decode(&ask(&query))?);
     }
-    case.compare(&reply, &further, octets.len(), records)
+    case.compare(&reply, &further, octets.len(), &file.records)
 }
 
 /// What every reply owes to its query, whatever the answer.
@@ -229,6 +226,21 @@ fn query_of(case: &Case, ask: &str) -> Result<Query, String> {
         class,
         opt,
     })
+}
+
+/// `healthy` and its plan with the addresses that the names of pools resolve to; one that is not
+/// among `answers` has never been answered.
+fn with_answers(
+    healthy: &RoutingTable,
+    plan: &Plan,
+    answers: &BTreeMap<String, Vec<IpAddr>>,
+) -> (RoutingTable, Plan) {
+    let (mut table, mut plan) = (healthy.clone(), plan.clone());
+    for (pool, id) in plan.pools.iter_mut().zip(0..).filter(|(pool, _)| !pool.resolved.is_empty()) {
+        *pool = Arc::new(pool.with_answers(|name| answers.get(&name.to_string()).map_or(&[], |ips| ips)));
+        table = table.with_addresses(PoolId(id), pool.clone(), PoolHealth::well(pool.addresses.len()));
+    }
+    (table, plan)
 }
 
 /// `healthy` with what the case says of pools; pool by pool, as the daemon hears of it.

@@ -20,6 +20,9 @@ pub(crate) struct CaseFile {
     /// Records under a name, to be named in expectations instead of written out.
     #[serde(default)]
     pub(crate) records: BTreeMap<String, String>,
+    /// What the names of pools resolve to, unless a case says otherwise.
+    #[serde(default)]
+    pub(crate) resolved: BTreeMap<String, Vec<IpAddr>>,
     pub(crate) case: Vec<Case>,
 }
 
@@ -60,6 +63,7 @@ pub(crate) struct Case {
     pub(crate) title: String,
     #[serde(default)]
     pub(crate) down: Vec<String>,
+    pub(crate) resolved: Option<BTreeMap<String, Vec<IpAddr>>>,
     #[serde(default)]
     pub(crate) ramping: BTreeMap<String, f64>,
     #[serde(default)]
