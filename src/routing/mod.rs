@@ -19,6 +19,7 @@ mod pool_health;
 mod rate_limit;
 mod recorder;
 mod rendezvous;
+mod respond;
 mod rules;
 mod select;
 mod service;
