@@ -31,8 +31,8 @@ pub struct Pool {
     pub service: ServiceRules,
     /// The addresses.
     pub addresses: Addresses,
-    /// Names that stand for as many more addresses as they resolve to; only beside
-    /// [`Addresses::Ip`].
+    /// Names that stand for as many more addresses as they resolve to, in the order of their
+    /// positions; only beside [`Addresses::Ip`].
     pub resolved: Vec<Resolved>,
 }
 
