@@ -180,7 +180,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
                 if let Some(then) = rule.when_all_down {
                     return Err(Nothing::AllDown(then));
                 }
-                self.is_second_best |= self.has_candidate(&rule.choice, Pass::Tier(Tier::Configured));
+                self.is_second_best |= self.has_candidate(&rule.choice, Pass::Tier(Tier::Expected));
             }
         }
         match &steering.choice {
@@ -309,7 +309,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
             is_second_best: false,
         };
         let mut all = Admitted::default();
-        silent.admit(choice, Pass::Tier(Tier::Configured), &mut all);
+        silent.admit(choice, Pass::Tier(Tier::Expected), &mut all);
         if all.count() == admitted.count() {
             return false;
         }
@@ -325,12 +325,12 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     /// What is answered when no pool is up that is for the client.
     fn all_down(&mut self, steering: &'t Steering, then: WhenAllDown) -> Decision {
         let table = self.table;
-        // What no pool has that is for the client cannot be down, and no address has other types. But
-        // where nothing at all is up, a fallback pool of names answers every type: its CNAME stands
-        // alone (RFC 1034 section 3.6.2).
+        // What no pool has that is for the client, nor will have once its names resolve, cannot be
+        // down, and no address has other types. But where nothing at all is up, a fallback pool of
+        // names answers every type: its CNAME stands alone (RFC 1034 section 3.6.2).
         let is_alias = matches!(then, WhenAllDown::Fallback(pool) if gives_names(table, pool));
         let is_other_type = self.wanted == Family::Any && !steering.has_names;
-        let is_down = !is_other_type && self.has_something(steering, Pass::Tier(Tier::Configured));
+        let is_down = !is_other_type && self.has_something(steering, Pass::Tier(Tier::Expected));
         if !is_down && (!is_alias || reaches(table, steering, Tier::Healthy, Family::Any)) {
             self.is_second_best = false;
             return Decision::Nodata;

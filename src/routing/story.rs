@@ -137,7 +137,7 @@ impl Recorder for Story<'_> {
             among: match tier {
                 Tier::InService => "in service",
                 Tier::Healthy => "healthy",
-                Tier::Configured => "all",
+                Tier::Configured | Tier::Expected => "all",
             }
             .to_owned(),
             candidates: Vec::new(),

@@ -51,11 +51,13 @@ pub(super) enum Tier {
     Healthy,
     /// There at all.
     Configured,
+    /// There, or missing only because no name of the pool has resolved yet.
+    Expected,
 }
 
 impl Tier {
-    pub(super) const COUNT: usize = 3;
-    const ALL: [Tier; Tier::COUNT] = [Tier::InService, Tier::Healthy, Tier::Configured];
+    pub(super) const COUNT: usize = 4;
+    const ALL: [Tier; Tier::COUNT] = [Tier::InService, Tier::Healthy, Tier::Configured, Tier::Expected];
 }
 
 /// Something of every pool, shared between tables in parts: to change one pool's copies its part.
@@ -335,11 +337,15 @@ fn enter(
     choices: &Choices,
     state: &PoolState,
 ) {
+    // Of which family its addresses will be, nobody knows.
+    let is_awaited = state.pool.addresses.is_empty() && !state.pool.resolved.is_empty();
     for family in Family::ALL {
         let is_healthy = family.is_in(choices);
         let is_in_service = is_healthy && state.health.standing.is_in_service();
         sets[Tier::InService as usize][family as usize].set(pool, is_in_service);
         sets[Tier::Healthy as usize][family as usize].set(pool, is_healthy);
-        sets[Tier::Configured as usize][family as usize].set(pool, family.is_in(&state.all));
+        let is_configured = family.is_in(&state.all);
+        sets[Tier::Configured as usize][family as usize].set(pool, is_configured);
+        sets[Tier::Expected as usize][family as usize].set(pool, is_configured || is_awaited);
     }
 }

@@ -101,6 +101,30 @@ fn a_name_that_does_not_exist_holds_up_nobody() {
 }
 
 #[test]
+fn a_pool_whose_names_do_not_resolve_is_down() {
+    let answers = |then: WhenAllDown| {
+        let mut plan = with_names(&[("a", &[]), ("b", &[1])], &["alb"]);
+        let www = plan.domains.last_mut().expect("there is one");
+        remove_last_pool(www);
+        www.when_all_down = then;
+        let mut world = World::of(plan);
+        world.probed(1, 1, "+");
+        let before = (rcode(&world), world.told("www"));
+        world.resolved("alb", Has(&[7]));
+        world.probed(0, 7, "+");
+        (before, world.told("www"))
+    };
+    let there = vec![(0, 7)];
+    assert_eq!(answers(WhenAllDown::Fallback(PoolId(1))), ((0, vec![(1, 1)]), there.clone()));
+    assert_eq!(answers(WhenAllDown::Servfail), ((2, vec![]), there.clone()));
+    assert_eq!(answers(WhenAllDown::ServeAll), ((0, vec![]), there));
+}
+
+fn rcode(world: &World) -> u8 {
+    reply(&world.controller.published().load(), "www")[3] & 0xf
+}
+
+#[test]
 fn each_resolved_address_is_watched_on_its_own() {
     let mut world = World::of(with_names(&[("a", &[1]), ("b", &[1])], &["alb"]));
     world.resolved("alb", Has(&[7, 8]));
