@@ -57,11 +57,12 @@ impl<'m> Query<'m> {
             return Err(Unanswerable::Silence);
         }
         let error = |rcode, question_octets, edns| Unanswerable::Error { rcode, question_octets, edns };
-        if header[2] & MASK_OPCODE != 0 {
-            return Err(error(Rcode::NotImp, 0, None));
-        }
         let [questions, answers, authorities, additionals] =
             [4, 6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
+        if header[2] & MASK_OPCODE != 0 {
+            let counts = [questions, answers, authorities, additionals];
+            return Err(of_other_opcode(counts, &message[HEADER..], name));
+        }
         if questions != 1 || answers != 0 {
             return Err(without_question([questions, answers, authorities, additionals], &message[HEADER..]));
         }
@@ -72,7 +73,7 @@ impl<'m> Query<'m> {
         if authorities > u16::from(rtype == Rtype::IXFR) {
             return Err(error(Rcode::FormErr, question_octets, None));
         }
-        let edns = opt_record(&mut rest, authorities, additionals)
+        let edns = opt_record(&mut rest, authorities.into(), additionals)
             .map_err(|edns| error(Rcode::FormErr, question_octets, edns))?;
         if edns.is_some_and(|edns| edns.version != 0) {
             return Err(error(Rcode::BadVers, question_octets, edns));
@@ -80,6 +81,20 @@ impl<'m> Query<'m> {
         let query = Query { rtype, question_octets, edns };
         if class == CLASS_IN { Ok(query) } else { Err(Unanswerable::OtherClass { class, query }) }
     }
+}
+
+/// What to make of a message of an opcode that is not served. NOTIFY and UPDATE have the sections
+/// of a query (RFC 1996 section 3.7, RFC 2136 section 2), so that their OPT record can be found;
+/// what is made otherwise has none that could be.
+#[cold]
+fn of_other_opcode<'m>(counts: [u16; 4], mut rest: &'m [u8], name: &mut NameBuffer) -> Unanswerable<'m> {
+    let [questions, answers, authorities, additionals] = counts;
+    let mut edns = None;
+    if (0..questions).all(|_| question(&mut rest, name).is_some()) {
+        let in_front = u32::from(answers) + u32::from(authorities);
+        edns = opt_record(&mut rest, in_front, additionals).unwrap_or_else(|as_far_as_read| as_far_as_read);
+    }
+    Unanswerable::Error { rcode: Rcode::NotImp, question_octets: 0, edns }
 }
 
 /// What to make of a message that has not one question: a query for a cookie, or a mistake.
@@ -96,22 +111,23 @@ fn without_question(counts: [u16; 4], mut records: &[u8]) -> Unanswerable<'_> {
     }
 }
 
-/// Reads the records behind the question up to the end of the message: the OPT record, if there
-/// is one. What cannot be read is an error, with the OPT record as far as it was read.
+/// Reads the records behind the question up to the end of the message, of which so many are
+/// `in_front` of the additional section: the OPT record, if there is one. What cannot be read is an
+/// error, with the OPT record as far as it was read.
 #[inline(always)]
 fn opt_record<'m>(
     rest: &mut &'m [u8],
-    authorities: u16,
+    in_front: u32,
     additionals: u16,
 ) -> Result<Option<Edns<'m>>, Option<Edns<'m>>> {
     let mut edns = None;
-    for index in 0..u32::from(authorities) + u32::from(additionals) {
+    for index in 0..in_front + u32::from(additionals) {
         let record = Record::parse(rest).ok_or(edns)?;
         if record.rtype != Rtype::OPT {
             continue;
         }
         // RFC 6891 section 6.1.1: at most one, in the additional section, owned by the root.
-        if edns.is_some() || index < u32::from(authorities) || !record.owner_is_root {
+        if edns.is_some() || index < in_front || !record.owner_is_root {
             return Err(edns);
         }
         let opt = Edns::parse(record.class, record.ttl, record.data)

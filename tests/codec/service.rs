@@ -410,12 +410,18 @@ fn an_answer_from_sites_that_are_all_down_says_so() {
 #[test]
 fn what_is_no_query_is_refused_cleanly() {
     let mut worker = worker(world::service());
-    // IQUERY, STATUS, NOTIFY, UPDATE, DSO and what has no name, whatever else the message says.
+    // IQUERY, STATUS, NOTIFY, UPDATE, DSO and what has no name. Whoever speaks EDNS is replied to
+    // in it; where the sections are not those of a query, nobody can tell.
     for opcode in 1..16u8 {
         let mut message = asking("ai.example", Rtype::SOA, &[(COOKIE, b"clientid")]);
         message[2] = opcode << 3;
         let sent = ask(&TABLE, &mut worker, UDP, &message).expect("a reply");
-        assert_eq!((sent.len(), sent[2], sent[3]), (12, 0x80 | opcode << 3, 4), "NOTIMP, and nothing else");
+        assert_eq!((sent[2], sent[3]), (0x80 | opcode << 3, 4), "NOTIMP");
+        assert_eq!(sent[12..], [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0], "an OPT record and nothing else");
+        let question = message.iter().position(|&octet| octet == 2).expect("the length of ai");
+        message[question] = 63;
+        let sent = ask(&TABLE, &mut worker, UDP, &message).expect("a reply");
+        assert_eq!((sent.len(), sent[2], sent[3]), (12, 0x80 | opcode << 3, 4), "NOTIMP alone");
     }
     for (count, at) in [(2, 5), (1, 7)] {
         let mut message = asking("ai.example", Rtype::SOA, &[]);
