@@ -180,8 +180,7 @@ impl Context {
         while let [token, behind @ ..] = rest {
             let text = token.text;
             if text.starts_with(|character: char| character.is_ascii_digit()) {
-                let seconds = rdata::seconds(text);
-                let seconds = seconds.ok_or_else(|| {
+                let seconds = rdata::ttl(text).ok_or_else(|| {
                     fault(token, &format!("`{text}` is not a TTL: it goes from 0 to 2147483647 seconds"))
                 })?;
                 if ttl.replace(seconds).is_some() {
@@ -213,7 +212,7 @@ impl Context {
             ("$ORIGIN", [origin]) => self.origin = self.name(origin)?,
             ("$TTL", [ttl]) => {
                 let text = ttl.text;
-                self.ttl = rdata::seconds(text).ok_or_else(|| {
+                self.ttl = rdata::ttl(text).ok_or_else(|| {
                     fault(ttl, &format!("`{text}` is not a TTL: it goes from 0 to 2147483647 seconds"))
                 })?;
             }

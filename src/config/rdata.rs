@@ -158,9 +158,20 @@ fn take(
     Ok((octets.map_err(|message| (0, message))?, 1))
 }
 
-/// A TTL or an SOA's interval: seconds, or numbers with units as in `1h30m`, which every common
-/// server reads though RFC 1035 does not know it. At most 2^31 - 1 (RFC 2181 section 8).
-pub(super) fn seconds(text: &str) -> Option<u32> {
+/// The TTL of a record in a zone file. From 2^31 on it counts as 0, which is what resolvers take it
+/// for (RFC 2181 section 8).
+pub(super) fn ttl(text: &str) -> Option<u32> {
+    any_seconds(text).map(|seconds| if seconds <= MAX_TTL { seconds } else { 0 })
+}
+
+/// An SOA's interval, at most 2^31 - 1 seconds.
+fn seconds(text: &str) -> Option<u32> {
+    any_seconds(text).filter(|&seconds| seconds <= MAX_TTL)
+}
+
+/// Seconds, or numbers with units as in `1h30m`, which every common server reads though RFC 1035
+/// does not know it.
+fn any_seconds(text: &str) -> Option<u32> {
     let mut total: u32 = 0;
     let mut digits = String::new();
     let mut add = |digits: &mut String, unit: u32| {
@@ -186,7 +197,7 @@ pub(super) fn seconds(text: &str) -> Option<u32> {
     if !digits.is_empty() {
         add(&mut digits, 1)?;
     }
-    Some(total).filter(|&seconds| !text.is_empty() && seconds <= MAX_TTL)
+    Some(total).filter(|_| !text.is_empty())
 }
 
 /// RFC 3597 section 5: `\#`, the number of octets, and the octets in hexadecimal.
@@ -402,14 +413,16 @@ mod tests {
             ("1h30M", Some(5400)),
             ("2w", Some(1_209_600)),
             ("2147483647", Some(MAX_TTL)),
-            ("2147483648", None),
             ("9999999999w", None),
             ("", None),
             ("h", None),
             ("1x", None),
             ("-1", None),
         ] {
-            assert_eq!(super::seconds(text), seconds, "{text}");
+            assert_eq!((super::seconds(text), ttl(text)), (seconds, seconds), "{text}");
+        }
+        for beyond in ["2147483648", "4294967295"] {
+            assert_eq!((super::seconds(beyond), ttl(beyond)), (None, Some(0)), "{beyond}");
         }
     }
 }
