@@ -91,7 +91,10 @@ pub(super) fn type_fault(rtype: Rtype) -> Option<String> {
     if rtype.is_meta() || rtype == Rtype(0) {
         Some(format!("no zone holds records of type {rtype}: it is only asked for"))
     } else if SIGNATURES.contains(&rtype) {
-        Some(format!("{rtype} belongs to a signed zone, which is not supported in this version"))
+        Some(format!(
+            "{rtype} belongs to a signed zone, which is not supported in this version: \
+             take the zone as it was before it was signed"
+        ))
     } else {
         None
     }

@@ -79,6 +79,11 @@ impl<'z> ZoneView<'z> {
     }
 
     fn check_apex(&self, report: &Report) {
+        let at_apex = self.records.get(&self.zone.name).into_iter().flatten();
+        for ds in at_apex.filter(|record| record.rtype == Rtype::DS && !record.is_lenient) {
+            let message = "the DS records of an apex belong to the zone above (RFC 4035 section 2.4)";
+            report.error(ds.place, message);
+        }
         if !self.zone.is_complete {
             return;
         }
