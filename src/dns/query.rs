@@ -73,8 +73,10 @@ impl<'m> Query<'m> {
         if authorities > u16::from(rtype == Rtype::IXFR) {
             return Err(error(Rcode::FormErr, question_octets, None));
         }
-        let edns = opt_record(&mut rest, authorities.into(), additionals)
-            .map_err(|edns| error(Rcode::FormErr, question_octets, edns))?;
+        let mut edns = None;
+        if !opt_record(&mut rest, authorities.into(), additionals, &mut edns) {
+            return Err(error(Rcode::FormErr, question_octets, edns));
+        }
         if edns.is_some_and(|edns| edns.version != 0) {
             return Err(error(Rcode::BadVers, question_octets, edns));
         }
@@ -92,7 +94,8 @@ fn of_other_opcode<'m>(counts: [u16; 4], mut rest: &'m [u8], name: &mut NameBuff
     let mut edns = None;
     if (0..questions).all(|_| question(&mut rest, name).is_some()) {
         let in_front = u32::from(answers) + u32::from(authorities);
-        edns = opt_record(&mut rest, in_front, additionals).unwrap_or_else(|as_far_as_read| as_far_as_read);
+        // Whether the rest is as it should be is for those to say who serve the opcode.
+        opt_record(&mut rest, in_front, additionals, &mut edns);
     }
     Unanswerable::Error { rcode: Rcode::NotImp, question_octets: 0, edns }
 }
@@ -102,39 +105,38 @@ fn of_other_opcode<'m>(counts: [u16; 4], mut rest: &'m [u8], name: &mut NameBuff
 fn without_question(counts: [u16; 4], mut records: &[u8]) -> Unanswerable<'_> {
     let mistake = |edns| Unanswerable::Error { rcode: Rcode::FormErr, question_octets: 0, edns };
     let [0, 0, 0, additionals] = counts else { return mistake(None) };
-    match opt_record(&mut records, 0, additionals) {
-        Ok(Some(edns)) if edns.version != 0 => {
+    let mut edns = None;
+    let is_sound = opt_record(&mut records, 0, additionals, &mut edns);
+    match edns {
+        Some(edns) if is_sound && edns.version != 0 => {
             Unanswerable::Error { rcode: Rcode::BadVers, question_octets: 0, edns: Some(edns) }
         }
-        Ok(Some(edns)) if !edns.cookie.is_empty() => Unanswerable::NoQuestion { edns },
-        Ok(edns) | Err(edns) => mistake(edns),
+        Some(edns) if is_sound && !edns.cookie.is_empty() => Unanswerable::NoQuestion { edns },
+        edns => mistake(edns),
     }
 }
 
 /// Reads the records behind the question up to the end of the message, of which so many are
-/// `in_front` of the additional section: the OPT record, if there is one. What cannot be read is an
-/// error, with the OPT record as far as it was read.
+/// `in_front` of the additional section, and puts the OPT record, if there is one, into `edns`: there,
+/// because what is returned is copied. False: they cannot be read to the end.
 #[inline(always)]
-fn opt_record<'m>(
-    rest: &mut &'m [u8],
-    in_front: u32,
-    additionals: u16,
-) -> Result<Option<Edns<'m>>, Option<Edns<'m>>> {
-    let mut edns = None;
+fn opt_record<'m>(rest: &mut &'m [u8], in_front: u32, additionals: u16, edns: &mut Option<Edns<'m>>) -> bool {
     for index in 0..in_front + u32::from(additionals) {
-        let record = Record::parse(rest).ok_or(edns)?;
+        let Some(record) = Record::parse(rest) else { return false };
         if record.rtype != Rtype::OPT {
             continue;
         }
         // RFC 6891 section 6.1.1: at most one, in the additional section, owned by the root.
         if edns.is_some() || index < in_front || !record.owner_is_root {
-            return Err(edns);
+            return false;
         }
-        let opt = Edns::parse(record.class, record.ttl, record.data)
-            .map_err(|_| Edns::without_options(record.class, record.ttl))?;
-        edns = Some(opt);
+        let edns = edns.insert(Edns::without_options(record.class, record.ttl));
+        if edns.read_options(record.data).is_err() {
+            *edns = edns.bare();
+            return false;
+        }
     }
-    if rest.is_empty() { Ok(edns) } else { Err(edns) }
+    rest.is_empty()
 }
 
 /// A query for the records of `rtype` at `name`, with EDNS, and for clients of `subnet` if there
