@@ -39,7 +39,7 @@ pub struct Reply<'b> {
     question_end: usize,
     /// Records per section.
     counts: [u16; 3],
-    edns: Option<Edns<'b>>,
+    edns: Option<&'b Edns<'b>>,
     /// More options for the OPT record, in wire form.
     options: &'b [u8],
     why: Option<ExtendedError>,
@@ -84,7 +84,7 @@ impl<'b> Reply<'b> {
     pub fn start(
         query: &[u8],
         question_octets: usize,
-        edns: Option<Edns<'b>>,
+        edns: Option<&'b Edns<'b>>,
         options: &'b [u8],
         limit: usize,
         buffer: &'b mut [u8],

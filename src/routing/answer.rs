@@ -40,30 +40,34 @@ pub(super) fn answer_recorded(
         Err(unanswerable) => return answer_aside(table, worker, client, message, unanswerable, buffer),
     };
     let Worker { counters, chance, name, visited, options, service, limiter, now } = &mut *worker;
-    let Query { rtype, question_octets, edns } = query;
+    let Query { rtype, question_octets, ref edns } = query;
+    // By reference, here and below: what is copied costs more than what is done with it.
+    let edns = edns.as_ref();
     let limit = match (client.transport, edns) {
         (Transport::Udp, None) => PLAIN_UDP_REPLY,
         (Transport::Udp, Some(edns)) => edns.udp_limit(),
         (Transport::Tcp, _) => usize::from(u16::MAX),
     };
-    let subnet = edns.and_then(|edns| edns.client_subnet);
+    let subnet = edns.and_then(|edns| edns.client_subnet.as_ref());
     if subnet.is_some() {
         counters.client_subnets.add(1);
     }
     // A resolver that gives no bits wants its client not to be located: its own address is all
     // there is to go by (RFC 7871 section 7.1.2).
     let located_by =
-        subnet.filter(|subnet| subnet.source_prefix > 0).map_or(client.address, |subnet| subnet.address);
+        subnet.filter(|subnet| subnet.source_prefix > 0).map_or(&client.address, |subnet| &subnet.address);
     options.clear();
     // Whoever has come by TCP, or back with our cookie, is at the address that the query is from.
     let mut is_genuine = client.transport == Transport::Tcp;
     if let Some(edns) = edns
         && edns.wants_options()
     {
-        let credit = service.respond(table.cookies(), &edns, client, *now, counters, options);
+        let credit = service.respond(table.cookies(), edns, client, *now, counters, options);
         is_genuine |= credit == Some(Credit::Good);
     }
     visited.clear();
+    let mut reply = Reply::start(message, question_octets, edns, options.octets(), limit, buffer);
+    let mut whereabouts = Whereabouts::new(located_by, &client.address);
     let mut responder = Responder {
         table,
         chance,
@@ -72,14 +76,14 @@ pub(super) fn answer_recorded(
         visited,
         owner: Owner::At(Reply::QUESTION),
         is_referral: false,
-        reply: Reply::start(message, question_octets, edns, options.octets(), limit, buffer),
+        reply: &mut reply,
         kind: Kind::Other,
-        whereabouts: Whereabouts::new(&located_by, &client.address),
+        whereabouts: &mut whereabouts,
         recorder,
         negative_ttl: u32::MAX,
     };
     let outcome = responder.respond();
-    let Responder { reply, whereabouts, is_referral, kind, .. } = responder;
+    let Responder { is_referral, kind, .. } = responder;
     if let Some(limiter) = limiter
         && !is_genuine
     {

@@ -73,7 +73,8 @@ pub(super) fn answer_aside(
     }
     counters.replied(rcode, false);
     let limit = buffer.len();
-    let mut reply = Reply::start(message, query.question_octets, query.edns, options.octets(), limit, buffer);
+    let mut reply =
+        Reply::start(message, query.question_octets, query.edns.as_ref(), options.octets(), limit, buffer);
     if let Some(text) = text
         && reply.chaos_text(text).is_ok()
     {
@@ -122,7 +123,7 @@ pub(super) fn answer_limited(
         options.cookie(&cookie);
         counters.replied(Rcode::BadCookie, false);
         counters.limited_bad_cookie.add(1);
-        let reply = Reply::start(message, question_octets, bare, options.octets(), limit, buffer);
+        let reply = Reply::start(message, question_octets, bare.as_ref(), options.octets(), limit, buffer);
         return reply.finish_error(Rcode::BadCookie);
     }
     if ruling != Ruling::Slip {
@@ -130,7 +131,7 @@ pub(super) fn answer_limited(
         return 0;
     }
     counters.limited_slipped.add(1);
-    let reply = Reply::start(message, question_octets, bare, &[], limit, buffer);
+    let reply = Reply::start(message, question_octets, bare.as_ref(), &[], limit, buffer);
     if is_answer {
         counters.replied(Rcode::NoError, true);
         reply.finish_truncated(false, 0)

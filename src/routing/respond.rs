@@ -32,7 +32,7 @@ impl Outcome {
 }
 
 /// One answer in the making.
-pub(super) struct Responder<'t, 'w, 'b, 'r, R> {
+pub(super) struct Responder<'t, 'w, 'b, 'q, 'r, R> {
     pub(super) table: &'t RoutingTable,
     pub(super) chance: &'w mut Chance,
     pub(super) rtype: Rtype,
@@ -43,10 +43,10 @@ pub(super) struct Responder<'t, 'w, 'b, 'r, R> {
     pub(super) owner: Owner<'static>,
     /// Nothing but a referral: for the question's own name this server is no authority.
     pub(super) is_referral: bool,
-    pub(super) reply: Reply<'b>,
+    pub(super) reply: &'w mut Reply<'b>,
     /// What the rate limit counts the reply as.
     pub(super) kind: Kind,
-    pub(super) whereabouts: Whereabouts<'w>,
+    pub(super) whereabouts: &'w mut Whereabouts<'q>,
     pub(super) recorder: &'r mut R,
     /// Seconds that a negative answer may be kept, if less than the zone says.
     pub(super) negative_ttl: u32,
@@ -60,7 +60,7 @@ enum Step {
     Follow,
 }
 
-impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
+impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
     /// RFC 1034 section 4.3.2, with RFC 4592 for wildcards and RFC 6672 for DNAME.
     pub(super) fn respond(&mut self) -> Result<Outcome, Full> {
         match self.rtype {
@@ -194,7 +194,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
             _ if self.may_be_alias(node) => Family::Any,
             _ => return Ok(None),
         };
-        let steered = steer(self.table, node, family, &mut self.whereabouts, self.chance, self.recorder);
+        let steered = steer(self.table, node, family, &mut *self.whereabouts, self.chance, self.recorder);
         let (pool, choices) = match steered.decision {
             Decision::Healthy(pool) => (pool, self.table.choices(pool)),
             Decision::Any(pool) => {
@@ -213,8 +213,8 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, R> {
         if ttl < node.ttl {
             self.recorder.shortened(ttl);
         }
-        let (reply, owner) = (&mut self.reply, self.owner);
-        let (chance, whereabouts) = (&mut *self.chance, &mut self.whereabouts);
+        let (reply, owner) = (&mut *self.reply, self.owner);
+        let (chance, whereabouts) = (&mut *self.chance, &mut *self.whereabouts);
         let turn = pool.index() * TURNS_EACH;
         if let Some(names) = &choices.cname {
             let mut target = None;
