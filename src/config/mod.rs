@@ -49,6 +49,7 @@ use std::sync::Arc;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use geoip::GeoipSettings;
+pub use latency::{Latencies, UnknownPool, read_latencies};
 pub use resolver::ResolverSettings;
 pub use service::{RateLimitSettings, ServiceSettings};
 pub use settings::{AdminSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings};

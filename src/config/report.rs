@@ -86,6 +86,11 @@ impl Report {
         self.mistakes.borrow().is_empty()
     }
 
+    /// How much is wrong so far.
+    pub(super) fn count(&self) -> usize {
+        self.mistakes.borrow().len()
+    }
+
     /// How far it has come.
     pub(super) fn mark(&self) -> Mark {
         Mark { mistakes: self.mistakes.borrow().len(), compared: self.compared.get() }
