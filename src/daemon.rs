@@ -25,13 +25,17 @@ use crate::routing::{Service, Worker};
 use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
 use crate::telemetry::{self, LogGuard, Metrics};
 
+mod changes;
 mod control_loop;
 mod counted;
+mod measured;
 mod privileges;
 mod service;
 
+use changes::Changes;
 use control_loop::ControlLoop;
 use counted::Counted;
+use measured::Measured;
 
 /// How long TCP clients have to get their answers after a stop: more than a resolver waits for
 /// one, less than a service manager waits before it kills (systemd: 90 s, Kubernetes: 30 s).
@@ -114,7 +118,10 @@ impl Daemon {
         // A client has proved its address by a connection: those who answer over TCP limit nobody.
         let tcp_service = Arc::new(Service { rate_limit: None, ..service.clone() });
         let udp_service = Arc::new(service);
-        let mut controller = Controller::new(Arc::new(plan), geo, control_loop::now());
+        // Without a file there is nothing of this daemon's on disk.
+        let state_dir = file.is_some().then(|| settings.server.state_dir.clone());
+        let (measured, plan) = Measured::start(state_dir, Arc::new(plan));
+        let mut controller = Controller::new(plan, geo, control_loop::now());
         let cookies = secrets.or_else(|| service::own_secrets(&settings.server));
         controller.handle(Event::Secrets { cookies }, control_loop::now());
         let published = controller.published().clone();
@@ -122,7 +129,8 @@ impl Daemon {
         let (requests, requested) = mpsc::channel(REQUESTS);
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
-        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), file);
+        let changes = Changes::new(file, settings.server.service.clone(), measured);
+        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes);
         let counted = Counted::default();
         let metrics = Metrics::start(counted.clone().into_sources());
         let context = admin::Context {

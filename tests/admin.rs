@@ -103,6 +103,9 @@ fn where_there_is_a_token_it_is_required() {
         ("GET", "/v1/pools"),
         ("GET", "/v1/pools/first"),
         ("GET", "/v1/explain?name=www.example.com&client=192.0.2.1"),
+        ("GET", "/v1/latency"),
+        ("PUT", "/v1/latency"),
+        ("DELETE", "/v1/latency"),
         ("POST", "/v1/reload"),
         ("POST", "/v1/pools/first/release"),
     ] {

@@ -1,19 +1,25 @@
-//! The HTTP side for operators: health, metrics, state and explanations.
+//! The HTTP side for operators: health, metrics, state, explanations and measured latencies.
 
 use std::future::Future;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post, put};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::config::Diagnostics;
 use crate::control::{NotReleasable, Status};
 use crate::routing::RoutingTable;
 
 mod explain;
 mod guard;
+mod latency;
 mod lifecycle;
 mod problem;
 mod release;
@@ -46,6 +52,24 @@ pub enum Request {
     Reload(oneshot::Sender<Result<(), String>>),
     /// Letting the pool of this name come back that is kept away.
     Release(String, oneshot::Sender<Result<(), NotReleasable>>),
+    /// The measured latencies that were given with the last [`Request::Measured`]; empty if none
+    /// were.
+    Latencies(oneshot::Sender<Bytes>),
+    /// Measured latencies, as a file of `[[latency]]` has them, in the place of those that were
+    /// given before; empty: none. The answer, which is how many there are, means that they are in
+    /// force, and will be after a restart.
+    Measured(Bytes, oneshot::Sender<Result<usize, NotMeasured>>),
+}
+
+/// Why measured latencies were not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMeasured {
+    /// They have these mistakes.
+    #[error(transparent)]
+    Mistaken(#[from] Diagnostics),
+    /// They cannot be written to this directory.
+    #[error("cannot keep the measurements in {path}: {error}", path = .0.display(), error = .1)]
+    NotKept(PathBuf, io::Error),
 }
 
 /// Serves the admin API on `listener` until `stop` resolves.
@@ -67,6 +91,13 @@ fn router(context: Context) -> Router {
         .route("/v1/pools/{pool}", get(state::pool))
         .route("/v1/pools/{pool}/release", post(release::release))
         .route("/v1/explain", get(explain::explain))
+        .route(
+            "/v1/latency",
+            put(latency::replace)
+                .layer(DefaultBodyLimit::max(latency::MAX_OCTETS))
+                .get(latency::show)
+                .delete(latency::clear),
+        )
         .route("/v1/reload", post(lifecycle::reload))
         .route_layer(axum::middleware::from_fn_with_state(context.clone(), guard::require_token));
     Router::new()

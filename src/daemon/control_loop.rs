@@ -1,22 +1,19 @@
 //! The loop around the controller: outcomes, requests and reloads in, tables out.
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::service::named_secrets;
-use super::{DaemonError, list};
-use crate::admin::Request;
-use crate::config::{self, Loaded, ServiceSettings, Settings};
+use super::changes::{Change, Changed, Changes, Reloaded};
+use super::list;
+use crate::admin::{NotMeasured, Request};
+use crate::config::Settings;
 use crate::control::{Controller, Event, Notice};
 use crate::health::{Stage, Verdict};
 use crate::probe::{Prober, Report};
 use crate::resolver::{Answer, Resolver};
-use crate::routing::CookieSecrets;
 use crate::telemetry::Metrics;
 
 /// Drives the controller, one event at a time.
@@ -29,18 +26,7 @@ pub(super) struct ControlLoop {
     settled: watch::Sender<bool>,
     /// What only a restart changes, as it was at the start.
     settings: Settings,
-    /// What a reload reads; `None`: there is no file, and nothing to reload.
-    file: Option<PathBuf>,
-    /// Configurations that were read for a reload, and who waits for it.
-    read: mpsc::Receiver<ReadAnew>,
-    reader: mpsc::Sender<ReadAnew>,
-}
-
-struct ReadAnew {
-    /// The configuration and, where a file of them is named, the secrets of cookies; or what is
-    /// wrong with either.
-    result: Result<(Loaded, Option<CookieSecrets>), String>,
-    reply: oneshot::Sender<Result<(), String>>,
+    changes: Changes,
 }
 
 impl ControlLoop {
@@ -48,7 +34,7 @@ impl ControlLoop {
     pub(super) fn new(
         controller: Controller,
         settings: Settings,
-        file: Option<PathBuf>,
+        changes: Changes,
     ) -> (Self, watch::Receiver<bool>) {
         let (settled, is_settled) = watch::channel(controller.is_settled());
         // Without a bound: a report must not wait, and there is at most one per target and interval.
@@ -59,19 +45,8 @@ impl ControlLoop {
         let (sender, answers) = mpsc::unbounded_channel();
         let mut resolver = Resolver::new(settings.resolver.servers.clone(), sender, Handle::current());
         resolver.resolve(controller.names());
-        let (reader, read) = mpsc::channel(1);
-        let control = ControlLoop {
-            controller,
-            prober,
-            reports,
-            resolver,
-            answers,
-            settled,
-            settings,
-            file,
-            read,
-            reader,
-        };
+        let control =
+            ControlLoop { controller, prober, reports, resolver, answers, settled, settings, changes };
         (control, is_settled)
     }
 
@@ -88,7 +63,7 @@ impl ControlLoop {
                 () = until(self.controller.due()) => self.elapse(),
                 Some(report) = self.reports.recv() => self.observe(report),
                 Some(answer) = self.answers.recv() => self.learn(answer),
-                Some(anew) = self.read.recv() => self.go_over(anew),
+                Some(changed) = self.changes.next() => self.go_over(changed),
                 Some(request) = requests.recv() => self.serve(request),
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             }
@@ -125,7 +100,11 @@ impl ControlLoop {
                 // Whoever asked may have gone away.
                 let _ = reply.send(self.controller.status(now()));
             }
-            Request::Reload(reply) => self.reload(reply),
+            Request::Reload(reply) => self.changes.ask(Change::Reload(reply)),
+            Request::Latencies(reply) => {
+                let _ = reply.send(self.changes.given());
+            }
+            Request::Measured(given, reply) => self.changes.ask(Change::Measured(given, reply)),
             Request::Release(pool, reply) => {
                 let released = self.controller.can_release(&pool).map(|()| {
                     tracing::info!(%pool, "released by the operator");
@@ -137,52 +116,57 @@ impl ControlLoop {
         }
     }
 
-    /// Reads the configuration on a thread of its own: a large database takes seconds, and
-    /// health must not wait for it.
-    fn reload(&self, reply: oneshot::Sender<Result<(), String>>) {
-        let Some(file) = self.file.clone() else {
-            let _ = reply.send(Err("there is no configuration file to read".to_owned()));
-            return;
-        };
-        let reader = self.reader.clone();
-        let service = self.settings.server.service.clone();
-        tokio::task::spawn_blocking(move || {
-            let result = config::load(&file)
-                .map_err(|diagnostics| diagnostics.to_string())
-                .and_then(|loaded| Ok((loaded, secrets_anew(&service)?)));
-            // Fails only when the loop has ended.
-            let _ = reader.blocking_send(ReadAnew { result, reply });
-        });
+    /// Puts what came of a change into effect.
+    fn go_over(&mut self, changed: Changed) {
+        match changed {
+            Changed::Reload(result, reply) => {
+                let outcome = result.map(|reloaded| self.reloaded(*reloaded)).inspect_err(|mistakes| {
+                    tracing::error!("configuration refused, nothing has changed\n{mistakes}");
+                });
+                Metrics::reloaded(outcome.is_ok());
+                // A signal's reload waits for the answer, an API client may have gone away.
+                let _ = reply.send(outcome);
+            }
+            Changed::Measured(result, reply) => {
+                let outcome = result.map(|(plan, measurements)| {
+                    let geo = Arc::clone(self.controller.published().load().geo());
+                    let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
+                    self.tell(notices);
+                    tracing::info!(measurements, "latencies replaced by API");
+                    measurements
+                });
+                match &outcome {
+                    Ok(_) => {}
+                    // Whoever sent them is told which.
+                    Err(NotMeasured::Mistaken(diagnostics)) => {
+                        let mistakes = diagnostics.iter().count();
+                        tracing::warn!(mistakes, "latencies given by API refused, nothing has changed");
+                    }
+                    Err(reason @ NotMeasured::NotKept(..)) => {
+                        tracing::error!("latencies given by API refused, nothing has changed: {reason}");
+                    }
+                }
+                // Likewise.
+                let _ = reply.send(outcome);
+            }
+        }
     }
 
-    fn go_over(&mut self, anew: ReadAnew) {
-        let ReadAnew { result, reply } = anew;
-        let outcome = match result {
-            Ok((Loaded { settings, geoip: _, geo, plan }, secrets)) => {
-                if settings != self.settings {
-                    tracing::warn!(
-                        "changes to [server], [admin], [resolver] and [log] take effect at the next restart"
-                    );
-                }
-                let plan = Arc::new(plan);
-                let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
-                self.tell(notices);
-                // Without a file the one of our own stays.
-                if let Some(cookies) = secrets {
-                    let notices = self.controller.handle(Event::Secrets { cookies: Some(cookies) }, now());
-                    self.tell(notices);
-                }
-                tracing::info!("configuration reloaded");
-                Ok(())
-            }
-            Err(mistakes) => {
-                tracing::error!("configuration refused, nothing has changed\n{mistakes}");
-                Err(mistakes)
-            }
-        };
-        Metrics::reloaded(outcome.is_ok());
-        // A signal's reload waits for the answer, an API client may have gone away.
-        let _ = reply.send(outcome);
+    fn reloaded(&mut self, reloaded: Reloaded) {
+        let Reloaded { settings, plan, geo, cookies } = reloaded;
+        if settings != self.settings {
+            tracing::warn!(
+                "changes to [server], [admin], [resolver] and [log] take effect at the next restart"
+            );
+        }
+        let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
+        self.tell(notices);
+        // Without a file the one of our own stays.
+        if cookies.is_some() {
+            let notices = self.controller.handle(Event::Secrets { cookies }, now());
+            self.tell(notices);
+        }
+        tracing::info!("configuration reloaded");
     }
 
     fn tell(&mut self, notices: Vec<Notice>) {
@@ -233,18 +217,6 @@ impl ControlLoop {
                 Notice::Published { generation } => tracing::debug!(generation, "table published"),
             }
         }
-    }
-}
-
-/// The secrets of cookies as their file has them now; `None`: there is none, or it is not for this
-/// process to read again, which has given up its privileges.
-fn secrets_anew(settings: &ServiceSettings) -> Result<Option<CookieSecrets>, String> {
-    match named_secrets(settings) {
-        Err(DaemonError::CookieSecret(path, error)) if error.kind() == ErrorKind::PermissionDenied => {
-            tracing::warn!(path = %path.display(), "cannot read the secrets of cookies again: they stay");
-            Ok(None)
-        }
-        read => read.map_err(|error| error.to_string()),
     }
 }
 

@@ -42,17 +42,45 @@ pub(crate) fn post(server: SocketAddr, path: &str) -> Response {
     request(server, "POST", path, &headers).unwrap_or_else(|error| panic!("POST {path} at {server}: {error}"))
 }
 
-/// A request on a connection of its own.
+/// `PUT path` of CSV.
+pub(crate) fn put_csv(server: SocketAddr, path: &str, csv: &str) -> Response {
+    try_put_csv(server, path, csv).unwrap_or_else(|error| panic!("PUT {path} at {server}: {error}"))
+}
+
+/// The same at a server that may be gone.
+pub(crate) fn try_put_csv(server: SocketAddr, path: &str, csv: &str) -> std::io::Result<Response> {
+    let length = csv.len().to_string();
+    let headers = [("content-type", "text/csv"), ("content-length", &length[..])];
+    request_with(server, "PUT", path, &headers, csv)
+}
+
+/// `DELETE path`.
+pub(crate) fn delete(server: SocketAddr, path: &str) -> Response {
+    request(server, "DELETE", path, &[]).unwrap_or_else(|error| panic!("DELETE {path} at {server}: {error}"))
+}
+
+/// A request without a body, on a connection of its own.
 pub(crate) fn request(
     server: SocketAddr,
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
 ) -> std::io::Result<Response> {
+    request_with(server, method, path, headers, "")
+}
+
+/// A request on a connection of its own.
+fn request_with(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> std::io::Result<Response> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    write!(stream, "{method} {path} HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\n{headers}\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\n{headers}\r\n{body}")?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     parse(&text).ok_or_else(|| std::io::Error::other(format!("not HTTP: {text:?}")))

@@ -1,0 +1,94 @@
+//! Latencies that somebody measured, as CSV.
+
+use std::io;
+
+use axum::Json;
+use axum::body::{Bytes, HttpBody};
+use axum::extract::{self, FromRequest, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::{Context, NotMeasured, Problem, Request};
+
+/// What a request may bring, in octets. The round trips of every AS number there is, some 80,000,
+/// to ten pools take as much; a request is held in memory several times over while it is read.
+pub(super) const MAX_OCTETS: usize = 16 * 1024 * 1024;
+
+/// What was taken over.
+#[derive(Serialize)]
+pub(super) struct Accepted {
+    /// How many measurements there are.
+    measurements: usize,
+}
+
+/// The measurements that were given, as they were given.
+pub(super) async fn show(State(context): State<Context>) -> Result<Response, Problem> {
+    let (reply, answer) = oneshot::channel();
+    context.requests.send(Request::Latencies(reply)).await.map_err(|_| Problem::stopping())?;
+    let given = answer.await.map_err(|_| Problem::stopping())?;
+    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], given).into_response())
+}
+
+/// Puts what the request brings in the place of all that was given before.
+pub(super) async fn replace(
+    State(context): State<Context>,
+    request: extract::Request,
+) -> Result<Json<Accepted>, Problem> {
+    if !is_csv(request.headers()) {
+        let kind = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Problem::new(kind, "Unsupported media type", "send it as text/csv"));
+    }
+    // Before any of it is read: who announces too much need not send it.
+    if request.body().size_hint().lower() > MAX_OCTETS as u64 {
+        return Err(too_large());
+    }
+    let given = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        status => Problem::new(status, "The request cannot be read", rejection.body_text()),
+    })?;
+    let measurements = measured(&context, given).await?;
+    Ok(Json(Accepted { measurements }))
+}
+
+/// Forgets what was given.
+pub(super) async fn clear(State(context): State<Context>) -> Result<StatusCode, Problem> {
+    measured(&context, Bytes::new()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn measured(context: &Context, given: Bytes) -> Result<usize, Problem> {
+    let (reply, answer) = oneshot::channel();
+    context.requests.send(Request::Measured(given, reply)).await.map_err(|_| Problem::stopping())?;
+    answer.await.map_err(|_| Problem::stopping())?.map_err(Problem::from)
+}
+
+/// Whether it is said to be CSV, or not said to be anything.
+fn is_csv(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_none_or(|kind| {
+        let essence = kind.to_str().ok().and_then(|kind| kind.split(';').next());
+        essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/csv"))
+    })
+}
+
+fn too_large() -> Problem {
+    let detail = format!("measurements take at most {} MiB", MAX_OCTETS / (1024 * 1024));
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Too large", detail)
+}
+
+impl From<NotMeasured> for Problem {
+    fn from(reason: NotMeasured) -> Self {
+        let detail = reason.to_string();
+        let (status, title) = match reason {
+            NotMeasured::Mistaken(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The measurements were refused"),
+            NotMeasured::NotKept(_, error) => match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    (StatusCode::INSUFFICIENT_STORAGE, "No space")
+                }
+                _ => (StatusCode::SERVICE_UNAVAILABLE, "The measurements cannot be kept"),
+            },
+        };
+        Problem::new(status, title, detail)
+    }
+}
