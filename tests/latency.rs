@@ -5,7 +5,7 @@ mod support;
 use std::net::IpAddr;
 
 use nix::sys::signal::Signal;
-use support::daemon::Daemon;
+use support::daemon::{Daemon, run};
 use support::dns::resolve_for;
 use support::http::{Response, delete, get, post, put_csv, request, try_put_csv};
 use support::scene::{DOMAIN, Scene};
@@ -232,4 +232,31 @@ fn a_kill_loses_nothing_that_was_acknowledged_and_leaves_nothing_half_done() {
         });
         daemon.into_process().await_end();
     }
+}
+
+#[test]
+fn the_command_gives_shows_and_clears() {
+    let scene = Scene::new();
+    let daemon = scene.start(&two_pools(&scene));
+    let url = format!("http://{}", daemon.admin());
+    let latency = |arguments: &[&str]| {
+        let output = run(&[&["latency"], arguments, &["--admin", &url]].concat());
+        let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).expect("it prints text");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let csv = "198.51.100.0/24,far,1\n";
+    let file = scene.write("measured.csv", csv);
+    let file = file.to_str().expect("it is text");
+    let done = |text: &str| (Some(0), text.to_owned(), String::new());
+    assert_eq!(latency(&["set", file]), done("measurements given by API: 1\n"));
+    assert_eq!(pools(&daemon), ["near", "far"]);
+    assert_eq!(latency(&["show"]), done(csv));
+
+    scene.write("measured.csv", "198.51.100.0/24,fer,1\n");
+    let (code, _, complaint) = latency(&["set", file]);
+    assert!(code == Some(1) && complaint.contains("did you mean `far`?"), "{complaint}");
+    assert_eq!(latency(&["show"]), done(csv));
+
+    assert_eq!(latency(&["clear", "--output", "json"]), done("{\n  \"measurements\": 0\n}\n"));
+    assert_eq!((pools(&daemon), latency(&["show"])), (["near", "near"], done("")));
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Args;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, Uri, header};
 use hyper_util::client::legacy::Client;
@@ -31,15 +31,37 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Fetches `path`, which starts with `/`.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failed> {
-        self.ask(Method::GET, path).await
+        self.parse(&self.ask(Method::GET, path, Bytes::new()).await?)
+    }
+
+    /// Fetches what is text.
+    pub(super) async fn get_text(&self, path: &str) -> Result<String, Failed> {
+        let text = self.ask(Method::GET, path, Bytes::new()).await?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Has done what `path` stands for, which starts with `/`.
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failed> {
-        self.ask(Method::POST, path).await
+        self.parse(&self.ask(Method::POST, path, Bytes::new()).await?)
     }
 
-    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Failed> {
+    /// Puts `content` there.
+    pub(super) async fn put<T: DeserializeOwned>(&self, path: &str, content: Vec<u8>) -> Result<T, Failed> {
+        self.parse(&self.ask(Method::PUT, path, content.into()).await?)
+    }
+
+    /// Removes what is there.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), Failed> {
+        self.ask(Method::DELETE, path, Bytes::new()).await.map(drop)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, text: &[u8]) -> Result<T, Failed> {
+        serde_json::from_slice(text).map_err(|error| {
+            Failed::new(format_args!("{} sent what this version cannot read: {error}", self.admin))
+        })
+    }
+
+    async fn ask(&self, method: Method, path: &str, content: Bytes) -> Result<Bytes, Failed> {
         let uri: Uri = format!("{}{path}", self.admin.trim_end_matches('/'))
             .parse()
             .map_err(|error| Failed::new(format_args!("--admin {}: {error}", self.admin)))?;
@@ -50,7 +72,7 @@ impl Endpoint {
             let token = text.lines().next().unwrap_or_default().trim();
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Empty::<Bytes>::new()).map_err(Failed::new)?;
+        let request = request.body(Full::new(content)).map_err(Failed::new)?;
         let unreachable = |error: &dyn Error| {
             Failed(format!(
                 "error: no answer from {}: {}\nhint: is the daemon running, and is this its [admin] listen address?",
@@ -63,9 +85,7 @@ impl Endpoint {
         let status = response.status();
         let body = response.into_body().collect().await.map_err(|error| unreachable(&error))?.to_bytes();
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| {
-                Failed::new(format_args!("{} sent what this version cannot read: {error}", self.admin))
-            });
+            return Ok(body);
         }
         // RFC 9457; whatever else answers there has at least a status.
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();

@@ -15,6 +15,7 @@ mod client;
 mod demo;
 mod drill;
 mod explain;
+mod latency;
 mod loopback;
 mod manual;
 mod pool;
@@ -68,6 +69,8 @@ enum Command {
     Status(status::Arguments),
     /// Change what a pool does
     Pool(pool::Arguments),
+    /// Give the latencies that you measured
+    Latency(latency::Arguments),
     /// Print completions for a shell
     Completions(manual::Completions),
     /// Print a manual page
@@ -94,6 +97,7 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Pool(arguments) => pool::run(arguments),
+        Command::Latency(arguments) => latency::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
         Command::Man(arguments) => manual::man(arguments, Arguments::command()),
     };
