@@ -224,7 +224,9 @@ fn weights(policy: DomainPolicy, refs: &[Located<PoolRef>], report: &Report) -> 
         (None, _) => weight_of(&pool.value) * u64::from(WHOLE - shared),
     });
     let exact: Vec<u64> = exact.collect();
-    let coarser = exact.iter().sum::<u64>().div_ceil(u64::from(u32::MAX)).max(1);
+    // Rounding up what would be nothing may add 1 for each.
+    let room = u64::from(u32::MAX) - MAX_POOLS as u64;
+    let coarser = exact.iter().sum::<u64>().div_ceil(room).max(1);
     let coarse = |weight: u64| if weight == 0 { 0 } else { (weight / coarser).max(1) as u32 };
     Some(exact.into_iter().map(coarse).collect())
 }

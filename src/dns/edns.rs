@@ -197,7 +197,12 @@ impl ClientSubnet {
         out[2..4].copy_from_slice(&((4 + octets) as u16).to_be_bytes());
         out[4..6].copy_from_slice(&self.family.to_be_bytes());
         // A resolver that gave no bits asked that nobody be located: section 7.1.2.
-        let scope = if self.source_prefix == 0 { 0 } else { scope };
+        let scope = match self.address {
+            _ if self.source_prefix == 0 || scope == 0 => 0,
+            // What was looked up is the IPv4 address, and its scope counts from there.
+            IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => 96 + scope.min(32),
+            _ => scope,
+        };
         out[6..8].copy_from_slice(&[self.source_prefix, scope]);
         match self.address {
             IpAddr::V4(ip) => {
@@ -269,6 +274,22 @@ mod tests {
         for (offered, limit) in [(0, 512), (511, 512), (513, 513), (1232, 1232), (4096, 1232)] {
             let edns = parse(offered, &[]).expect("no options");
             assert_eq!(edns.udp_limit(), limit);
+        }
+    }
+
+    /// It is looked up as IPv4, but the prefix that is echoed is IPv6.
+    #[test]
+    fn the_scope_of_a_mapped_address_counts_from_its_family() {
+        for (address, source, scope, written) in [
+            ("::ffff:192.0.2.1", 128, 24, 120),
+            ("::ffff:192.0.2.1", 128, 0, 0),
+            ("2001:db8::1", 128, 24, 24),
+            ("192.0.2.1", 32, 24, 24),
+        ] {
+            let subnet = ClientSubnet::new(address.parse().expect("an address"), source);
+            let mut out = [0; 24];
+            subnet.write_reply(scope, &mut out[..8 + subnet.address_octets()]);
+            assert_eq!(out[7], written, "{address}");
         }
     }
 

@@ -15,6 +15,10 @@ pub const MAX_RULES: usize = 1024;
 /// one more step of every answer.
 pub const MAX_DEPTH: usize = 10;
 
+/// The most pools that an answer may have to look at, those of the domains below it included, each
+/// as often as it is named: below a millisecond, however they are nested.
+pub const MAX_VISITS: usize = 1 << 16;
+
 /// A steered name: it answers with the addresses of one of its pools.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Domain {

@@ -15,7 +15,8 @@ mod watch;
 mod zone;
 
 pub use domain::{
-    Choice, Domain, DomainPolicy, MAX_DEPTH, MAX_POOLS, MAX_RULES, Rule, WeightedPool, WhenAllDown,
+    Choice, Domain, DomainPolicy, MAX_DEPTH, MAX_POOLS, MAX_RULES, MAX_VISITS, Rule, WeightedPool,
+    WhenAllDown,
 };
 pub use health_check::{CheckKind, Damping, HealthCheck, HttpCheck, StatusRange};
 pub use latency::{LatencySource, Measurement};

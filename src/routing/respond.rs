@@ -213,6 +213,8 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         if ttl < node.ttl {
             self.recorder.shortened(ttl);
         }
+        // Until the end, if nothing is written: the pool may be of the other family only.
+        let negative_ttl = served_ttl(u32::MAX, &steered, calm);
         let (reply, owner) = (&mut *self.reply, self.owner);
         let (chance, whereabouts) = (&mut *self.chance, &mut *self.whereabouts);
         let turn = pool.index() * TURNS_EACH;
@@ -239,6 +241,9 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
             })?;
         }
         let has_answered = reply.count(Section::Answer) > before;
+        if !has_answered {
+            self.negative_ttl = negative_ttl;
+        }
         Ok(has_answered.then_some(Step::Done(Outcome::NO_ERROR)))
     }
 

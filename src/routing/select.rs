@@ -43,8 +43,17 @@ enum How {
     ByLot(Box<[u32]>),
     /// By the client's prefix: each member's hash and weight.
     ByHash(Box<[(u64, f32)]>),
-    /// In order, but for those whose share, with this hash, does not include the client.
-    InOrder(Box<[(u64, Share)]>),
+    /// By rank, of the same rank each in its turn, but for those whose share does not include the
+    /// client.
+    ByRank(Box<[Returning]>),
+}
+
+/// A member of a pool in which one comes back.
+#[derive(Clone, Copy, Debug)]
+struct Returning {
+    hash: u64,
+    share: Share,
+    rank: u16,
 }
 
 /// The most addresses that one reply may carry: 64 AAAA records take 1,792 octets, more than any
@@ -124,7 +133,11 @@ impl<T: AsRef<[u8]>, const INLINE: usize> Selection<T, INLINE> {
             PoolPolicy::Priority => {
                 admitted.sort_by_key(|member| member.rank);
                 if is_ramping {
-                    How::InOrder(admitted.iter().map(|member| (member.hash, member.share)).collect())
+                    let returning = |member: &Admitted<T>| {
+                        let Admitted { hash, share, rank, .. } = *member;
+                        Returning { hash, share, rank }
+                    };
+                    How::ByRank(admitted.iter().map(returning).collect())
                 } else {
                     in_ranks(&mut admitted, answers)
                 }
@@ -169,10 +182,11 @@ impl<T: AsRef<[u8]>, const INLINE: usize> Selection<T, INLINE> {
         }
         let mut chosen = Chosen { positions: [0; MAX_ANSWERS], count: 0, weight: 0 };
         let client = if let How::ByLot(_) = self.how { 0 } else { whereabouts.hash() };
+        let turn = if let How::ByRank(_) = self.how { chance.turn(slot) } else { 0 };
         for _ in 0..answers {
             let position = match &self.how {
                 How::ByHash(members) => best(members, client, &chosen),
-                How::InOrder(members) => first(members, client, &chosen),
+                How::ByRank(members) => ranked(members, client, turn, &chosen),
                 How::ByLot(cumulative) => draw(cumulative, chance, &mut chosen),
                 How::InTurn(_) => return Ok(()),
             };
@@ -226,15 +240,19 @@ fn best(members: &[(u64, f32)], client: u64, chosen: &Chosen) -> usize {
     scored.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0, |(_, position)| position)
 }
 
-/// The first in order that serves the client and is not yet chosen, else the first that is not.
-fn first(members: &[(u64, Share)], client: u64, chosen: &Chosen) -> usize {
-    let mut left = (0..members.len()).filter(|position| !chosen.has(*position));
-    let fallback = left.clone().next();
-    let serving = left.find(|&position| {
-        let (hash, share) = members[position];
-        share.includes(joined(!client, hash))
-    });
-    serving.or(fallback).unwrap_or(0)
+/// Of those of the lowest rank that serve the client and are not yet chosen, the one whose turn it
+/// is; else the first that is not.
+fn ranked(members: &[Returning], client: u64, turn: u32, chosen: &Chosen) -> usize {
+    let left = || (0..members.len()).filter(|position| !chosen.has(*position));
+    let serving = || {
+        left().filter(|&position| {
+            let Returning { hash, share, .. } = members[position];
+            share.includes(joined(!client, hash))
+        })
+    };
+    let Some(best) = serving().next() else { return left().next().unwrap_or(0) };
+    let equals = || serving().filter(|&position| members[position].rank == members[best].rank);
+    equals().nth(turn as usize % equals().count()).unwrap_or(best)
 }
 
 /// One member in proportion to the weights of those not yet chosen, of which there is one.

@@ -1,5 +1,6 @@
 //! Clients by where they come from: what `serves` and the rules of domains name.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -57,14 +58,16 @@ impl SourceIndex {
 
     fn enter_prefixes(&mut self, prefixes: Vec<(IpNet, u16)>) {
         let lists = &mut self.prefix_lists;
+        let mut numbers: HashMap<Box<[(IpNet, u16)]>, u32> = HashMap::from([(Box::default(), 0)]);
         let marked = prefixes.into_iter().map(|(prefix, number)| (prefix, (prefix, number)));
         self.prefixes = Some(RangeMap::from_covering(marked, |covering: &[(IpNet, u16)]| {
-            let list: Box<[(IpNet, u16)]> = covering.into();
-            let number = lists.iter().position(|known| *known == list).unwrap_or_else(|| {
-                lists.push(list);
-                lists.len() - 1
-            });
-            number as u32
+            if let Some(number) = numbers.get(covering) {
+                return *number;
+            }
+            let number = lists.len() as u32;
+            lists.push(covering.into());
+            numbers.insert(covering.into(), number);
+            number
         }));
     }
 

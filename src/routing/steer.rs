@@ -56,6 +56,7 @@ pub(super) fn steer(
         family: if steering.has_names { Family::Any } else { wanted },
         watches_ttl: steering.ttl_min != u32::MAX,
         whereabouts,
+        draw: if table.has_returning() { chance.bits() } else { 0 },
         chance,
         recorder,
         is_second_best: false,
@@ -137,6 +138,8 @@ struct Walk<'t, 'w, 'q, 'r, R> {
     watches_ttl: bool,
     whereabouts: &'w mut Whereabouts<'q>,
     chance: &'w mut Chance,
+    /// What decides by lot whether pools that return serve this time: the same for all that ask.
+    draw: u64,
     recorder: &'r mut R,
     is_second_best: bool,
 }
@@ -145,10 +148,12 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     /// What `steering` decides.
     #[inline(never)]
     fn route(&mut self, steering: &'t Steering) -> Decision {
-        if self.table.has_returning()
-            && let Ok(decision) = self.find(steering, Pass::ByShare)
-        {
-            return decision;
+        if self.table.has_returning() {
+            let before = self.is_second_best;
+            if let Ok(decision) = self.find(steering, Pass::ByShare) {
+                return decision;
+            }
+            self.is_second_best = before;
         }
         if let Ok(decision) = self.find(steering, Pass::Tier(Tier::InService)) {
             return decision;
@@ -259,11 +264,12 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     /// Whether `pool` serves the client, or this time, while it returns.
     fn is_in_share(&mut self, policy: DomainPolicy, pool: PoolId) -> bool {
         let Some(share) = self.table.share(pool) else { return true };
+        let hash = member_hash(self.table.pool(pool).name.as_bytes());
         share.includes(match policy {
-            DomainPolicy::Weighted | DomainPolicy::RoundRobin => self.chance.bits(),
+            DomainPolicy::Weighted | DomainPolicy::RoundRobin => joined(self.draw, hash),
             // Not the hash that `hash` chooses by: the first to come back would be those only
             // who would be its clients anyway, and of them all.
-            _ => joined(!self.whereabouts.hash(), member_hash(self.table.pool(pool).name.as_bytes())),
+            _ => joined(!self.whereabouts.hash(), hash),
         })
     }
 
@@ -305,6 +311,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
             watches_ttl: false,
             whereabouts: &mut *self.whereabouts,
             chance: &mut *self.chance,
+            draw: self.draw,
             recorder: &mut Silent,
             is_second_best: false,
         };
@@ -331,7 +338,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
         let is_alias = matches!(then, WhenAllDown::Fallback(pool) if gives_names(table, pool));
         let is_other_type = self.wanted == Family::Any && !steering.has_names;
         let is_down = !is_other_type && self.has_something(steering, Pass::Tier(Tier::Expected));
-        if !is_down && (!is_alias || reaches(table, steering, Tier::Healthy, Family::Any)) {
+        if !is_down && (!is_alias || self.has_any_healthy(steering)) {
             self.is_second_best = false;
             return Decision::Nodata;
         }
@@ -344,6 +351,14 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
             WhenAllDown::Nodata => Decision::Nodata,
             WhenAllDown::Servfail => Decision::Servfail,
         }
+    }
+
+    /// Whether anything of any type is up that is for the client.
+    fn has_any_healthy(&mut self, steering: &'t Steering) -> bool {
+        let family = std::mem::replace(&mut self.family, Family::Any);
+        let has_any = self.has_something(steering, Pass::Tier(Tier::Healthy));
+        self.family = family;
+        has_any
     }
 
     fn fall_back(&mut self, pool: PoolId) -> Decision {

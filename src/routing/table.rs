@@ -338,7 +338,8 @@ fn enter(
     state: &PoolState,
 ) {
     // Of which family its addresses will be, nobody knows.
-    let is_awaited = state.pool.addresses.is_empty() && !state.pool.resolved.is_empty();
+    let has_names = state.pool.resolved.iter().any(|resolved| resolved.address.weight > 0);
+    let is_awaited = has_names && !Family::Any.is_in(&state.all);
     for family in Family::ALL {
         let is_healthy = family.is_in(choices);
         let is_in_service = is_healthy && state.health.standing.is_in_service();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::*;
+use crate::routing::{PoolHealth, Share};
 
 fn world(pool: Pool) -> RoutingTable {
     let apex = name("ai.example");
@@ -196,4 +197,23 @@ fn a_pool_of_weights_zero_has_nothing_to_give() {
         let reply = ask(&table, &mut worker(&table, 1), &name("ai.example"), Rtype::A);
         assert_eq!((reply.answers.len(), reply.authorities.len()), (0, 1), "NODATA under {policy}");
     }
+}
+
+/// A reserve that comes back is no reason to send everybody to the first of those in front of it.
+#[test]
+fn equals_take_turns_while_another_one_comes_back() {
+    let mut ranked = pool(PoolPolicy::Priority, 1, &[(v4(1), 1), (v4(2), 1), (v4(3), 1)]);
+    let Addresses::Ip(list) = &mut ranked.addresses else { panic!("IPs were given") };
+    list[2].rank = 2;
+    let mut health = PoolHealth::well(3);
+    health.shares[2] = Share::of(0.5);
+    let table = world(ranked).with_pool(PoolId(0), health);
+    let mut worker = worker(&table, 1);
+    let mut counts = [0; 3];
+    for _ in 0..1000 {
+        let message = ask(&table, &mut worker, &name("ai.example"), Rtype::A);
+        let given = message.answers[0].data.ip_addr().expect("an address");
+        counts[(0..3).find(|at| IpAddr::from(v4(*at as u8 + 1)) == given).expect("one of them")] += 1;
+    }
+    assert_eq!(counts, [500, 500, 0]);
 }
