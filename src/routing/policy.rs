@@ -48,7 +48,7 @@ impl PoolChoice {
     pub(super) fn pick(
         &self,
         admitted: &Admitted,
-        family: Family,
+        wanted: Family,
         table: &RoutingTable,
         whereabouts: &mut Whereabouts<'_>,
         chance: &mut Chance,
@@ -71,7 +71,7 @@ impl PoolChoice {
         }
         Some(match self.policy {
             DomainPolicy::RoundRobin => {
-                let slot = (table.pool_count() + self.turn as usize) * TURNS_EACH + family as usize;
+                let slot = (table.pool_count() + self.turn as usize) * TURNS_EACH + wanted as usize;
                 let turn = chance.turn(slot) as usize % admitted.count();
                 (admitted.iter().nth(turn).unwrap_or(first), Reason::Turn)
             }

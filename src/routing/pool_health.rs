@@ -31,6 +31,25 @@ pub enum Standing {
     AwaitsRelease,
 }
 
+/// How much a pool must be to be chosen, from the most to the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tier {
+    /// Up and in service.
+    InService,
+    /// Up, though held back or below its minimum.
+    Healthy,
+    /// There at all.
+    Configured,
+    /// There, or missing only because no name of the pool has resolved yet.
+    Expected,
+}
+
+impl Tier {
+    pub(super) const COUNT: usize = 4;
+    pub(super) const ALL: [Tier; Tier::COUNT] =
+        [Tier::InService, Tier::Healthy, Tier::Configured, Tier::Expected];
+}
+
 impl Share {
     /// None of it.
     pub const NONE: Share = Share(0);

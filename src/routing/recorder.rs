@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::table::Tier;
+use super::pool_health::Tier;
 use crate::plan::{DomainId, DomainPolicy, PoolId, Source, WhenAllDown};
 
 /// Hears of each step of an answer. Every method does nothing unless overridden, so that for

@@ -1,11 +1,12 @@
 //! One answer in the making: what is said of a name, and of those that it leads to.
 
 use super::names::{Found, NONE, Node};
+use super::pool_health::Tier;
 use super::rate_limit::Kind;
 use super::recorder::Recorder;
 use super::steer::{Decision, Steered, falls_back_to_names, reaches, steer};
 use super::steering::Family;
-use super::table::{CompiledRrset, RoutingTable, Tier, World};
+use super::table::{CompiledRrset, RoutingTable, World};
 use super::whereabouts::Whereabouts;
 use super::worker::{Chance, TURNS_EACH, Visited};
 use crate::dns::{ExtendedError, Full, NameBuffer, Owner, Rcode, Reply, Rtype, Section};

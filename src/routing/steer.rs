@@ -7,10 +7,11 @@
 
 use super::names::Node;
 use super::policy::Admitted;
+use super::pool_health::Tier;
 use super::recorder::{Finding, Reason, Recorder, Silent};
 use super::rendezvous::{joined, member_hash};
 use super::steering::{Candidate, Family, PoolChoice, Steering};
-use super::table::{RoutingTable, Tier};
+use super::table::RoutingTable;
 use super::whereabouts::Whereabouts;
 use super::worker::Chance;
 use crate::plan::{Addresses, DomainId, DomainPolicy, PoolId, WhenAllDown};
@@ -214,7 +215,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
         let mut admitted = Admitted::default();
         self.admit(choice, pass, &mut admitted);
         let (at, reason) =
-            choice.pick(&admitted, self.family, self.table, self.whereabouts, self.chance, self.recorder)?;
+            choice.pick(&admitted, self.wanted, self.table, self.whereabouts, self.chance, self.recorder)?;
         let Candidate { pool, .. } = choice.candidates[at];
         self.recorder.taken(pool, reason);
         if self.watches_ttl && !self.is_second_best && admitted.count() < choice.candidates.len() {
@@ -324,7 +325,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
             // Others would have their share of the clients.
             DomainPolicy::Weighted | DomainPolicy::RoundRobin => true,
             DomainPolicy::Nearest | DomainPolicy::Priority | DomainPolicy::Hash => choice
-                .pick(&all, self.family, self.table, self.whereabouts, self.chance, &mut Silent)
+                .pick(&all, self.wanted, self.table, self.whereabouts, self.chance, &mut Silent)
                 .is_none_or(|(best, _)| best != at),
         }
     }

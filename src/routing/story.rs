@@ -6,9 +6,8 @@ use super::RoutingTable;
 use super::explain::{
     AddressExplained, CandidateExplained, ChoiceExplained, DecisionExplained, PlaceExplained,
 };
-use super::pool_health::{Share, Standing};
+use super::pool_health::{Share, Standing, Tier};
 use super::recorder::{Finding, Reason, Recorder};
-use super::table::Tier;
 use crate::geo::GeoTable;
 use crate::plan::{Address, Addresses, DomainId, DomainPolicy, PoolId, Source, WhenAllDown};
 

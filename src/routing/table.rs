@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cookie::CookieSecrets;
 use super::names::NameIndex;
-use super::pool_health::{PoolHealth, Share, Standing};
+use super::pool_health::{PoolHealth, Share, Standing, Tier};
 use super::select::Choices;
 use super::steering::{Family, Steering};
 use super::worker::TURNS_EACH;
@@ -40,24 +40,6 @@ struct PoolState {
     health: PoolHealth,
     /// What it answers with when health is not believed.
     all: Choices,
-}
-
-/// How much a pool must be to be chosen, from the most to the least.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tier {
-    /// Up and in service.
-    InService,
-    /// Up, though held back or below its minimum.
-    Healthy,
-    /// There at all.
-    Configured,
-    /// There, or missing only because no name of the pool has resolved yet.
-    Expected,
-}
-
-impl Tier {
-    pub(super) const COUNT: usize = 4;
-    const ALL: [Tier; Tier::COUNT] = [Tier::InService, Tier::Healthy, Tier::Configured, Tier::Expected];
 }
 
 /// Something of every pool, shared between tables in parts: to change one pool's copies its part.
