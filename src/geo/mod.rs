@@ -30,3 +30,6 @@ pub use place::{Continent, Country, PlaceError, Subdivision};
 pub use range_map::RangeMap;
 pub use table::{Description, GeoTable, Located, Sources};
 pub use view::GeoView;
+
+#[cfg(test)]
+pub(crate) use range_map::edges;

@@ -162,6 +162,27 @@ impl<K: Key, V: Copy> Family<K, V> {
     }
 }
 
+/// The addresses at which, or just before which, what covers them may change.
+#[cfg(test)]
+pub(crate) fn edges(nets: impl IntoIterator<Item = IpNet>) -> Vec<IpAddr> {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    let whole: [IpNet; 2] = ["0.0.0.0/0", "::/0"].map(|net| net.parse().expect("a prefix"));
+    let around = |net: IpNet| match (net.network(), net.broadcast()) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => {
+            let (first, last) = (u32::from(first), u32::from(last));
+            [first.saturating_sub(1), first, last, last.saturating_add(1)]
+                .map(|key| IpAddr::from(Ipv4Addr::from(key)))
+        }
+        (IpAddr::V6(first), IpAddr::V6(last)) => {
+            let (first, last) = (u128::from(first), u128::from(last));
+            [first.saturating_sub(1), first, last, last.saturating_add(1)]
+                .map(|key| IpAddr::from(Ipv6Addr::from(key)))
+        }
+        _ => unreachable!("a prefix is of one family"),
+    };
+    nets.into_iter().chain(whole).flat_map(around).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

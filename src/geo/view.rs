@@ -75,6 +75,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::geo::edges;
     use crate::geo::{Coordinates, Location};
 
     /// The view by `fields` of a map in which the prefixes are at these locations.
@@ -167,26 +168,6 @@ mod tests {
         prop::collection::vec((prefix, locations()), 0..16)
     }
 
-    /// The addresses at which, or just before which, the location may change.
-    fn edges(prefixes: &[(IpNet, Location)]) -> Vec<IpAddr> {
-        let whole: [IpNet; 2] = ["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
-        let nets = prefixes.iter().map(|(prefix, _)| *prefix).chain(whole);
-        nets.flat_map(|net| match (net.network(), net.broadcast()) {
-            (IpAddr::V4(first), IpAddr::V4(last)) => {
-                let (first, last) = (u32::from(first), u32::from(last));
-                [first.saturating_sub(1), first, last, last.saturating_add(1)]
-                    .map(|key| IpAddr::from(Ipv4Addr::from(key)))
-            }
-            (IpAddr::V6(first), IpAddr::V6(last)) => {
-                let (first, last) = (u128::from(first), u128::from(last));
-                [first.saturating_sub(1), first, last, last.saturating_add(1)]
-                    .map(|key| IpAddr::from(Ipv6Addr::from(key)))
-            }
-            _ => unreachable!("a prefix is of one family"),
-        })
-        .collect()
-    }
-
     proptest! {
         #[test]
         fn a_scope_is_the_shortest_prefix_of_equal_fields(
@@ -205,7 +186,7 @@ mod tests {
                 let found = covering.min_by_key(|(prefix, _)| u8::MAX - prefix.prefix_len());
                 Place::from(found.map_or(Location::default(), |(_, location)| *location)).location.only(fields)
             };
-            let edges = edges(&prefixes);
+            let edges = edges(prefixes.iter().map(|(prefix, _)| *prefix));
             for &ip in &edges {
                 let Located { place, scope } = view.locate(ip);
                 prop_assert_eq!(*place, Place::exactly(expected(ip)));

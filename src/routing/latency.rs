@@ -131,6 +131,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::geo::edges;
 
     fn prefix(text: &str, pool: u32, milliseconds: f32) -> Measurement {
         let source = LatencySource::Prefix(text.parse().unwrap());
@@ -238,30 +239,11 @@ mod tests {
         (0..3).filter_map(of_pool).collect()
     }
 
-    /// The addresses at which, or just before which, the row may change.
-    fn edges(measurements: &[Measurement]) -> Vec<IpAddr> {
-        let whole: [IpNet; 2] = ["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
-        let around = |net: IpNet| match (net.network(), net.broadcast()) {
-            (IpAddr::V4(first), IpAddr::V4(last)) => {
-                let (first, last) = (u32::from(first), u32::from(last));
-                [first.saturating_sub(1), first, last, last.saturating_add(1)]
-                    .map(|key| IpAddr::from(Ipv4Addr::from(key)))
-            }
-            (IpAddr::V6(first), IpAddr::V6(last)) => {
-                let (first, last) = (u128::from(first), u128::from(last));
-                [first.saturating_sub(1), first, last, last.saturating_add(1)]
-                    .map(|key| IpAddr::from(Ipv6Addr::from(key)))
-            }
-            _ => unreachable!("a prefix is of one family"),
-        };
-        measurements.iter().map(network).chain(whole).flat_map(around).collect()
-    }
-
     proptest! {
         #[test]
         fn rows_and_scopes_agree_with_a_linear_search(measurements in measurements()) {
             let latencies = latencies(&measurements);
-            let edges = edges(&measurements);
+            let edges = edges(measurements.iter().map(network));
             for &client in &edges {
                 let (row, scope) = latencies.lookup(client);
                 let own = expected(&measurements, client);
