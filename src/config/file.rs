@@ -99,7 +99,7 @@ impl FileSpec {
         let settings = settings.convert(base_dir, report);
         let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
         let (geoip, geo) = geoip.convert(base_dir, report);
-        let (checks, health_checks) = convert_health_checks(health_check, report);
+        let (checks, health_checks) = convert_health_checks(health_check, base_dir, report);
         let domain_ids = domain_ids(&domain);
         let bias_places: Vec<Option<Place>> =
             pool.iter().map(|(_, spec)| spec.as_ref().and_then(PoolSpec::bias_place)).collect();
@@ -194,6 +194,7 @@ fn named<'a, T>(
 
 fn convert_health_checks(
     specs: Vec<Named<HealthCheckSpec>>,
+    base_dir: &Path,
     report: &Report,
 ) -> (Vec<CheckRef>, Vec<Option<HealthCheck>>) {
     specs
@@ -201,7 +202,7 @@ fn convert_health_checks(
         .map(|(name, spec)| {
             let has_default_port = spec.as_ref().is_none_or(HealthCheckSpec::has_default_port);
             let check = CheckRef { name: name.value.clone(), has_default_port };
-            (check, spec.and_then(|spec| spec.convert(name.value, report)))
+            (check, spec.and_then(|spec| spec.convert(name.value, base_dir, report)))
         })
         .unzip()
 }

@@ -86,6 +86,14 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Takes `keys` without looking at their values.
+    pub(super) fn pass_over(&mut self, keys: &[&'static str]) {
+        for key in keys {
+            self.known.push(key);
+            self.entries.remove(*key);
+        }
+    }
+
     /// Whether nothing is left in it.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()

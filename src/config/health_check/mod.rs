@@ -1,0 +1,172 @@
+//! `[health_check.NAME]`: what all checks share. What a type has of its own stands in its file.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use super::damping::{check_reach, damping};
+use super::reader::{Table, Value, Words, duration, integer};
+use super::report::Report;
+use super::source::Located;
+use crate::plan::{CheckKind, Damping, HealthCheck};
+
+mod http;
+
+use http::{HttpSpec, HttpsSpec};
+
+/// Fast enough for a failover within seconds, at a cost that no site notices.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+/// Twice the longest round trip between two places on earth, so that a lost packet is no failure
+/// of the connection but a slow site is.
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
+/// One probe may be lost by chance, two in a row hardly.
+const DEFAULT_FALL: u32 = 2;
+/// A site that has passed twice is back, and not merely restarting.
+const DEFAULT_RISE: u32 = 2;
+/// Oftener would be an attack on the site; the longest is a day.
+const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
+/// No connection is made in less than a millisecond beyond the own rack.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+
+/// What one probe does, by its word.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Http,
+    Https,
+    Tcp,
+}
+
+const KINDS: Words<Kind> = Words {
+    what: "health check type",
+    known: &[("http", Kind::Http), ("https", Kind::Https), ("tcp", Kind::Tcp)],
+    planned: &["icmp", "grpc", "dns", "script"],
+};
+
+/// A health check as written.
+pub(super) struct HealthCheckSpec {
+    kind: Option<KindSpec>,
+    interval: Option<Located<Duration>>,
+    timeout: Option<Located<Duration>>,
+    fall: Option<Located<u32>>,
+    rise: Option<Located<u32>>,
+    damping: Option<Located<Damping>>,
+}
+
+/// What one probe does, as written.
+enum KindSpec {
+    Http(HttpSpec),
+    Https(HttpsSpec),
+    Tcp,
+}
+
+impl Kind {
+    /// The keys that apply to checks of this type and not to all.
+    fn keys(self) -> Vec<&'static str> {
+        match self {
+            Kind::Http => http::KEYS.to_vec(),
+            Kind::Https => [http::KEYS, http::TLS_KEYS].concat(),
+            Kind::Tcp => Vec::new(),
+        }
+    }
+}
+
+impl KindSpec {
+    /// Takes the keys that are the type's own out of the table, and refuses those of other types.
+    fn read(kind: Kind, table: &mut Table<'_>) -> Self {
+        let own = kind.keys();
+        let others: Vec<&str> = keys_of_all().into_iter().filter(|key| !own.contains(key)).collect();
+        let (word, _) = KINDS.known.iter().find(|(_, known)| *known == kind).expect("every type has a word");
+        table.inapplicable(&others, &format!("to a check of type `{word}`"));
+        match kind {
+            Kind::Http => KindSpec::Http(HttpSpec::read(table)),
+            Kind::Https => KindSpec::Https(HttpsSpec::read(table)),
+            Kind::Tcp => KindSpec::Tcp,
+        }
+    }
+
+    /// Whether a probe knows its port without being told.
+    fn has_default_port(&self) -> bool {
+        match self {
+            KindSpec::Http(_) | KindSpec::Https(_) => true,
+            KindSpec::Tcp => false,
+        }
+    }
+
+    /// Fills in the defaults; `None`: there is a mistake, and it has been noted. Files that it
+    /// names are read, relative paths being taken from `base_dir`.
+    fn convert(self, _base_dir: &Path, _report: &Report) -> Option<CheckKind> {
+        match self {
+            KindSpec::Http(http) => Some(http.convert()),
+            KindSpec::Https(https) => Some(https.convert()),
+            KindSpec::Tcp => Some(CheckKind::Tcp),
+        }
+    }
+}
+
+impl HealthCheckSpec {
+    /// Takes the table apart.
+    pub(super) fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let kind = table.required("type", |value| KINDS.read(value));
+        let kind = kind.map(|kind| KindSpec::read(kind.value, &mut table));
+        if kind.is_none() {
+            // Which of them apply, and what they mean, is up to the type.
+            table.pass_over(&keys_of_all());
+        }
+        let spec = HealthCheckSpec {
+            kind,
+            interval: table.optional("interval", duration(INTERVALS)),
+            timeout: table.optional("timeout", duration(TIMEOUTS)),
+            fall: table.optional("fall", integer(1..=u32::MAX)),
+            rise: table.optional("rise", integer(1..=u32::MAX)),
+            damping: table.optional("damping", damping),
+        };
+        table.finish();
+        Some(spec)
+    }
+
+    /// Whether a probe knows its port without being told; true if that cannot be told.
+    pub(super) fn has_default_port(&self) -> bool {
+        self.kind.as_ref().is_none_or(KindSpec::has_default_port)
+    }
+
+    /// Fills in the defaults and reads the files it names, relative paths being taken from
+    /// `base_dir`; `None`: there is a mistake, and it has been noted.
+    pub(super) fn convert(self, name: String, base_dir: &Path, report: &Report) -> Option<HealthCheck> {
+        let HealthCheckSpec { kind, interval, timeout, fall, rise, damping } = self;
+        let interval_or_default = interval.map_or(DEFAULT_INTERVAL, |interval| interval.value);
+        if let Some(timeout) = timeout.filter(|timeout| timeout.value > interval_or_default) {
+            report.error(
+                timeout.place,
+                format!(
+                    "the timeout is longer than the interval of {}",
+                    humantime::format_duration(interval_or_default)
+                ),
+            );
+        }
+        let check = HealthCheck {
+            name,
+            kind: kind?.convert(base_dir, report)?,
+            interval: interval_or_default,
+            timeout: timeout.map_or(DEFAULT_TIMEOUT.min(interval_or_default), |timeout| timeout.value),
+            fall: fall.map_or(DEFAULT_FALL, |fall| fall.value),
+            rise: rise.map_or(DEFAULT_RISE, |rise| rise.value),
+            damping: damping.as_ref().map(|damping| damping.value),
+        };
+        if let Some(damping) = &damping {
+            check_reach(damping, &check, report);
+        }
+        Some(check)
+    }
+}
+
+/// Every key that applies to some types only, once.
+fn keys_of_all() -> Vec<&'static str> {
+    let mut keys: Vec<&str> = Vec::new();
+    for key in KINDS.known.iter().flat_map(|(_, kind)| kind.keys()) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
+}
