@@ -71,7 +71,7 @@ impl ControlLoop {
     }
 
     fn observe(&mut self, report: Report) {
-        let Report { target, outcome, started, finished } = report;
+        let Report { target, outcome, timings: _, started, finished } = report;
         if let Some(watch) = self.controller.watch(target) {
             Metrics::probed(&watch.pool, &outcome, finished.saturating_duration_since(started));
         }

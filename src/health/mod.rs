@@ -13,6 +13,7 @@ mod damping;
 mod machine;
 mod outcome;
 mod ramp;
+mod timings;
 
 pub use cadence::Cadence;
 pub use calm::Calm;
@@ -21,6 +22,7 @@ pub use damping::{Damping, DampingRules, Hold};
 pub use machine::{HealthMachine, Thresholds, Transition, Verdict};
 pub use outcome::{Failure, LocalFailure, Outcome, Phase};
 pub use ramp::Ramp;
+pub use timings::Timings;
 
 /// A watched address, for as long as what is watched stays the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

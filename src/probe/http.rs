@@ -1,6 +1,7 @@
 //! HTTP/1.1 over a connection of our own.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Bytes, Incoming};
@@ -8,11 +9,13 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::budget::Budget;
+use super::{tcp, tls};
 use crate::health::{Failure, LocalFailure, Phase};
-use crate::plan::{Endpoint, HttpCheck, Watch};
+use crate::plan::{Endpoint, HttpCheck, StatusRange, Watch};
 
 /// A response's head may be this long, in octets: servers and proxies accept 8 to 16 KiB
 /// themselves, and each probe under way may hold this much.
@@ -21,6 +24,87 @@ const MAX_HEAD: usize = 16 * 1024;
 /// A body up to this long, in octets, is read to keep the connection; behind a longer one it is
 /// cheaper to connect anew.
 const MAX_BODY: usize = 64 * 1024;
+
+/// A check of type `http` or `https`, made ready for one target.
+pub(super) struct HttpProbe {
+    request: Request<Empty<Bytes>>,
+    expect_status: Vec<StatusRange>,
+    reuse: bool,
+    /// TLS, and the name it is spoken with.
+    tls: Option<(Arc<ClientConfig>, Option<String>)>,
+}
+
+impl HttpProbe {
+    /// Makes ready what `check` asks of what is watched, inside TLS if there is a configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalFailure::BadRequest`] if path or host cannot stand in a request.
+    pub(super) fn new(
+        watch: &Watch,
+        check: &HttpCheck,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, LocalFailure> {
+        Ok(HttpProbe {
+            request: request(watch, check)?,
+            expect_status: check.expect_status.clone(),
+            reuse: check.reuse,
+            tls: tls.map(|config| (config, server_name(watch, check))),
+        })
+    }
+
+    /// Asks `address` and judges what it says. Returns the connection if it is to be kept.
+    pub(super) async fn probe(
+        &self,
+        address: SocketAddr,
+        kept: Option<Session>,
+        budget: &mut Budget,
+    ) -> (Result<(), Failure>, Option<Session>) {
+        match self.ask(address, kept, budget).await {
+            Ok((status, session)) => (self.judge(status), self.reuse.then_some(session)),
+            Err(failure) => (Err(failure), None),
+        }
+    }
+
+    /// Asks over the kept connection if there is one.
+    async fn ask(
+        &self,
+        address: SocketAddr,
+        kept: Option<Session>,
+        budget: &mut Budget,
+    ) -> Result<(u16, Session), Failure> {
+        if let Some(mut session) = kept {
+            match session.ask(self.request.clone(), budget).await {
+                Ok(status) => return Ok((status, session)),
+                // A server may close an idle connection whenever it likes (RFC 9112 section 9.5),
+                // also while a request is on its way. Only a fresh connection tells.
+                Err(Failure::Closed | Failure::Reset | Failure::Unreachable) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let stream = self.connect(address, budget).await?;
+        let mut session = Session::open(address, stream, budget).await?;
+        let status = session.ask(self.request.clone(), budget).await?;
+        Ok((status, session))
+    }
+
+    async fn connect(&self, address: SocketAddr, budget: &mut Budget) -> Result<Box<dyn Stream>, Failure> {
+        let stream = tcp::connect(address, budget).await?;
+        Ok(match &self.tls {
+            None => Box::new(stream),
+            Some((config, name)) => {
+                Box::new(tls::handshake(Arc::clone(config), name.as_deref(), address, stream, budget).await?)
+            }
+        })
+    }
+
+    fn judge(&self, status: u16) -> Result<(), Failure> {
+        match self.expect_status.iter().any(|range| (range.first..=range.last).contains(&status)) {
+            true => Ok(()),
+            false => Err(Failure::Status(status)),
+        }
+    }
+}
 
 /// What carries HTTP: TCP, or TLS on it.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -48,7 +132,7 @@ impl Session {
     pub(super) async fn open(
         address: SocketAddr,
         stream: Box<dyn Stream>,
-        budget: Budget,
+        budget: &mut Budget,
     ) -> Result<Self, Failure> {
         let opening = Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream));
         let (sender, connection) = budget.spend(Phase::Response, opening).await?;
@@ -69,7 +153,7 @@ impl Session {
     pub(super) async fn ask(
         &mut self,
         request: Request<Empty<Bytes>>,
-        budget: Budget,
+        budget: &mut Budget,
     ) -> Result<u16, Failure> {
         let Session { sender, connection, over, .. } = self;
         let response = async {

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
-use crate::health::{Cadence, Outcome, TargetId};
+use crate::health::{Cadence, Outcome, TargetId, Timings};
 use crate::plan::Watch;
 
 mod attempt;
@@ -20,13 +20,14 @@ mod budget;
 mod cause;
 mod http;
 mod resolve;
+mod target;
 mod tcp;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
-use attempt::Probe;
+use target::Probe;
 use tls::Tls;
 
 /// What one probe found, and when.
@@ -36,6 +37,8 @@ pub struct Report {
     pub target: TargetId,
     /// What was found.
     pub outcome: Outcome,
+    /// How long its phases took.
+    pub timings: Timings,
     /// When the probe started.
     pub started: Instant,
     /// When the outcome was known.
@@ -103,9 +106,9 @@ impl Prober {
                 }
                 let started = now();
                 // Boxed so that the kilobytes of a probe under way are not also held between two.
-                let outcome = Box::pin(probe.run(started)).await;
+                let (outcome, timings) = Box::pin(probe.run(started)).await;
                 let finished = now();
-                if reports.send(Report { target, outcome, started, finished }).is_err() {
+                if reports.send(Report { target, outcome, timings, started, finished }).is_err() {
                     return;
                 }
                 cadence.advance(started, finished);

@@ -31,7 +31,7 @@ impl Lookup {
         &mut self,
         name: &Name,
         port: u16,
-        budget: Budget,
+        budget: &mut Budget,
     ) -> Result<Vec<SocketAddr>, Failure> {
         let running = self.running.get_or_insert_with(|| {
             let host = name.to_string();
@@ -88,13 +88,13 @@ mod tests {
         let name = "slow.invalid".parse().expect("a name");
         let budget = |millis| Budget::new(Instant::now(), Duration::from_millis(millis));
 
-        let first = lookup.addresses(&name, 80, budget(10)).await;
+        let first = lookup.addresses(&name, 80, &mut budget(10)).await;
         let after = Duration::from_millis(10);
         assert_eq!(first, Err(Failure::TimedOut { phase: Phase::Resolve, after }));
 
         let addresses: Vec<SocketAddr> = vec!["192.0.2.1:80".parse().expect("an address")];
         answer.send(addresses.clone()).expect("the lookup still runs");
-        assert_eq!(lookup.addresses(&name, 80, budget(60_000)).await, Ok(addresses));
+        assert_eq!(lookup.addresses(&name, 80, &mut budget(60_000)).await, Ok(addresses));
         assert!(lookup.running.is_none());
     }
 }

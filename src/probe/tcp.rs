@@ -8,6 +8,11 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::budget::Budget;
 use crate::health::{Failure, Phase};
 
+/// Connects, and no more.
+pub(super) async fn probe(address: SocketAddr, budget: &mut Budget) -> Result<(), Failure> {
+    connect(address, budget).await.map(drop)
+}
+
 /// Connects to `address`.
 ///
 /// The connection will end with a reset and not with a FIN. The prober closes first, and the side
@@ -15,7 +20,7 @@ use crate::health::{Failure, Phase};
 /// 600 local ports per address, and with some hundred addresses more than the kernel keeps. After
 /// a reset there is nothing to wait for, here, at the address or in a firewall between. Nothing is
 /// lost by it, as the probe has read all it wants to know.
-pub(super) async fn connect(address: SocketAddr, budget: Budget) -> Result<TcpStream, Failure> {
+pub(super) async fn connect(address: SocketAddr, budget: &mut Budget) -> Result<TcpStream, Failure> {
     let connecting = async {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_zero_linger()?;

@@ -54,7 +54,7 @@ pub(super) async fn handshake(
     host: Option<&str>,
     address: SocketAddr,
     stream: TcpStream,
-    budget: Budget,
+    budget: &mut Budget,
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let name = match host {
         None => ServerName::from(address.ip()),

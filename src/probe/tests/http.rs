@@ -54,7 +54,7 @@ async fn a_server_that_hangs_fails_after_the_timeout() {
         watch.check.timeout = timeout;
         let mut probe = Probe::new(watch, &Tls::default()).await;
         let started = now();
-        let outcome = probe.run(started).await;
+        let outcome = probe.run(started).await.0;
         assert_eq!(outcome, Outcome::Fail(Failure::TimedOut { phase, after: timeout }));
         assert!(started.elapsed() >= timeout);
     }
@@ -154,7 +154,7 @@ async fn a_kept_connection_serves_all_probes() {
         let server = Server::start(Script::Reply(reply)).await;
         let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
         for _ in 0..5 {
-            assert_eq!(probe.run(now()).await, expected);
+            assert_eq!(probe.run(now()).await.0, expected);
             settle(&mut probe).await;
         }
         assert_eq!(server.accepted(), 1, "{reply}");
@@ -166,7 +166,7 @@ async fn a_response_that_does_not_end_costs_the_connection_and_no_more() {
     let server = Server::start(Script::Reply(HEAD_WITHOUT_ITS_BODY)).await;
     let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
     for connections in 1..=3 {
-        assert_eq!(probe.run(now()).await, Outcome::Pass);
+        assert_eq!(probe.run(now()).await.0, Outcome::Pass);
         assert_eq!(server.accepted(), connections);
     }
 }
@@ -176,7 +176,7 @@ async fn a_kept_connection_that_the_server_closed_is_replaced_within_the_probe()
     let mut server = Server::start(Script::ReplyAndClose(OK)).await;
     let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
     for connections in 1..=3 {
-        assert_eq!(probe.run(now()).await, Outcome::Pass);
+        assert_eq!(probe.run(now()).await.0, Outcome::Pass);
         server.until_end_of_connection().await;
         assert_eq!(server.accepted(), connections);
     }
@@ -187,7 +187,7 @@ async fn a_kept_connection_that_ends_under_a_request_is_replaced_within_the_prob
     let server = Server::start(Script::ReplyOnce(OK)).await;
     let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
     for connections in 1..=3 {
-        assert_eq!(probe.run(now()).await, Outcome::Pass);
+        assert_eq!(probe.run(now()).await.0, Outcome::Pass);
         assert_eq!(server.accepted(), connections);
     }
 }
@@ -196,8 +196,8 @@ async fn a_kept_connection_that_ends_under_a_request_is_replaced_within_the_prob
 async fn a_server_that_dies_under_a_kept_connection_fails_the_next_probe() {
     let mut server = Server::start(Script::ReplyAndClose(OK)).await;
     let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
-    assert_eq!(probe.run(now()).await, Outcome::Pass);
+    assert_eq!(probe.run(now()).await.0, Outcome::Pass);
     server.until_end_of_connection().await;
     server.stop().await;
-    assert_eq!(probe.run(now()).await, Outcome::Fail(Failure::Refused));
+    assert_eq!(probe.run(now()).await.0, Outcome::Fail(Failure::Refused));
 }

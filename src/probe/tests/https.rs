@@ -48,7 +48,7 @@ async fn certificates_count_where_they_are_verified() {
         ("for another host, not verified", &ours, Some("other.example"), false, true),
     ] {
         let watch = watch(server.address, https(host, verify));
-        let outcome = Probe::new(watch, &trusting(roots)).await.run(now()).await;
+        let outcome = Probe::new(watch, &trusting(roots)).await.run(now()).await.0;
         match passes {
             true => assert_eq!(outcome, Outcome::Pass, "{what}"),
             false => assert!(matches!(outcome, Outcome::Fail(Failure::Tls(_))), "{what}: {outcome}"),
@@ -80,8 +80,8 @@ async fn a_kept_connection_makes_one_handshake() {
     let check = HttpCheck { reuse: true, ..http_check() };
     let watch = watch(server.address, CheckKind::Https { http: check, verify: false });
     let mut probe = Probe::new(watch, &Tls::default()).await;
-    assert_eq!(probe.run(now()).await, Outcome::Pass);
-    assert_eq!(probe.run(now()).await, Outcome::Pass);
+    assert_eq!(probe.run(now()).await.0, Outcome::Pass);
+    assert_eq!(probe.run(now()).await.0, Outcome::Pass);
     assert!(matches!(server.next_seen().await, Seen::Handshake { .. }));
     for _ in 0..2 {
         assert!(matches!(server.next_seen().await, Seen::Request(_)));
@@ -94,7 +94,7 @@ async fn every_connection_shows_its_certificate_anew() {
     let mut server = server(&certificate).await;
     let mut probe = Probe::new(watch(server.address, https(None, true)), &trusting(&certificate)).await;
     for _ in 0..3 {
-        assert_eq!(probe.run(now()).await, Outcome::Pass);
+        assert_eq!(probe.run(now()).await.0, Outcome::Pass);
         assert_eq!(server.next_seen().await, Seen::Handshake { sni: None, full: true });
         server.until_end_of_connection().await;
     }

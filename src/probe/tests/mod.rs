@@ -11,8 +11,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use super::attempt::Probe;
 use super::http::Stream;
+use super::target::Probe;
 use super::tls::Tls;
 use super::{Report, now};
 use crate::health::{Failure, Outcome, TargetId};
@@ -206,5 +206,5 @@ fn watch(address: SocketAddr, kind: CheckKind) -> Watch {
 }
 
 async fn probe(watch: Watch) -> Outcome {
-    Probe::new(watch, &Tls::default()).await.run(now()).await
+    Probe::new(watch, &Tls::default()).await.run(now()).await.0
 }

@@ -50,7 +50,7 @@ async fn one_address_of_a_name_is_enough() {
         let watch = watch(good.address, CheckKind::Http(http_check()));
         let probe = Probe::new(watch, &Tls::default()).await;
         let budget = Budget::new(now(), Duration::from_millis(1500));
-        let (result, _) = probe.check.any_of(addresses, None, budget).await;
-        assert_eq!(result, expected, "{what}");
+        let attempt = probe.check.any_of(addresses, None, budget).await;
+        assert_eq!(attempt.result, expected, "{what}");
     }
 }
