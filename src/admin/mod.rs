@@ -9,18 +9,20 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Diagnostics;
-use crate::control::{NotReleasable, Status};
+use crate::control::{Absence, NoSuch, NotReleasable, Order, Status};
 use crate::routing::RoutingTable;
 
+mod body;
 mod explain;
 mod guard;
 mod latency;
 mod lifecycle;
+mod order;
 mod problem;
 mod release;
 mod state;
@@ -52,6 +54,10 @@ pub enum Request {
     Reload(oneshot::Sender<Result<(), String>>),
     /// Letting the pool of this name come back that is kept away.
     Release(String, oneshot::Sender<Result<(), NotReleasable>>),
+    /// What is to become of an address, or of a whole pool.
+    Order((String, Option<String>), Order, oneshot::Sender<Result<(), NoSuch>>),
+    /// What a site says of its address, or of its pool; `None`: it is there.
+    Report((String, Option<String>), Option<Absence>, oneshot::Sender<Result<(), NoSuch>>),
     /// The measured latencies that were given with the last [`Request::Measured`]; empty if none
     /// were.
     Latencies(oneshot::Sender<Bytes>),
@@ -88,7 +94,10 @@ fn router(context: Context) -> Router {
         .route("/v1/domains", get(state::domains))
         .route("/v1/domains/{name}", get(state::domain))
         .route("/v1/pools", get(state::pools))
-        .route("/v1/pools/{pool}", get(state::pool))
+        .route("/v1/pools/{pool}", get(state::pool).patch(order::of_pool))
+        .route("/v1/pools/{pool}/report", post(order::report_of_pool))
+        .route("/v1/pools/{pool}/addresses/{address}", patch(order::of_address))
+        .route("/v1/pools/{pool}/addresses/{address}/report", post(order::report_of_address))
         .route("/v1/pools/{pool}/release", post(release::release))
         .route("/v1/explain", get(explain::explain))
         .route(

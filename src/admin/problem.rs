@@ -1,5 +1,7 @@
 //! Errors as problem details (RFC 9457).
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +15,7 @@ pub struct Problem {
     detail: String,
     /// The parameter or member of the request that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'static str>,
+    field: Option<Cow<'static, str>>,
 }
 
 impl Problem {
@@ -21,9 +23,9 @@ impl Problem {
         Problem { title, status: status.as_u16(), detail: detail.into(), field: None }
     }
 
-    pub(super) fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn invalid(field: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid parameter", detail);
-        Problem { field: Some(field), ..problem }
+        Problem { field: Some(field.into()), ..problem }
     }
 
     pub(super) fn unknown(kind: &str, name: &str) -> Self {

@@ -45,6 +45,11 @@ impl Endpoint {
         self.parse(&self.ask(Method::POST, path, Bytes::new()).await?)
     }
 
+    /// Changes what is there as `content` says.
+    pub(super) async fn patch<T: DeserializeOwned>(&self, path: &str, content: &Value) -> Result<T, Failed> {
+        self.parse(&self.ask(Method::PATCH, path, content.to_string().into()).await?)
+    }
+
     /// Puts `content` there.
     pub(super) async fn put<T: DeserializeOwned>(&self, path: &str, content: Vec<u8>) -> Result<T, Failed> {
         self.parse(&self.ask(Method::PUT, path, content.into()).await?)

@@ -18,6 +18,7 @@ mod explain;
 mod latency;
 mod loopback;
 mod manual;
+mod order;
 mod pool;
 mod serve;
 mod status;
@@ -69,6 +70,8 @@ enum Command {
     Status(status::Arguments),
     /// Change what a pool does
     Pool(pool::Arguments),
+    /// Drain, disable, force and enable an address
+    Address(order::Arguments),
     /// Give the latencies that you measured
     Latency(latency::Arguments),
     /// Print completions for a shell
@@ -97,6 +100,7 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Pool(arguments) => pool::run(arguments),
+        Command::Address(arguments) => order::run(arguments),
         Command::Latency(arguments) => latency::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
         Command::Man(arguments) => manual::man(arguments, Arguments::command()),

@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::client::Endpoint;
 use super::{Failed, Output, print, print_json, runtime};
-use crate::control::{AddressStatus, DampedStatus, DomainStatus, NameStatus, PoolStatus, Status};
+use crate::control::{
+    AddressStatus, AwayStatus, DampedStatus, DomainStatus, NameStatus, OrderStatus, PoolStatus, Status,
+};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -46,8 +48,19 @@ pub(super) struct Overview<'s>(pub(super) &'s PoolStatus);
 
 impl Display for Overview<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PoolStatus { name, policy, standing, reason, share, held_seconds, available, addresses, names } =
-            self.0;
+        let PoolStatus {
+            name,
+            policy,
+            standing,
+            reason,
+            share,
+            held_seconds,
+            available,
+            // It shows in each address that is under it.
+            order: _,
+            addresses,
+            names,
+        } = self.0;
         write!(f, "pool {name}: {policy}, {available} of {} available", addresses.len())?;
         match &standing[..] {
             "in-service" => writeln!(f)?,
@@ -91,6 +104,9 @@ fn line(address: &AddressStatus) -> String {
         health,
         available,
         share,
+        state: _,
+        order,
+        away,
         damped,
         since_seconds,
         streak,
@@ -111,10 +127,33 @@ fn line(address: &AddressStatus) -> String {
     if let Some(DampedStatus { flips, seconds }) = damped {
         words += &format!(", damped after {flips} flips for {}", rounded(*seconds));
     }
+    if let Some(order) = order {
+        words += &order_words(order);
+    }
+    if let Some(AwayStatus { reason, seconds }) = away {
+        words += &format!(", reported away for {}{}", rounded(*seconds), because(reason));
+    }
     match last_failure {
         Some(failure) => words + &format!(", last failure: {failure}"),
         None => words,
     }
+}
+
+fn order_words(order: &OrderStatus) -> String {
+    let OrderStatus { state, reason, seconds, empty_seconds } = order;
+    let mut words = match (&state[..], empty_seconds) {
+        ("drain", Some(left)) if *left > 0.0 => format!(", draining, empty in {}", rounded(left.ceil())),
+        ("drain", _) => ", drained".to_owned(),
+        _ => format!(", {state} by order"),
+    };
+    if let Some(left) = seconds {
+        words += &format!(" for {}", rounded(*left));
+    }
+    words + &because(reason)
+}
+
+fn because(reason: &Option<String>) -> String {
+    reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default()
 }
 
 /// Seconds, without a fraction, as people read them.
@@ -138,6 +177,7 @@ mod tests {
             reason: "it has its reasons".to_owned(),
             share,
             held_seconds,
+            order: None,
             available: usize::from(address.available),
             addresses: vec![address],
             names: Vec::new(),
@@ -152,6 +192,9 @@ mod tests {
             health: "up".to_owned(),
             available,
             share,
+            state: "auto".to_owned(),
+            order: None,
+            away: None,
             damped,
             since_seconds: Some(61.9),
             streak: 3,

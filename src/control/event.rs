@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::names::Lookup;
+use super::orders::{Absence, Order};
 use crate::dns::Name;
 use crate::geo::GeoTable;
 use crate::health::{Hold, Outcome, Stage, TargetId, Transition};
-use crate::plan::{Plan, Watch};
+use crate::plan::{AddressState, Plan, Watch};
 use crate::routing::CookieSecrets;
 
 /// Something that may change what clients are told.
@@ -34,6 +35,25 @@ pub enum Event {
     Released {
         /// Its name.
         pool: String,
+    },
+    /// The operator orders what an address is, whatever its health. Whether there is such a one,
+    /// [`Controller::has_address`](super::Controller::has_address) tells.
+    Ordered {
+        /// The pool's name.
+        pool: String,
+        /// The address's name within the pool; `None`: all of them.
+        address: Option<String>,
+        /// The order.
+        order: Order,
+    },
+    /// A site says of an address of its own that it is away, or there again.
+    Reported {
+        /// The pool's name.
+        pool: String,
+        /// The address's name within the pool; `None`: all of them.
+        address: Option<String>,
+        /// That it is away, and for how long; `None`: it is there.
+        absence: Option<Absence>,
     },
     /// The operator wants another world.
     Replaced {
@@ -70,6 +90,29 @@ pub enum Notice {
     Undamped {
         /// The address.
         watch: Arc<Watch>,
+    },
+    /// An order has expired.
+    OrderEnded {
+        /// The pool's name.
+        pool: String,
+        /// The address's name within the pool; `None`: it was for all of them.
+        address: Option<String>,
+        /// What was ordered.
+        state: AddressState,
+    },
+    /// What a site said of an address counts no longer.
+    Back {
+        /// The pool's name.
+        pool: String,
+        /// The address's name within the pool; `None`: it was said of all of them.
+        address: Option<String>,
+    },
+    /// No client that honours TTLs uses a drained address any more.
+    Drained {
+        /// The pool's name.
+        pool: String,
+        /// The address's name within the pool; `None`: all of them.
+        address: Option<String>,
     },
     /// A pool left service, or has come a stage further on its way back.
     Moved {

@@ -21,6 +21,8 @@ mod calm_limits;
 mod deadlines;
 mod event;
 mod names;
+mod ordering;
+mod orders;
 mod pool;
 mod resolution;
 mod status;
@@ -28,7 +30,11 @@ mod target;
 
 pub use event::{Event, NotReleasable, Notice};
 pub use names::{Found, Lookup};
-pub use status::{AddressStatus, DampedStatus, DomainStatus, NameStatus, PoolStatus, Status};
+pub use ordering::NoSuch;
+pub use orders::{Absence, Order};
+pub use status::{
+    AddressStatus, AwayStatus, DampedStatus, DomainStatus, NameStatus, OrderStatus, PoolStatus, Status,
+};
 
 use self::calm_limits::calm_limits;
 use self::deadlines::Deadlines;
@@ -104,8 +110,7 @@ impl Controller {
     /// If it would not; the error says why.
     pub fn can_release(&self, pool: &str) -> Result<(), NotReleasable> {
         let name = pool.to_owned();
-        let pool = self.pools.iter().find(|state| state.name == pool);
-        match pool.map(|pool| (pool, pool.stage())) {
+        match self.pool_of(pool).map(|(_, pool)| (pool, pool.stage())) {
             None => Err(NotReleasable::Unknown(name)),
             Some((_, Stage::InService | Stage::Returning { .. })) => Err(NotReleasable::InService(name)),
             Some((pool, Stage::Out)) => {
@@ -127,6 +132,10 @@ impl Controller {
             Event::Resolved { name, lookup } => self.learn(&name, lookup, now),
             Event::Elapsed => self.elapse(now),
             Event::Released { pool } => self.release(&pool, now),
+            Event::Ordered { pool, address, order } => self.order(&pool, address.as_deref(), order, now),
+            Event::Reported { pool, address, absence } => {
+                self.report(&pool, address.as_deref(), absence, now)
+            }
             Event::Replaced { plan, geo } => self.replace(plan, geo, now),
             Event::Secrets { cookies } => {
                 let table = self.published.load().with_cookies(cookies);
@@ -178,10 +187,13 @@ impl Controller {
     }
 
     fn release(&mut self, name: &str, now: Instant) -> Vec<Notice> {
-        let pool = (0..).map(PoolId).zip(&mut self.pools).find(|(_, state)| state.name == name);
-        let Some((id, pool)) = pool else { return Vec::new() };
-        pool.release(now);
+        let Some((id, _)) = self.pool_of(name) else { return Vec::new() };
+        self.pools[id.index()].release(now);
         self.refresh(id, now)
+    }
+
+    fn pool_of(&self, name: &str) -> Option<(PoolId, &PoolState)> {
+        (0..).map(PoolId).zip(&self.pools).find(|(_, state)| state.name == name)
     }
 
     /// Goes over to another plan. What is believed of an address stays as long as the address

@@ -6,15 +6,22 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::Notice;
+use super::orders::{Forced, Orders, Passed};
 use super::target::{Change, Target};
 use crate::dns::Name;
 use crate::health::{Calm, Comeback, ComebackRules, Stage, Strength, TargetId};
-use crate::plan::{Addresses, Failback, MinAvailable, Pool, ServiceRules};
+use crate::plan::{Addresses, Failback, MinAvailable, Pool, RESOLVED, ServiceRules};
 use crate::routing::{PoolHealth, Share, Standing};
 
 /// A pool, and how far it has come on its way back.
 pub(super) struct PoolState {
     pub(super) name: String,
+    /// What is said of its addresses.
+    pub(super) orders: Orders,
+    /// By position of the address: its name.
+    addresses: Vec<String>,
+    /// By position of the address: what it is by what is said of it, when it was last observed.
+    forced: Vec<Option<Forced>>,
     /// By position of the address: what watches it.
     pub(super) targets: Vec<Option<TargetId>>,
     weights: Vec<u16>,
@@ -42,18 +49,21 @@ impl PoolState {
     pub(super) fn new(pool: &Pool, calm_limit: u32, before: Option<PoolState>) -> Self {
         let ServiceRules { min_available, failback, hold_down, slow_start } = pool.service;
         let rules = ComebackRules { manual: failback == Failback::Manual, hold_down, slow_start };
-        let (comeback, calm, told, leaving) = match before {
-            Some(PoolState { comeback, calm, told, mut leaving, .. }) => {
+        let (comeback, calm, told, leaving, orders) = match before {
+            Some(PoolState { comeback, calm, told, mut leaving, orders, .. }) => {
                 let is_resolved = |name: &Name| pool.resolved.iter().any(|it| it.address.target == *name);
                 // Without a check nothing is ever probed that could take over.
                 leaving.retain(|name, _| pool.health_check.is_some() && is_resolved(name));
-                (comeback.with_rules(rules), calm, told, leaving)
+                (comeback.with_rules(rules), calm, told, leaving, orders)
             }
-            None => (Comeback::new(rules), None, Stage::InService, HashMap::new()),
+            None => (Comeback::new(rules), None, Stage::InService, HashMap::new(), Orders::default()),
         };
         let calm = calm.map_or(Calm::new(calm_limit), |calm| calm.with_limit(calm_limit));
         PoolState {
             name: pool.name.clone(),
+            orders,
+            addresses: Vec::new(),
+            forced: Vec::new(),
             targets: Vec::new(),
             weights: Vec::new(),
             is_nested: matches!(pool.addresses, Addresses::Domain(_)),
@@ -71,6 +81,8 @@ impl PoolState {
     /// that it has more of, nothing is known.
     pub(super) fn go_over(&mut self, pool: &Pool, awaits_names: bool) {
         self.targets = vec![None; pool.addresses.len()];
+        self.forced = vec![None; pool.addresses.len()];
+        self.addresses = pool.addresses.names().into_iter().map(str::to_owned).collect();
         self.weights = pool.addresses.weights();
         self.awaits_names = awaits_names;
         // An address that is alone has nobody to share with while it returns.
@@ -80,7 +92,7 @@ impl PoolState {
 
     /// Takes in what its addresses are at `now`, and what the time that has passed changes.
     pub(super) fn observe(&mut self, targets: &mut HashMap<TargetId, Target>, now: Instant) -> Vec<Notice> {
-        let mut notices = Vec::new();
+        let mut notices = self.obey(targets, now);
         let mut has_flipped = false;
         let mut flip_is_near = false;
         let was_in_service = self.is_in_service(now);
@@ -116,6 +128,31 @@ impl PoolState {
         notices
     }
 
+    /// Puts into effect what is said of its addresses at `now`.
+    fn obey(&mut self, targets: &mut HashMap<TargetId, Target>, now: Instant) -> Vec<Notice> {
+        let passed = self.orders.pass(now);
+        for (at, address) in self.addresses.iter().enumerate() {
+            self.forced[at] = self.orders.forced(address);
+            if let Some(target) = self.targets[at].and_then(|id| targets.get_mut(&id)) {
+                target.force(self.forced[at].map(|forced| forced == Forced::Up));
+            }
+        }
+        let pool = || self.name.clone();
+        passed
+            .into_iter()
+            .map(|passed| match passed {
+                Passed::Order(address, state) => Notice::OrderEnded { pool: pool(), address, state },
+                Passed::Absence(address) => Notice::Back { pool: pool(), address },
+                Passed::Drained(address) => Notice::Drained { pool: pool(), address },
+            })
+            .collect()
+    }
+
+    /// Whether it has an address that is written under this name.
+    pub(super) fn has_address(&self, written: &str) -> bool {
+        self.addresses.iter().any(|name| name.split(RESOLVED).next() == Some(written) || name == written)
+    }
+
     /// Lets it return if it is kept away.
     pub(super) fn release(&mut self, now: Instant) {
         self.comeback.release(now);
@@ -133,7 +170,11 @@ impl PoolState {
             Stage::Held { .. } => Standing::Held,
             Stage::AwaitsRelease => Standing::AwaitsRelease,
         };
-        PoolHealth { shares, standing, calm: self.calm.map_or(u32::MAX, |calm| calm.seconds(now)) }
+        let is_withdrawn = |forced: &Option<Forced>| *forced == Some(Forced::Withdrawn);
+        let has_withdrawn = self.forced.iter().any(is_withdrawn);
+        let withdrawn = has_withdrawn.then(|| self.forced.iter().map(is_withdrawn).collect());
+        let calm = self.calm.map_or(u32::MAX, |calm| calm.seconds(now));
+        PoolHealth { shares, standing, withdrawn, calm }
     }
 
     /// When something changes next by time alone.
@@ -143,6 +184,7 @@ impl PoolState {
             .filter_map(|target| target.next(self.slow_start, now))
             .chain(self.comeback.next(now))
             .chain(self.calm.and_then(|calm| calm.next(now)))
+            .chain(self.orders.next())
             .min()
     }
 
@@ -162,10 +204,14 @@ impl PoolState {
     }
 
     /// The part of its weight that the address at a position takes at `now`, from 0 to 1. One that
-    /// nothing watches counts as up.
+    /// nothing watches counts as up, unless something else is said of it.
     pub(super) fn share_of(&self, at: usize, targets: &HashMap<TargetId, Target>, now: Instant) -> f64 {
         let target = self.targets[at].and_then(|id| targets.get(&id));
-        target.map_or(1.0, |target| target.share(self.slow_start, now))
+        match (target, self.forced[at]) {
+            (Some(target), _) => target.share(self.slow_start, now),
+            (None, Some(Forced::Withdrawn | Forced::Away)) => 0.0,
+            (None, Some(Forced::Up) | None) => 1.0,
+        }
     }
 
     /// Why it is in its stage, in an operator's words.
@@ -178,8 +224,10 @@ impl PoolState {
             }
             Stage::Out => {
                 let taking = self.weights.iter().filter(|weight| **weight > 0).count();
+                let withdrawn = self.forced.iter().filter(|it| **it == Some(Forced::Withdrawn)).count();
                 match (self.up(targets, now), taking) {
                     (0, 0) => "it has no addresses".to_owned(),
+                    (0, _) if withdrawn == self.forced.len() => "it is taken out by order".to_owned(),
                     (0, 1) => "its address is down".to_owned(),
                     (0, _) => format!("none of its {taking} addresses is up"),
                     (up, _) => {
@@ -201,7 +249,7 @@ impl PoolState {
         let is_up = |at| self.share_of(at, targets, now) > 0.0;
         let may_be_up = |at: usize| {
             let target = self.targets[at].and_then(|id| targets.get(&id));
-            is_up(at) || target.is_some_and(|target| !target.has_told())
+            is_up(at) || target.is_some_and(|target| !target.is_known())
         };
         if self.min_available.is_met(&self.weights, is_up) {
             Strength::Enough

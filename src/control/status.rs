@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::names::{NameState, Names};
+use super::orders::{Away, Standing};
 use super::pool::PoolState;
 use super::target::Target;
 use crate::dns::Name;
@@ -56,6 +57,8 @@ pub struct PoolStatus {
     pub held_seconds: Option<f64>,
     /// How many of its addresses are given to clients.
     pub available: usize,
+    /// What the operator orders of all its addresses that have no order of their own.
+    pub order: Option<OrderStatus>,
     /// The addresses, in order.
     pub addresses: Vec<AddressStatus>,
     /// The names that stand for some of them, in order.
@@ -77,6 +80,12 @@ pub struct AddressStatus {
     pub available: bool,
     /// The part of its weight that it takes, from 0 to 1.
     pub share: f64,
+    /// What the operator orders: `auto`, `drain`, `up` or `down`.
+    pub state: String,
+    /// The order behind a state other than `auto`, its own or that of its pool.
+    pub order: Option<OrderStatus>,
+    /// That its site has reported it away.
+    pub away: Option<AwayStatus>,
     /// That it is held down for flipping too often, whatever its health.
     pub damped: Option<DampedStatus>,
     /// Seconds since the health last changed.
@@ -85,6 +94,28 @@ pub struct AddressStatus {
     pub streak: u32,
     /// The last failure, in words.
     pub last_failure: Option<String>,
+}
+
+/// An order that stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderStatus {
+    /// `drain`, `up` or `down`.
+    pub state: String,
+    /// Why, in the operator's words.
+    pub reason: Option<String>,
+    /// Seconds for which it still stands; `None`: until it is taken back.
+    pub seconds: Option<f64>,
+    /// Seconds until nobody who honours TTLs uses a drained address any more; 0: it is empty.
+    pub empty_seconds: Option<f64>,
+}
+
+/// An absence that a site has reported.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AwayStatus {
+    /// Why, in the site's words.
+    pub reason: Option<String>,
+    /// Seconds for which it still counts.
+    pub seconds: f64,
 }
 
 /// A name that is resolved, and what is known of it.
@@ -141,6 +172,12 @@ impl Status {
                     .into_iter()
                     .enumerate()
                     .map(|(position, (name, target, weight))| AddressStatus {
+                        state: state
+                            .orders
+                            .order_of(&name)
+                            .map_or_else(|| "auto".to_owned(), |order| order.state.to_string()),
+                        order: state.orders.order_of(&name).map(|order| OrderStatus::new(order, now)),
+                        away: state.orders.absence_of(&name).map(|away| AwayStatus::new(away, now)),
                         available: weight > 0 && table.is_up(id, position),
                         share: state.share_of(position, targets, now),
                         ..AddressStatus::new(
@@ -167,6 +204,7 @@ impl Status {
                     share: state.share(now),
                     held_seconds: state.held_until().map(|until| seconds(until, now)),
                     available,
+                    order: state.orders.of_pool().map(|order| OrderStatus::new(order, now)),
                     addresses,
                     names: pool
                         .resolved
@@ -200,6 +238,9 @@ impl AddressStatus {
             .to_owned(),
             available: true,
             share: 1.0,
+            state: String::new(),
+            order: None,
+            away: None,
             damped: target
                 .and_then(|target| target.hold(now))
                 .map(|Hold { flips, until }| DampedStatus { flips, seconds: seconds(until, now) }),
@@ -207,6 +248,23 @@ impl AddressStatus {
             streak: machine.map_or(0, HealthMachine::streak),
             last_failure: machine.and_then(HealthMachine::last_failure).map(ToString::to_string),
         }
+    }
+}
+
+impl OrderStatus {
+    fn new(order: &Standing, now: Instant) -> Self {
+        OrderStatus {
+            state: order.state.to_string(),
+            reason: order.reason.clone(),
+            seconds: order.until.map(|until| seconds(until, now)),
+            empty_seconds: order.empty.map(|empty| seconds(empty, now)),
+        }
+    }
+}
+
+impl AwayStatus {
+    fn new(away: &Away, now: Instant) -> Self {
+        AwayStatus { reason: away.reason.clone(), seconds: seconds(away.until, now) }
     }
 }
 

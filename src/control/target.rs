@@ -16,6 +16,8 @@ pub(super) struct Target {
     damping: Damping,
     /// Whether a probe has ended, whatever its outcome.
     has_told: bool,
+    /// Whether it is up or down by what is said of it, whatever probes find.
+    forced: Option<bool>,
     /// What it was when it was last looked at.
     seen: Seen,
 }
@@ -50,6 +52,7 @@ impl Target {
             watch: Arc::new(watch),
             pool,
             has_told: false,
+            forced: None,
             seen: Seen::default(),
         }
     }
@@ -80,11 +83,16 @@ impl Target {
         transition
     }
 
+    /// From now on it is up or down by what is said of it; `None`: by its health.
+    pub(super) fn force(&mut self, forced: Option<bool>) {
+        self.forced = forced;
+    }
+
     /// Looks at the address at `now` and tells what has changed since the last look.
     pub(super) fn look(&mut self, slow_start: Duration, now: Instant) -> Vec<Change> {
         let hold = self.damping.hold(now);
         let is_up = self.is_up(now);
-        let known = self.has_told.then_some(is_up);
+        let known = self.is_known().then_some(is_up);
         let before = self.seen;
         self.seen = Seen { is_up: known, is_damped: hold.is_some(), ..before };
         let mut changes = Vec::new();
@@ -124,7 +132,7 @@ impl Target {
 
     /// Whether a few more outcomes like the last one will change what clients are given.
     pub(super) fn flip_is_near(&self) -> bool {
-        self.machine.flip_is_near() && !self.seen.is_damped
+        self.machine.flip_is_near() && !self.seen.is_damped && self.forced.is_none()
     }
 
     /// When something changes next by time alone.
@@ -143,6 +151,11 @@ impl Target {
         self.damping.hold(now)
     }
 
+    /// Whether it is known to be up or down, or will never be probed with effect.
+    pub(super) fn is_known(&self) -> bool {
+        self.has_told || self.forced.is_some()
+    }
+
     /// Whether a probe has ended.
     pub(super) fn has_told(&self) -> bool {
         self.has_told
@@ -152,6 +165,7 @@ impl Target {
     /// could not be carried out, for a reason of our own, it counts as up: nothing speaks against it.
     fn is_up(&self, now: Instant) -> bool {
         match self.machine.verdict() {
+            _ if self.forced.is_some() => self.forced == Some(true),
             _ if self.damping.hold(now).is_some() => false,
             Verdict::Up => true,
             Verdict::Down => false,

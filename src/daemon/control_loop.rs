@@ -10,7 +10,7 @@ use super::changes::{Change, Changed, Changes, Reloaded};
 use super::list;
 use crate::admin::{NotMeasured, Request};
 use crate::config::Settings;
-use crate::control::{Controller, Event, Notice};
+use crate::control::{Absence, Controller, Event, Notice};
 use crate::health::{Stage, Verdict};
 use crate::probe::{Prober, Report};
 use crate::resolver::{Answer, Resolver};
@@ -105,6 +105,34 @@ impl ControlLoop {
                 let _ = reply.send(self.changes.given());
             }
             Request::Measured(given, reply) => self.changes.ask(Change::Measured(given, reply)),
+            Request::Order((pool, address), order, reply) => {
+                let known = self.controller.has_address(&pool, address.as_deref()).map(|()| {
+                    let on = address.as_deref().unwrap_or("all");
+                    let reason = order.reason.as_deref().unwrap_or("none given");
+                    tracing::info!(%pool, address = on, state = %order.state, reason, "ordered by the operator");
+                    let event = Event::Ordered { pool, address, order };
+                    let notices = self.controller.handle(event, now());
+                    self.tell(notices);
+                });
+                let _ = reply.send(known);
+            }
+            Request::Report((pool, address), absence, reply) => {
+                let known = self.controller.has_address(&pool, address.as_deref()).map(|()| {
+                    let on = address.as_deref().unwrap_or("all");
+                    match &absence {
+                        Some(Absence { reason, lasts }) => {
+                            let reason = reason.as_deref().unwrap_or("none given");
+                            let lasts = humantime::format_duration(*lasts);
+                            tracing::warn!(%pool, address = on, reason, "reported away for {lasts}");
+                        }
+                        None => tracing::info!(%pool, address = on, "reported back"),
+                    }
+                    let event = Event::Reported { pool, address, absence };
+                    let notices = self.controller.handle(event, now());
+                    self.tell(notices);
+                });
+                let _ = reply.send(known);
+            }
             Request::Release(pool, reply) => {
                 let released = self.controller.can_release(&pool).map(|()| {
                     tracing::info!(%pool, "released by the operator");
@@ -197,6 +225,18 @@ impl ControlLoop {
                         tracing::info!(%pool, "{stage}: {reason}");
                     }
                 },
+                Notice::OrderEnded { pool, address, state } => {
+                    let address = address.as_deref().unwrap_or("all");
+                    tracing::info!(%pool, address, "no longer {state}: the order has expired");
+                }
+                Notice::Back { pool, address } => {
+                    let address = address.as_deref().unwrap_or("all");
+                    tracing::info!(%pool, address, "reported away no longer");
+                }
+                Notice::Drained { pool, address } => {
+                    let address = address.as_deref().unwrap_or("all");
+                    tracing::info!(%pool, address, "drained: no answer that named it is still in use");
+                }
                 Notice::Settled => {
                     self.settled.send_replace(true);
                 }

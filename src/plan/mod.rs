@@ -11,6 +11,7 @@ mod health_check;
 mod latency;
 mod pool;
 mod service;
+mod state;
 mod watch;
 mod zone;
 
@@ -22,6 +23,7 @@ pub use health_check::{CheckKind, Damping, HealthCheck, HttpCheck, StatusRange};
 pub use latency::{LatencySource, Measurement};
 pub use pool::{Address, Addresses, Pool, PoolPolicy, RESOLVED, Resolved, Source, is_connectable};
 pub use service::{Failback, MinAvailable, ServiceRules};
+pub use state::{AddressState, UnknownState};
 pub use watch::{Endpoint, Watch};
 pub use zone::Zone;
 

@@ -7,6 +7,9 @@ pub struct PoolHealth {
     pub shares: Box<[Share]>,
     /// Whether domains choose the pool.
     pub standing: Standing,
+    /// By position: addresses that the operator has taken out, which are given in no need; `None`:
+    /// there are none.
+    pub withdrawn: Option<Box<[bool]>>,
     /// Seconds for which no flip of the pool has been near, at least: the TTL of its answers is no
     /// longer than this, but never below the domain's `ttl_min`. `u32::MAX`: nothing is near.
     pub calm: u32,
@@ -97,7 +100,17 @@ impl PoolHealth {
     /// A pool of this many addresses in service, of which those are up that `is_up` says.
     pub fn from_up(addresses: usize, is_up: impl Fn(usize) -> bool) -> Self {
         let share = |position| if is_up(position) { Share::FULL } else { Share::NONE };
-        PoolHealth { shares: (0..addresses).map(share).collect(), standing: Standing::Full, calm: u32::MAX }
+        PoolHealth {
+            shares: (0..addresses).map(share).collect(),
+            standing: Standing::Full,
+            withdrawn: None,
+            calm: u32::MAX,
+        }
+    }
+
+    /// Whether the operator has taken out the address at `position`.
+    pub fn is_withdrawn(&self, position: usize) -> bool {
+        self.withdrawn.as_ref().is_some_and(|withdrawn| withdrawn.get(position) == Some(&true))
     }
 
     /// Whether the address at `position` is given at all.

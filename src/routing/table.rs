@@ -298,7 +298,8 @@ impl RoutingTable {
 impl PoolState {
     /// The state of `pool`, and what it answers with.
     fn new(pool: Arc<Pool>, health: PoolHealth) -> (Choices, Self) {
-        let all = Choices::new(&pool, &PoolHealth::well(pool.addresses.len()));
+        let trusted = PoolHealth::from_up(pool.addresses.len(), |position| !health.is_withdrawn(position));
+        let all = Choices::new(&pool, &trusted);
         let is_well = health.shares.iter().all(|share| *share == Share::FULL) && health.calm == u32::MAX;
         let choices = if is_well { all.clone() } else { Choices::new(&pool, &health) };
         (choices, PoolState { pool, health, all })

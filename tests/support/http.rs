@@ -54,6 +54,14 @@ pub(crate) fn try_put_csv(server: SocketAddr, path: &str, csv: &str) -> std::io:
     request_with(server, "PUT", path, &headers, csv)
 }
 
+/// A request of JSON, or of what is none.
+pub(crate) fn send_json(server: SocketAddr, method: &str, path: &str, json: &str) -> Response {
+    let length = json.len().to_string();
+    let headers = [("content-type", "application/json"), ("content-length", &length[..])];
+    request_with(server, method, path, &headers, json)
+        .unwrap_or_else(|error| panic!("{method} {path} at {server}: {error}"))
+}
+
 /// `DELETE path`.
 pub(crate) fn delete(server: SocketAddr, path: &str) -> Response {
     request(server, "DELETE", path, &[]).unwrap_or_else(|error| panic!("DELETE {path} at {server}: {error}"))

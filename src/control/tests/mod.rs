@@ -12,8 +12,8 @@ use super::*;
 use crate::dns::{Name, Rrset, Rtype, query_message};
 use crate::health::{Failure, HealthMachine, LocalFailure, Thresholds, Verdict};
 use crate::plan::{
-    Address, Addresses, CheckId, CheckKind, Choice, Domain, DomainPolicy, Endpoint, HealthCheck, Pool,
-    PoolPolicy, ServiceRules, WhenAllDown, Zone, ZoneId,
+    Address, AddressState, Addresses, CheckId, CheckKind, Choice, Domain, DomainPolicy, Endpoint,
+    HealthCheck, Pool, PoolPolicy, ServiceRules, WhenAllDown, Zone, ZoneId,
 };
 use crate::routing::{Client, Counters, Share, Standing, Transport, Worker, answer};
 
@@ -21,6 +21,7 @@ mod addresses;
 mod calm;
 mod comeback;
 mod consistency;
+mod orders;
 mod resolution;
 mod verdicts;
 
@@ -192,6 +193,28 @@ impl World {
         self.pass(since + Duration::from_secs_f64(seconds) - self.now)
     }
 
+    fn ordered(&mut self, pool: &str, address: Option<&str>, state: AddressState) -> Vec<Notice> {
+        self.ordered_for(pool, address, state, None)
+    }
+
+    fn ordered_for(
+        &mut self,
+        pool: &str,
+        address: Option<&str>,
+        state: AddressState,
+        lasts: Option<Duration>,
+    ) -> Vec<Notice> {
+        let order = Order { state, reason: None, lasts };
+        let (pool, address) = (pool.to_owned(), address.map(str::to_owned));
+        self.controller.handle(Event::Ordered { pool, address, order }, self.now)
+    }
+
+    fn reported(&mut self, pool: &str, address: &str, seconds: Option<u64>) -> Vec<Notice> {
+        let absence = seconds.map(|seconds| Absence { reason: None, lasts: secs(seconds) });
+        let (pool, address) = (pool.to_owned(), Some(address.to_owned()));
+        self.controller.handle(Event::Reported { pool, address, absence }, self.now)
+    }
+
     fn released(&mut self, pool: &str) -> Vec<Notice> {
         self.controller.handle(Event::Released { pool: pool.to_owned() }, self.now)
     }
@@ -287,6 +310,9 @@ fn kinds(notices: &[Notice]) -> Vec<&'static str> {
         Notice::Damped { .. } => "damped",
         Notice::Undamped { .. } => "undamped",
         Notice::Moved { .. } => "moved",
+        Notice::OrderEnded { .. } => "order-ended",
+        Notice::Back { .. } => "back",
+        Notice::Drained { .. } => "drained",
         Notice::Settled => "settled",
         Notice::Resolved { .. } => "resolved",
         Notice::Unresolved { .. } => "unresolved",

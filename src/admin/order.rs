@@ -1,0 +1,102 @@
+//! What operators order of addresses, and what sites report of theirs.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use tokio::sync::oneshot;
+
+use super::body::Members;
+use super::{Context, Problem, Request, state};
+use crate::control::{Absence, NoSuch, Order, PoolStatus};
+
+/// Enough to say why, for whoever reads it in a line of status.
+const LONGEST_REASON: usize = 200;
+
+/// How long a site is away that does not say for how long: as long as Kubernetes gives a container
+/// to stop, and as much again for it to come back.
+const DEFAULT_ABSENCE: Duration = Duration::from_secs(60);
+
+/// What is spoken of: a pool, and an address of it or all of them.
+type Subject = (String, Option<String>);
+
+pub(super) async fn of_address(
+    context: State<Context>,
+    Path((pool, address)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Json<PoolStatus>, Problem> {
+    ordered(context, (pool, Some(address)), body).await
+}
+
+pub(super) async fn of_pool(
+    context: State<Context>,
+    Path(pool): Path<String>,
+    body: Bytes,
+) -> Result<Json<PoolStatus>, Problem> {
+    ordered(context, (pool, None), body).await
+}
+
+pub(super) async fn report_of_address(
+    context: State<Context>,
+    Path((pool, address)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Json<PoolStatus>, Problem> {
+    reported(context, (pool, Some(address)), body).await
+}
+
+pub(super) async fn report_of_pool(
+    context: State<Context>,
+    Path(pool): Path<String>,
+    body: Bytes,
+) -> Result<Json<PoolStatus>, Problem> {
+    reported(context, (pool, None), body).await
+}
+
+/// Answers with the pool as it is then.
+async fn ordered(
+    State(context): State<Context>,
+    subject: Subject,
+    body: Bytes,
+) -> Result<Json<PoolStatus>, Problem> {
+    let members = Members::read(&body, &["state", "reason", "expires"])?;
+    let word = members.text("state", 10)?.ok_or_else(|| Problem::invalid("state", "`state` is missing"))?;
+    let state = word.parse().map_err(|error| Problem::invalid("state", format!("{error}")))?;
+    let reason = members.text("reason", LONGEST_REASON)?.map(str::to_owned);
+    let order = Order { state, reason, lasts: members.span("expires")? };
+    let (reply, answer) = oneshot::channel();
+    ask(context, subject, |subject| Request::Order(subject, order, reply), answer).await
+}
+
+/// Likewise.
+async fn reported(
+    State(context): State<Context>,
+    subject: Subject,
+    body: Bytes,
+) -> Result<Json<PoolStatus>, Problem> {
+    let members = Members::read(&body, &["outcome", "reason", "for"])?;
+    let reason = members.text("reason", LONGEST_REASON)?.map(str::to_owned);
+    let lasts = members.span("for")?.unwrap_or(DEFAULT_ABSENCE);
+    let absence = match members.text("outcome", 10)? {
+        Some("fail") => Some(Absence { reason, lasts }),
+        Some("pass") => None,
+        _ => return Err(Problem::invalid("outcome", "`outcome` is to be \"fail\" or \"pass\"")),
+    };
+    let (reply, answer) = oneshot::channel();
+    ask(context, subject, |subject| Request::Report(subject, absence, reply), answer).await
+}
+
+async fn ask(
+    context: Context,
+    subject: Subject,
+    request: impl FnOnce(Subject) -> Request,
+    answer: oneshot::Receiver<Result<(), NoSuch>>,
+) -> Result<Json<PoolStatus>, Problem> {
+    let pool = subject.0.clone();
+    context.requests.send(request(subject)).await.map_err(|_| Problem::stopping())?;
+    answer.await.map_err(|_| Problem::stopping())?.map_err(|reason| match &reason {
+        NoSuch::Pool(name) => Problem::unknown("pool", name),
+        NoSuch::Address(_, name) => Problem::unknown("address", name),
+    })?;
+    state::pool(State(context), Path(pool)).await
+}

@@ -1,0 +1,91 @@
+//! `rhumb address`, and what `rhumb pool` orders
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::client::{Endpoint, encoded};
+use super::status::Overview;
+use super::{Failed, Output, print, print_json, runtime};
+use crate::control::PoolStatus;
+use crate::plan::AddressState;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Give the address to no more clients, and let those that have it go on
+    Drain(OfAddress),
+    /// Count the address as down, whatever its check says
+    Disable(OfAddress),
+    /// Count the address as up, whatever its check says
+    Force(OfAddress),
+    /// Take an order back: the address's health decides again
+    Enable(OfAddress),
+}
+
+#[derive(Args)]
+struct OfAddress {
+    /// The pool's name
+    pool: String,
+    /// The address's name within the pool
+    address: String,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How an order is given.
+#[derive(Args)]
+pub(super) struct How {
+    /// Why, for whoever looks at the status
+    #[arg(long)]
+    reason: Option<String>,
+    /// How long the order stands, as in 30s or 2h; until it is taken back unless said
+    #[arg(long = "for", value_name = "SPAN", value_parser = humantime::parse_duration)]
+    lasts: Option<Duration>,
+    #[command(flatten)]
+    endpoint: Endpoint,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
+    let (state, OfAddress { pool, address, how }) = match arguments.action {
+        Action::Drain(of) => (AddressState::Drain, of),
+        Action::Disable(of) => (AddressState::Down, of),
+        Action::Force(of) => (AddressState::Up, of),
+        Action::Enable(of) => (AddressState::Auto, of),
+    };
+    give(&pool, Some(&address), state, how)
+}
+
+/// Gives an order for an address, or for a whole pool, and prints the pool as it is then.
+pub(super) fn give(
+    pool: &str,
+    address: Option<&str>,
+    state: AddressState,
+    how: How,
+) -> Result<ExitCode, Failed> {
+    let How { reason, lasts, endpoint, output } = how;
+    let expires = lasts.map(|lasts| humantime::format_duration(lasts).to_string());
+    let order = json!({ "state": state.to_string(), "reason": reason, "expires": expires });
+    let pool: PoolStatus = runtime()?.block_on(endpoint.patch(&path(pool, address), &order))?;
+    match output {
+        Output::Text => print(&Overview(&pool).to_string())?,
+        Output::Json => print_json(&pool)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where an address or a pool is found.
+pub(super) fn path(pool: &str, address: Option<&str>) -> String {
+    let of_address = address.map(|address| format!("/addresses/{}", encoded(address)));
+    format!("/v1/pools/{}{}", encoded(pool), of_address.unwrap_or_default())
+}

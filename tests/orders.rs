@@ -1,0 +1,87 @@
+//! Addresses are taken out and brought back by order, and by their own word.
+
+mod support;
+
+use support::daemon::{Daemon, run};
+use support::http::{get, send_json};
+use support::scene::{DOMAIN, QUICK, Scene};
+use support::site::Site;
+
+/// What `rhumb` prints with these arguments to the daemon, or complains of.
+fn asked(daemon: &Daemon, arguments: &[&str]) -> Result<String, String> {
+    let admin = format!("http://{}", daemon.admin());
+    let output = run(&[arguments, &["--admin", &admin]].concat());
+    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("it prints UTF-8");
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+#[test]
+fn an_operator_drains_and_disables_and_the_very_next_answer_follows() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let daemon = scene.start(&scene.two_sites([&first, &second], [QUICK, QUICK]));
+    assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
+    let pool = get(daemon.admin(), "/v1/pools/first").json();
+    let address = pool["addresses"][0]["name"].as_str().expect("a name").to_owned();
+
+    let printed = asked(&daemon, &["address", "drain", "first", &address, "--reason", "new kernel"]);
+    let printed = printed.expect("it is drained");
+    assert_eq!(daemon.resolve(DOMAIN), [second.ip()]);
+    assert!(printed.contains(", draining, empty in ") && printed.contains("(new kernel)"), "{printed}");
+    daemon.await_line(0, &["INFO", "drained: no answer that named it is still in use", &address]);
+
+    asked(&daemon, &["address", "enable", "first", &address]).expect("it is back");
+    assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
+
+    asked(&daemon, &["pool", "disable", "first", "--for", "1s"]).expect("it is out");
+    assert_eq!(daemon.resolve(DOMAIN), [second.ip()]);
+    daemon.await_line(0, &["no longer down: the order has expired", "pool=first"]);
+    assert_eq!(daemon.resolve(DOMAIN), [first.ip()], "the order ended by itself");
+
+    let complaint = asked(&daemon, &["address", "drain", "first", "nobody"]).expect_err("there is none");
+    assert!(complaint.contains("404 Not Found: there is no address `nobody`"), "{complaint}");
+}
+
+#[test]
+fn a_site_leaves_by_its_own_word() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let daemon = scene.start(&scene.two_sites([&first, &second], [QUICK, QUICK]));
+    assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
+    let report = |json: &str| send_json(daemon.admin(), "POST", "/v1/pools/first/report", json);
+    assert_eq!(report(r#"{"outcome": "fail", "reason": "SIGTERM", "for": "1h"}"#).status, 200);
+    assert_eq!(daemon.resolve(DOMAIN), [second.ip()], "though its probes still pass");
+    let status = asked(&daemon, &["status"]).expect("a status");
+    assert!(status.contains("reported away for 59m") && status.contains("(SIGTERM)"), "{status}");
+    assert_eq!(report(r#"{"outcome": "pass"}"#).status, 200);
+    assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
+}
+
+#[test]
+fn what_cannot_be_ordered_is_refused_by_the_name_of_its_field() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let daemon = scene.start(&scene.two_sites([&first, &second], [QUICK, QUICK]));
+    for (json, field, detail) in [
+        ("{", None, "not JSON: "),
+        ("[]", None, "the body is to be a JSON object"),
+        ("{}", Some("state"), "`state` is missing"),
+        (r#"{"state": "off"}"#, Some("state"), "`off` is none of auto, drain, up and down"),
+        (r#"{"state": 1}"#, Some("state"), "`state` is to be a string, not 1"),
+        (r#"{"state": "up", "until": "x"}"#, Some("until"), "`until` is not known here"),
+        (r#"{"state": "up", "expires": "soon"}"#, Some("expires"), "`soon` is no span of time"),
+        (r#"{"state": "up", "expires": "0s"}"#, Some("expires"), "`expires` is to be longer than nothing"),
+    ] {
+        let refused = send_json(daemon.admin(), "PATCH", "/v1/pools/first", json);
+        assert_eq!(
+            (refused.status, refused.header("content-type")),
+            (400, "application/problem+json"),
+            "{json}"
+        );
+        let problem = refused.json();
+        assert_eq!(problem["field"].as_str(), field, "{json}");
+        assert!(problem["detail"].as_str().is_some_and(|told| told.starts_with(detail)), "{problem}");
+    }
+    let missing = send_json(daemon.admin(), "PATCH", "/v1/pools/nowhere", r#"{"state": "up"}"#);
+    assert_eq!(missing.status, 404);
+    assert_eq!(daemon.resolve(DOMAIN), [first.ip()], "nothing has changed");
+    // What was refused leaves no trace that a later moment could bring up.
+    assert!(get(daemon.admin(), "/v1/pools/first").json()["order"].is_null());
+}
