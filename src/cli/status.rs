@@ -8,7 +8,8 @@ use clap::Args;
 use super::client::Endpoint;
 use super::{Failed, Output, print, print_json, runtime};
 use crate::control::{
-    AddressStatus, AwayStatus, DampedStatus, DomainStatus, NameStatus, OrderStatus, PoolStatus, Status,
+    AddressStatus, AwayStatus, DampedStatus, DomainStatus, IsolatedStatus, NameStatus, OrderStatus,
+    PoolStatus, Status,
 };
 
 #[derive(Args)]
@@ -35,7 +36,14 @@ struct Summary<'s>(&'s Status);
 
 impl Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Status { generation: _, domains, pools } = self.0;
+        let Status { generation: _, isolated, domains, pools } = self.0;
+        if let Some(IsolatedStatus { seconds, silent, of }) = isolated {
+            let seconds = rounded(*seconds);
+            writeln!(
+                f,
+                "isolated for {seconds}: {silent} of {of} addresses are silent, and nobody is called down for it"
+            )?;
+        }
         for DomainStatus { name, policy, ttl, pools } in domains {
             writeln!(f, "domain {name}: {policy} of {}, TTL {ttl} s", pools.join(", "))?;
         }

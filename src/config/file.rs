@@ -12,6 +12,7 @@ use super::domain::{DomainSpec, PlacedDomain, References};
 use super::domain_rules;
 use super::geoip::GeoipSpec;
 use super::health_check::HealthCheckSpec;
+use super::isolation;
 use super::latency::{self, LatencySpec};
 use super::name::identifier_fault;
 use super::nesting;
@@ -137,6 +138,7 @@ impl FileSpec {
             pools: pools.into_iter().map(|pool| pool.map(Arc::new)).collect::<Option<_>>()?,
             domains: domains.into_iter().map(|domain| domain.domain).collect(),
             latencies,
+            isolation: isolation::convert(None),
         };
         Some(Loaded { settings, geoip, geo: Arc::new(geo?), plan })
     }

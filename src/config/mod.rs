@@ -17,6 +17,7 @@ mod domain_rules;
 mod file;
 mod geoip;
 mod health_check;
+mod isolation;
 mod latency;
 mod location;
 mod master_file;

@@ -161,6 +161,11 @@ impl<'a> Value<'a> {
         matches!(self.raw, DeValue::String(_))
     }
 
+    /// Whether it is a boolean; for keys that take `false` or a table.
+    pub(super) fn is_boolean(self) -> bool {
+        matches!(self.raw, DeValue::Boolean(_))
+    }
+
     /// Whether it is an integer; for keys that take either a number or a string.
     pub(super) fn is_integer(self) -> bool {
         matches!(self.raw, DeValue::Integer(_))

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::names::Lookup;
 use super::orders::{Absence, Order};
 use crate::dns::Name;
 use crate::geo::GeoTable;
-use crate::health::{Hold, Outcome, Stage, TargetId, Transition};
+use crate::health::{Hold, Outcome, Stage, TargetId, Timings, Transition};
 use crate::plan::{AddressState, Plan, Watch};
 use crate::routing::CookieSecrets;
 
@@ -20,6 +21,10 @@ pub enum Event {
         target: TargetId,
         /// With what.
         outcome: Outcome,
+        /// When it started.
+        started: Instant,
+        /// How long each phase of it took.
+        timings: Timings,
     },
     /// A name in pools was looked up.
     Resolved {
@@ -90,6 +95,19 @@ pub enum Notice {
     Undamped {
         /// The address.
         watch: Arc<Watch>,
+    },
+    /// Hardly anything is heard any more, and this host takes itself to be cut off: nobody is
+    /// called down for being silent until others are heard again.
+    Isolated {
+        /// How many addresses are silent.
+        silent: usize,
+        /// Of how many that were believed to be up.
+        of: usize,
+    },
+    /// Others are heard again, and silence counts anew.
+    Reconnected {
+        /// After how long.
+        after: Duration,
     },
     /// An order has expired.
     OrderEnded {

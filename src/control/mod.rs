@@ -13,13 +13,14 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 use crate::geo::GeoTable;
-use crate::health::{Outcome, Stage, TargetId};
+use crate::health::{Failure, Heard, Outcome, Stage, TargetId, Timings, Transition};
 use crate::plan::{Endpoint, Plan, Pool, PoolId, Watch};
 use crate::routing::RoutingTable;
 
 mod calm_limits;
 mod deadlines;
 mod event;
+mod isolation;
 mod names;
 mod ordering;
 mod orders;
@@ -33,14 +34,16 @@ pub use names::{Found, Lookup};
 pub use ordering::NoSuch;
 pub use orders::{Absence, Order};
 pub use status::{
-    AddressStatus, AwayStatus, DampedStatus, DomainStatus, NameStatus, OrderStatus, PoolStatus, Status,
+    AddressStatus, AwayStatus, DampedStatus, DomainStatus, IsolatedStatus, NameStatus, OrderStatus,
+    PoolStatus, Status,
 };
 
 use self::calm_limits::calm_limits;
 use self::deadlines::Deadlines;
+use self::isolation::Network;
 use self::names::Names;
 use self::pool::PoolState;
-use self::target::Target;
+use self::target::{Observed, Target};
 
 /// Holds what is believed, and publishes what follows from it.
 pub struct Controller {
@@ -52,6 +55,7 @@ pub struct Controller {
     /// By [`PoolId`].
     pools: Vec<PoolState>,
     names: Names,
+    network: Network,
     deadlines: Deadlines,
     next_target: u64,
     /// How many targets have not told anything yet.
@@ -69,6 +73,7 @@ impl Controller {
             targets: HashMap::new(),
             pools: Vec::new(),
             names: Names::default(),
+            network: Network::default(),
             deadlines: Deadlines::new(0),
             next_target: 0,
             untold: 0,
@@ -85,12 +90,13 @@ impl Controller {
 
     /// Everything that is to be watched now.
     pub fn watches(&self) -> impl Iterator<Item = (TargetId, Watch)> {
-        self.targets.iter().map(|(id, target)| (*id, (*target.watch).clone()))
+        let targets = self.targets.iter().map(|(id, target)| (*id, &target.watch));
+        targets.chain(self.network.watches()).map(|(id, watch)| (id, (**watch).clone()))
     }
 
     /// What a target is, while it is watched.
     pub fn watch(&self, target: TargetId) -> Option<&Arc<Watch>> {
-        self.targets.get(&target).map(|target| &target.watch)
+        self.targets.get(&target).map(|target| &target.watch).or_else(|| self.network.canary(target))
     }
 
     /// Whether every name and every address has told something, since the start or the last event.
@@ -100,7 +106,7 @@ impl Controller {
 
     /// When something changes next by time alone: [`Event::Elapsed`] is to be handled then.
     pub fn due(&self) -> Option<Instant> {
-        self.deadlines.first()
+        self.deadlines.first().into_iter().chain(self.network.due()).min()
     }
 
     /// Whether [`Event::Released`] would bring `pool` back.
@@ -128,7 +134,10 @@ impl Controller {
         self.latest = now.max(self.latest);
         let now = self.latest;
         match event {
-            Event::Probed { target, outcome } => self.observe(target, &outcome, now),
+            Event::Probed { target, outcome, started, timings } => {
+                let heard = heard(&outcome, started, timings);
+                self.observe(target, &outcome, heard, now)
+            }
             Event::Resolved { name, lookup } => self.learn(&name, lookup, now),
             Event::Elapsed => self.elapse(now),
             Event::Released { pool } => self.release(&pool, now),
@@ -146,35 +155,71 @@ impl Controller {
 
     /// What is believed of everything, and what is served.
     pub fn status(&self, now: Instant) -> Status {
-        Status::new(&self.published.load(), &self.pools, &self.targets, &self.names, now)
+        Status::new(
+            &self.published.load(),
+            &self.pools,
+            &self.targets,
+            (&self.names, self.network.isolated()),
+            now,
+        )
     }
 
-    fn observe(&mut self, id: TargetId, outcome: &Outcome, now: Instant) -> Vec<Notice> {
-        // A probe may have been under way while its target left the plan.
+    fn observe(
+        &mut self,
+        id: TargetId,
+        outcome: &Outcome,
+        heard: Option<Heard>,
+        now: Instant,
+    ) -> Vec<Notice> {
+        if let Some(heard) = heard {
+            self.network.hear(id, heard);
+        }
+        let is_doubted = self.network.is_doubted();
+        // A probe may have been under way while its target left the plan; and a canary is none.
         let Some(target) = self.targets.get_mut(&id) else {
-            return Vec::new();
+            return self.inquire(now);
         };
         let (was_near, had_told) = (target.flip_is_near(), target.has_told());
-        let transition = target.observe(outcome, now);
-        let is_news = transition.is_some() || !had_told || target.flip_is_near() != was_near;
+        let observed = target.observe(outcome, heard, is_doubted, now);
+        let is_news = !had_told || target.flip_is_near() != was_near;
         let (pool, watch) = (target.pool, target.watch.clone());
         let mut notices = Vec::new();
         self.untold -= usize::from(!had_told);
-        if !had_told && self.let_go(pool) {
-            notices = self.refit(pool, now);
-        } else if is_news {
-            notices = self.refresh(pool, now);
+        match observed {
+            Observed::Turned(transition) => {
+                notices = if !had_told && self.let_go(pool) {
+                    let notices = self.refit(pool, now);
+                    told(notices, watch, transition)
+                } else {
+                    self.turned(pool, watch, transition, now)
+                };
+            }
+            Observed::Heard(true) => {
+                self.forgive(id);
+                notices = self.refresh(pool, now);
+            }
+            Observed::Heard(false) => notices = self.believe(id, now),
+            Observed::Doubted(since) => self.doubt(id, since),
+            Observed::Nothing if !had_told && self.let_go(pool) => notices = self.refit(pool, now),
+            Observed::Nothing if is_news => notices = self.refresh(pool, now),
+            Observed::Nothing => {}
         }
-        if let Some(transition) = transition {
-            // What was published comes first, then why.
-            let published = notices.iter().take_while(|notice| matches!(notice, Notice::Published { .. }));
-            let position = published.count();
-            notices.insert(position, Notice::Turned { watch, transition });
-        }
+        notices.append(&mut self.inquire(now));
         if !had_told && self.is_settled() {
             notices.push(Notice::Settled);
         }
         notices
+    }
+
+    /// Puts into effect that the verdict on an address of `pool` has changed.
+    fn turned(
+        &mut self,
+        pool: PoolId,
+        watch: Arc<Watch>,
+        transition: Transition,
+        now: Instant,
+    ) -> Vec<Notice> {
+        told(self.refresh(pool, now), watch, transition)
     }
 
     fn elapse(&mut self, now: Instant) -> Vec<Notice> {
@@ -183,6 +228,7 @@ impl Controller {
         while let Some(pool) = self.deadlines.due(now) {
             notices.append(&mut self.refresh(pool, now));
         }
+        notices.append(&mut self.inquire(now));
         notices
     }
 
@@ -202,6 +248,23 @@ impl Controller {
     fn replace(&mut self, plan: Arc<Plan>, geo: Arc<GeoTable>, now: Instant) -> Vec<Notice> {
         let mut pools_before: HashMap<_, PoolState> =
             std::mem::take(&mut self.pools).into_iter().map(|pool| (pool.name.clone(), pool)).collect();
+        let mut next_target = self.next_target;
+        let next_id = || {
+            next_target += 1;
+            TargetId(next_target)
+        };
+        let was_isolated = self.network.isolated().is_some();
+        self.network = std::mem::take(&mut self.network).with_rules(plan.isolation.as_ref(), next_id);
+        self.next_target = next_target;
+        // The next failure of each brings up the doubt anew.
+        for target in self.targets.values_mut() {
+            // What was found while nothing could be heard says nothing.
+            if was_isolated {
+                target.forgive()
+            } else {
+                target.retract()
+            };
+        }
         self.names = std::mem::take(&mut self.names).for_plan(&plan);
         let mut pools = Vec::with_capacity(plan.pools.len());
         for (limit, pool) in calm_limits(&plan).into_iter().zip(&plan.pools) {
@@ -269,8 +332,30 @@ impl Controller {
     }
 }
 
+/// What was published comes first, then why.
+fn told(mut notices: Vec<Notice>, watch: Arc<Watch>, transition: Transition) -> Vec<Notice> {
+    let published = notices.iter().take_while(|notice| matches!(notice, Notice::Published { .. }));
+    let position = published.count();
+    notices.insert(position, Notice::Turned { watch, transition });
+    notices
+}
+
+/// What a probe has heard of the address; `None`: it was not carried out.
+///
+/// Over a connection that was kept, and on the first of a name's lookups, silence is not told from
+/// slowness: that counts as silence.
+fn heard(outcome: &Outcome, started: Instant, timings: Timings) -> Option<Heard> {
+    let answered = match outcome {
+        Outcome::Pass => true,
+        Outcome::Fail(Failure::Local(_)) => return None,
+        Outcome::Fail(Failure::TimedOut { .. }) => timings.connect.is_some(),
+        Outcome::Fail(failure) => !failure.is_silent(),
+    };
+    Some(Heard { started, answered })
+}
+
 /// What a belief is about, whatever the check that led to it: pool, endpoint and port.
-type Subject = (String, Endpoint, u16);
+type Subject = (Option<String>, Endpoint, u16);
 
 fn subject(watch: &Watch) -> Subject {
     (watch.pool.clone(), watch.endpoint.clone(), watch.port)

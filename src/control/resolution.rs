@@ -118,6 +118,7 @@ impl Controller {
                 started.push((target, (*self.targets[&target].watch).clone()));
             }
         }
+        stopped.iter().for_each(|target| self.network.forget(*target));
         let stopped = stopped.into_iter().collect();
         let mut notices = self.pools[id.index()].observe(&mut self.targets, now);
         let state: &PoolState = &self.pools[id.index()];

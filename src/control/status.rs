@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::isolation::Isolated;
 use super::names::{NameState, Names};
 use super::orders::{Away, Standing};
 use super::pool::PoolState;
@@ -20,10 +21,24 @@ use crate::routing::RoutingTable;
 pub struct Status {
     /// How many tables were published before the current one.
     pub generation: u64,
+    /// That the daemon takes itself to be cut off from the network, and calls nobody down for
+    /// being silent.
+    pub isolated: Option<IsolatedStatus>,
     /// Every domain, in the order of the configuration.
     pub domains: Vec<DomainStatus>,
     /// Every pool, in the order of the configuration.
     pub pools: Vec<PoolStatus>,
+}
+
+/// The daemon takes itself to be cut off from the network.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IsolatedStatus {
+    /// For how many seconds.
+    pub seconds: f64,
+    /// How many addresses are silent.
+    pub silent: usize,
+    /// Of how many that were believed to be up.
+    pub of: usize,
 }
 
 /// A domain, and what it steers by.
@@ -149,7 +164,7 @@ impl Status {
         table: &RoutingTable,
         pools: &[PoolState],
         targets: &HashMap<TargetId, Target>,
-        names: &Names,
+        (names, isolated): (&Names, Option<Isolated>),
         now: Instant,
     ) -> Self {
         let plan = table.plan();
@@ -217,7 +232,12 @@ impl Status {
                 }
             })
             .collect();
-        Status { generation: table.generation(), domains, pools }
+        let isolated = isolated.map(|Isolated { since, silent, of }| IsolatedStatus {
+            seconds: seconds(now, since),
+            silent,
+            of,
+        });
+        Status { generation: table.generation(), isolated, domains, pools }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::health::{
-    Damping, DampingRules, HealthMachine, Hold, Outcome, Ramp, Thresholds, Transition, Verdict,
+    Damping, DampingRules, HealthMachine, Heard, Hold, Outcome, Ramp, Thresholds, Transition, Verdict,
 };
 use crate::plan::{HealthCheck, PoolId, Watch};
 
@@ -16,10 +16,34 @@ pub(super) struct Target {
     damping: Damping,
     /// Whether a probe has ended, whatever its outcome.
     has_told: bool,
+    heard: Option<Heard>,
+    /// When the silence began that all failures since the last pass were part of.
+    silent_since: Option<Instant>,
+    /// That it is to be called down, which nobody has been told yet.
+    withheld: Option<Box<Withheld>>,
     /// Whether it is up or down by what is said of it, whatever probes find.
     forced: Option<bool>,
     /// What it was when it was last looked at.
     seen: Seen,
+}
+
+/// A verdict that is not told yet, and what would be believed without it.
+struct Withheld {
+    machine: HealthMachine,
+    transition: Transition,
+}
+
+/// What an outcome has led to.
+#[derive(Debug)]
+pub(super) enum Observed {
+    /// To nothing that is new.
+    Nothing,
+    /// The verdict has changed.
+    Turned(Transition),
+    /// It would be down, if its silence since this moment is its own.
+    Doubted(Instant),
+    /// It was doubted for its silence, and something has come from it. Whether it passed.
+    Heard(bool),
 }
 
 /// An address as the rules that take time see it.
@@ -52,13 +76,17 @@ impl Target {
             watch: Arc::new(watch),
             pool,
             has_told: false,
+            heard: None,
+            silent_since: None,
+            withheld: None,
             forced: None,
             seen: Seen::default(),
         }
     }
 
     /// The same address watched in another way.
-    pub(super) fn watched(self, watch: Watch) -> Self {
+    pub(super) fn watched(mut self, watch: Watch) -> Self {
+        self.retract();
         Target {
             machine: self.machine.with_thresholds(thresholds(&watch.check)),
             damping: self.damping.with_rules(damping_rules(&watch.check)),
@@ -72,15 +100,75 @@ impl Target {
         Target { pool, ..self }
     }
 
-    /// Takes in the outcome of a probe at `now`; says so if the verdict changes by it.
-    pub(super) fn observe(&mut self, outcome: &Outcome, now: Instant) -> Option<Transition> {
+    /// Takes in the outcome of a probe, and what it heard, at `now`. `is_doubted`: silence alone is
+    /// not enough to be called down.
+    pub(super) fn observe(
+        &mut self,
+        outcome: &Outcome,
+        heard: Option<Heard>,
+        is_doubted: bool,
+        now: Instant,
+    ) -> Observed {
         self.has_told = true;
+        self.heard = heard.or(self.heard);
+        if self.withheld.is_some() {
+            return match (heard, outcome) {
+                (Some(Heard { answered: true, .. }), outcome) => Observed::Heard(*outcome == Outcome::Pass),
+                _ => Observed::Nothing,
+            };
+        }
+        let silent = heard.filter(|heard| !heard.answered);
+        let before = (is_doubted && silent.is_some() && self.machine.verdict() == Verdict::Up)
+            .then(|| self.machine.clone());
         let transition = self.machine.observe(outcome, now);
+        match (silent, self.machine.streak()) {
+            _ if heard.is_none() => {}
+            (Some(heard), 1) => self.silent_since = Some(heard.started),
+            (Some(_), _) => {}
+            (None, _) => self.silent_since = None,
+        }
+        match (transition, before, self.silent_since) {
+            (None, ..) => Observed::Nothing,
+            (Some(transition), Some(machine), Some(since)) => {
+                self.withheld = Some(Box::new(Withheld { machine, transition }));
+                Observed::Doubted(since)
+            }
+            (Some(transition), ..) => {
+                self.count(&transition, now);
+                Observed::Turned(transition)
+            }
+        }
+    }
+
+    /// Calls it down at `now`, if that was withheld.
+    pub(super) fn believe(&mut self, now: Instant) -> Option<Transition> {
+        let Withheld { transition, .. } = *self.withheld.take()?;
+        self.count(&transition, now);
+        Some(transition)
+    }
+
+    /// Goes back to what was believed of it before it fell silent. Returns whether anything spoke
+    /// against that.
+    pub(super) fn forgive(&mut self) -> bool {
+        let was_withheld = self.retract();
+        self.machine.forgive() || was_withheld
+    }
+
+    /// Goes back to what was believed before the silence that is doubted, if one is.
+    pub(super) fn retract(&mut self) -> bool {
+        let withheld = self.withheld.take();
+        let was_withheld = withheld.is_some();
+        if let Some(withheld) = withheld {
+            self.machine = withheld.machine;
+        }
+        was_withheld
+    }
+
+    fn count(&mut self, transition: &Transition, now: Instant) {
         // A first verdict is no flip.
-        if transition.as_ref().is_some_and(|transition| transition.from != Verdict::Unknown) {
+        if transition.from != Verdict::Unknown {
             self.damping.flip(now);
         }
-        transition
     }
 
     /// From now on it is up or down by what is said of it; `None`: by its health.
@@ -132,7 +220,9 @@ impl Target {
 
     /// Whether a few more outcomes like the last one will change what clients are given.
     pub(super) fn flip_is_near(&self) -> bool {
-        self.machine.flip_is_near() && !self.seen.is_damped && self.forced.is_none()
+        (self.machine.flip_is_near() || self.withheld.is_some())
+            && !self.seen.is_damped
+            && self.forced.is_none()
     }
 
     /// When something changes next by time alone.
@@ -143,7 +233,17 @@ impl Target {
 
     /// What is believed of it.
     pub(super) fn machine(&self) -> &HealthMachine {
-        &self.machine
+        self.withheld.as_ref().map_or(&self.machine, |withheld| &withheld.machine)
+    }
+
+    /// Whether it is believed to be up.
+    pub(super) fn is_believed_up(&self) -> bool {
+        self.machine().verdict() == Verdict::Up
+    }
+
+    /// What was last heard of it.
+    pub(super) fn heard(&self) -> Option<Heard> {
+        self.heard
     }
 
     /// The hold that it is under at `now`.
@@ -164,7 +264,7 @@ impl Target {
     /// Before its first probe has ended nothing is known, and it has to wait. When that probe
     /// could not be carried out, for a reason of our own, it counts as up: nothing speaks against it.
     fn is_up(&self, now: Instant) -> bool {
-        match self.machine.verdict() {
+        match self.machine().verdict() {
             _ if self.forced.is_some() => self.forced == Some(true),
             _ if self.damping.hold(now).is_some() => false,
             Verdict::Up => true,

@@ -71,11 +71,11 @@ impl ControlLoop {
     }
 
     fn observe(&mut self, report: Report) {
-        let Report { target, outcome, timings: _, started, finished } = report;
+        let Report { target, outcome, timings, started, finished } = report;
         if let Some(watch) = self.controller.watch(target) {
-            Metrics::probed(&watch.pool, &outcome, finished.saturating_duration_since(started));
+            Metrics::probed(watch.pool_or_none(), &outcome, finished.saturating_duration_since(started));
         }
-        let notices = self.controller.handle(Event::Probed { target, outcome }, finished);
+        let notices = self.controller.handle(Event::Probed { target, outcome, started, timings }, finished);
         if notices.iter().any(|notice| matches!(notice, Notice::Published { .. })) {
             Metrics::swapped(now().saturating_duration_since(finished));
         }
@@ -202,7 +202,7 @@ impl ControlLoop {
             match notice {
                 Notice::Turned { watch, transition } => {
                     Metrics::turned(&watch, &transition);
-                    let (pool, address) = (&watch.pool, &watch.address);
+                    let (pool, address) = (watch.pool_or_none(), &watch.address);
                     let (target, port) = (&watch.endpoint, watch.port);
                     match transition.to {
                         Verdict::Up => tracing::info!(%pool, %address, %target, port, "up: {transition}"),
@@ -210,13 +210,13 @@ impl ControlLoop {
                     }
                 }
                 Notice::Damped { watch, hold } => {
-                    let (pool, address, flips) = (&watch.pool, &watch.address, hold.flips);
+                    let (pool, address, flips) = (watch.pool_or_none(), &watch.address, hold.flips);
                     let left = hold.until.saturating_duration_since(now()).as_secs_f64().round();
                     let left = humantime::format_duration(Duration::from_secs(left as u64));
                     tracing::warn!(%pool, %address, "damped: it has flipped {flips} times, and is held down until it has kept still for {left}");
                 }
                 Notice::Undamped { watch } => {
-                    let (pool, address) = (&watch.pool, &watch.address);
+                    let (pool, address) = (watch.pool_or_none(), &watch.address);
                     tracing::info!(%pool, %address, "damped no longer");
                 }
                 Notice::Moved { pool, stage, reason } => match stage {
@@ -225,6 +225,15 @@ impl ControlLoop {
                         tracing::info!(%pool, "{stage}: {reason}");
                     }
                 },
+                Notice::Isolated { silent, of } => {
+                    tracing::error!(
+                        "isolated: {silent} of {of} addresses are silent, and nobody is called down for it until others are heard"
+                    );
+                }
+                Notice::Reconnected { after } => {
+                    let seconds = after.as_secs_f64();
+                    tracing::warn!("isolated no longer, after {seconds:.1} s");
+                }
                 Notice::OrderEnded { pool, address, state } => {
                     let address = address.as_deref().unwrap_or("all");
                     tracing::info!(%pool, address, "no longer {state}: the order has expired");

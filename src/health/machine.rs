@@ -120,6 +120,17 @@ impl HealthMachine {
         Some(Transition { from, to, at: now, streak: self.streak, needed, reason: outcome.clone() })
     }
 
+    /// Forgets the outcomes that speak against the verdict: they have to come anew. Returns whether
+    /// there were any.
+    pub fn forgive(&mut self) -> bool {
+        let had_streak = self.flip_is_near();
+        if had_streak {
+            self.passing = self.verdict == Verdict::Up;
+            self.streak = 0;
+        }
+        had_streak
+    }
+
     /// What is believed now.
     pub fn verdict(&self) -> Verdict {
         self.verdict

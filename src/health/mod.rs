@@ -4,12 +4,14 @@
 //! the address's [`HealthMachine`] makes verdicts of outcomes. What follows from verdicts takes
 //! time: [`Damping`] holds down an address that flips too often, a [`Comeback`] brings a pool back
 //! along a [`Ramp`], and [`Calm`] says for how long nothing has been about to change. Each says
-//! when it changes next by time alone.
+//! when it changes next by time alone. Before silence is believed, an
+//! [`Inquiry`] asks whether others are heard.
 
 mod cadence;
 mod calm;
 mod comeback;
 mod damping;
+mod inquiry;
 mod machine;
 mod outcome;
 mod ramp;
@@ -19,6 +21,7 @@ pub use cadence::Cadence;
 pub use calm::Calm;
 pub use comeback::{Comeback, ComebackRules, Stage, Strength};
 pub use damping::{Damping, DampingRules, Hold};
+pub use inquiry::{Finding, Heard, Inquiry};
 pub use machine::{HealthMachine, Thresholds, Transition, Verdict};
 pub use outcome::{Failure, LocalFailure, Outcome, Phase};
 pub use ramp::Ramp;

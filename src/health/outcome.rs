@@ -109,6 +109,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether nothing came back from the address.
+    pub fn is_silent(&self) -> bool {
+        match self {
+            Failure::TimedOut { phase, .. } => matches!(phase, Phase::Connect),
+            Failure::Unreachable => true,
+            _ => false,
+        }
+    }
+}
+
 impl Outcome {
     /// The outcome as a metric's label: `pass` or the failure's label.
     pub fn label(&self) -> &'static str {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 mod domain;
 mod health_check;
+mod isolation;
 mod latency;
 mod pool;
 mod service;
@@ -20,6 +21,7 @@ pub use domain::{
     WhenAllDown,
 };
 pub use health_check::{CheckKind, Damping, HealthCheck, HttpCheck, StatusRange};
+pub use isolation::Isolation;
 pub use latency::{LatencySource, Measurement};
 pub use pool::{Address, Addresses, Pool, PoolPolicy, RESOLVED, Resolved, Source, is_connectable};
 pub use service::{Failback, MinAvailable, ServiceRules};
@@ -40,6 +42,8 @@ pub struct Plan {
     pub domains: Vec<Domain>,
     /// Measured latencies between clients and pools.
     pub latencies: Vec<Measurement>,
+    /// When this host suspects its own network; `None`: never.
+    pub isolation: Option<Isolation>,
 }
 
 /// Defines the position of a thing in one of the plan's lists, as a type of its own.

@@ -10,9 +10,9 @@ use crate::dns::Name;
 /// is believed of it carries over from one plan to the next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Watch {
-    /// The pool's name.
-    pub pool: String,
-    /// The address's name within the pool.
+    /// The pool's name; `None`: it belongs to none.
+    pub pool: Option<String>,
+    /// The address's name within the pool, or what it is where there is none.
     pub address: String,
     /// What to connect to.
     pub endpoint: Endpoint,
@@ -43,6 +43,13 @@ impl fmt::Display for Endpoint {
     }
 }
 
+impl Watch {
+    /// The pool's name, for whoever has to write one.
+    pub fn pool_or_none(&self) -> &str {
+        self.pool.as_deref().unwrap_or("none")
+    }
+}
+
 impl Plan {
     /// Everything of `pool`, which is one of the plan's or such a one with other addresses, that
     /// has to be watched: position of the address, and how.
@@ -63,7 +70,7 @@ impl Plan {
         };
         let watch = |(address, endpoint, port): (&str, Endpoint, Option<u16>)| {
             Some(Watch {
-                pool: pool.name.clone(),
+                pool: Some(pool.name.clone()),
                 address: address.to_owned(),
                 endpoint,
                 resolved_from: pool.resolved_from(address).cloned(),

@@ -122,7 +122,11 @@ impl Metrics {
         };
         // Of a name, all addresses together: over the years there may be any number of them.
         let written = watch.address.split(RESOLVED).next().unwrap_or_default();
-        let labels = [("pool", watch.pool.clone()), ("address", written.to_owned()), ("to", to.to_owned())];
+        let labels = [
+            ("pool", watch.pool_or_none().to_owned()),
+            ("address", written.to_owned()),
+            ("to", to.to_owned()),
+        ];
         counter!("rhumb_transitions_total", &labels).increment(1);
     }
 

@@ -21,6 +21,7 @@ mod addresses;
 mod calm;
 mod comeback;
 mod consistency;
+mod isolation;
 mod orders;
 mod resolution;
 mod verdicts;
@@ -104,6 +105,7 @@ fn plan(pools: Pools<'_>, check: Check) -> Plan {
             .collect(),
         domains: of_each.chain([domain("www", ids.collect())]).collect(),
         latencies: Vec::new(),
+        isolation: None,
     }
 }
 
@@ -135,14 +137,20 @@ struct World {
     now: Instant,
 }
 
-/// What a probe finds: `+` passes, `-` fails, `!` could not be carried out.
+/// What a probe finds: `+` passes, `-` fails, `.` hears nothing, `!` could not be carried out.
 fn outcome(symbol: char) -> Outcome {
     match symbol {
         '+' => Outcome::Pass,
         '-' => Outcome::Fail(Failure::Refused),
+        '.' => Outcome::Fail(Failure::Unreachable),
         '!' => Outcome::Fail(Failure::Local(LocalFailure::OutOfDescriptors)),
         other => panic!("{other} is no outcome"),
     }
+}
+
+/// A probe that took no time.
+fn probed(target: TargetId, outcome: Outcome, at: Instant) -> Event {
+    Event::Probed { target, outcome, started: at, timings: Timings::default() }
 }
 
 #[allow(clippy::disallowed_methods, reason = "simulated time needs some instant to start from")]
@@ -170,7 +178,7 @@ impl World {
         let targets: Vec<TargetId> = world.controller.watches().map(|(target, _)| target).collect();
         for target in targets {
             world.pass(HALF_SECOND);
-            world.controller.handle(Event::Probed { target, outcome: Outcome::Pass }, world.now);
+            world.controller.handle(probed(target, Outcome::Pass, world.now), world.now);
         }
         assert!(world.controller.is_settled());
         world
@@ -231,7 +239,7 @@ impl World {
         let mut notices = Vec::new();
         for symbol in symbols.chars() {
             notices.extend(self.pass(HALF_SECOND));
-            let event = Event::Probed { target, outcome: outcome(symbol) };
+            let event = probed(target, outcome(symbol), self.now);
             notices.extend(self.controller.handle(event, self.now));
         }
         notices
@@ -310,6 +318,8 @@ fn kinds(notices: &[Notice]) -> Vec<&'static str> {
         Notice::Damped { .. } => "damped",
         Notice::Undamped { .. } => "undamped",
         Notice::Moved { .. } => "moved",
+        Notice::Isolated { .. } => "isolated",
+        Notice::Reconnected { .. } => "reconnected",
         Notice::OrderEnded { .. } => "order-ended",
         Notice::Back { .. } => "back",
         Notice::Drained { .. } => "drained",

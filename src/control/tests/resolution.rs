@@ -54,7 +54,7 @@ impl World {
 
     /// The last octets of the watched addresses of the first pool.
     fn watched(&self) -> Vec<u8> {
-        let endpoints = self.controller.watches().filter(|(_, watch)| watch.pool == "a");
+        let endpoints = self.controller.watches().filter(|(_, watch)| watch.pool_or_none() == "a");
         let mut octets: Vec<u8> = endpoints
             .map(|(_, watch)| match watch.endpoint {
                 Endpoint::Ip(IpAddr::V4(ip)) => ip.octets()[3],
@@ -246,7 +246,7 @@ fn a_name_in_two_pools_is_one_name() {
         .controller
         .watches()
         .filter(|(_, watch)| watch.address == "alb/10.0.0.7")
-        .map(|(_, watch)| watch.pool)
+        .map(|(_, watch)| watch.pool_or_none().to_owned())
         .collect();
     assert_eq!(watched.len(), 2, "{watched:?}");
 }

@@ -49,7 +49,7 @@ fn a_transition_is_in_the_very_next_answer() {
         panic!("{notices:?}");
     };
     assert_eq!((*published, world.generation()), (generation + 1, generation + 1));
-    assert_eq!((&watch.pool[..], &watch.address[..]), ("a", "1"));
+    assert_eq!((watch.pool_or_none(), &watch.address[..]), ("a", "1"));
     assert_eq!((transition.from, transition.to, transition.at), (Verdict::Up, Verdict::Down, world.now));
     assert_eq!(transition.to_string(), "connection refused, 2 of 2");
     assert_eq!(world.told("a"), [(0, 2)]);
@@ -77,7 +77,7 @@ fn outcomes_of_what_is_not_watched_any_more_are_ignored() {
     let gone = world.target(0, 2);
     world.reloaded(&[("a", &[1])], CHECK);
     for target in [gone, TargetId(u64::MAX)] {
-        let event = Event::Probed { target, outcome: outcome('-') };
+        let event = probed(target, outcome('-'), world.now);
         assert_eq!(world.controller.handle(event, world.now), []);
     }
     // The address comes back: another target, so that a late probe of the old one means nothing.

@@ -188,7 +188,7 @@ fn reusing() -> CheckKind {
 
 fn watch(address: SocketAddr, kind: CheckKind) -> Watch {
     Watch {
-        pool: "pool".into(),
+        pool: Some("pool".into()),
         address: "address".into(),
         endpoint: Endpoint::Ip(address.ip()),
         resolved_from: None,
