@@ -355,7 +355,7 @@ fn heard(outcome: &Outcome, started: Instant, timings: Timings) -> Option<Heard>
 }
 
 /// What a belief is about, whatever the check that led to it: pool, endpoint and port.
-type Subject = (Option<String>, Endpoint, u16);
+type Subject = (Option<String>, Endpoint, Option<u16>);
 
 fn subject(watch: &Watch) -> Subject {
     (watch.pool.clone(), watch.endpoint.clone(), watch.port)

@@ -30,7 +30,7 @@ impl Isolation {
             address: format!("canary {canary}"),
             endpoint: Endpoint::Ip(canary.ip()),
             resolved_from: None,
-            port: canary.port(),
+            port: Some(canary.port()),
             check: HealthCheck {
                 name: "canary".to_owned(),
                 kind: CheckKind::Tcp,

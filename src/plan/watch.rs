@@ -19,8 +19,8 @@ pub struct Watch {
     /// The name that was resolved to the endpoint: the host to ask for, unless the check says
     /// another.
     pub resolved_from: Option<Name>,
-    /// The port to connect to.
-    pub port: u16,
+    /// The port to connect to; `None`: the check knows no ports.
+    pub port: Option<u16>,
     /// What one probe does, and when.
     pub check: HealthCheck,
 }
@@ -69,16 +69,15 @@ impl Plan {
             Addresses::Domain(_) => Vec::new(),
         };
         let watch = |(address, endpoint, port): (&str, Endpoint, Option<u16>)| {
-            Some(Watch {
+            Watch {
                 pool: Some(pool.name.clone()),
                 address: address.to_owned(),
                 endpoint,
                 resolved_from: pool.resolved_from(address).cloned(),
-                port: port.or(check.default_port())?,
+                port: port.or(check.default_port()),
                 check: check.clone(),
-            })
+            }
         };
-        let watches = endpoints.into_iter().map(watch).enumerate();
-        watches.filter_map(|(position, watch)| Some((position, watch?))).collect()
+        endpoints.into_iter().map(watch).enumerate().collect()
     }
 }

@@ -240,8 +240,8 @@ fn host_header(watch: &Watch, check: &HttpCheck) -> String {
         (None, endpoint) => endpoint.to_string(),
     };
     match watch.check.default_port() {
-        Some(default) if default == watch.port => host,
-        _ => format!("{host}:{}", watch.port),
+        default if default == watch.port => host,
+        _ => format!("{host}:{}", watch.port.unwrap_or_default()),
     }
 }
 

@@ -33,10 +33,12 @@ impl Probe {
     pub(super) async fn run(&mut self, started: Instant) -> (Outcome, Timings) {
         let watch = &self.check.watch;
         let mut budget = Budget::new(started, watch.check.timeout);
+        // What has no port is not asked at one.
+        let port = watch.port.unwrap_or_default();
         let kept = self.kept.take().filter(Session::is_reusable);
         let Attempt { result, kept, timings } = match &watch.endpoint {
-            Endpoint::Ip(ip) => self.check.attempt(SocketAddr::new(*ip, watch.port), kept, budget).await,
-            Endpoint::Name(name) => match self.lookup.addresses(name, watch.port, &mut budget).await {
+            Endpoint::Ip(ip) => self.check.attempt(SocketAddr::new(*ip, port), kept, budget).await,
+            Endpoint::Name(name) => match self.lookup.addresses(name, port, &mut budget).await {
                 Ok(addresses) => self.check.any_of(addresses, kept, budget).await,
                 Err(failure) => Attempt { result: Err(failure), kept: None, timings: budget.spent() },
             },

@@ -134,7 +134,7 @@ fn each_resolved_address_is_watched_on_its_own() {
     assert_eq!(world.told("a"), [(0, 1), (0, 7), (0, 8)]);
     let notices = world.probed(0, 7, "--");
     let Some(Notice::Turned { watch, .. }) = notices.get(1) else { panic!("{notices:?}") };
-    assert_eq!((&watch.address[..], watch.port), ("alb/10.0.0.7", 80));
+    assert_eq!((&watch.address[..], watch.port), ("alb/10.0.0.7", Some(80)));
     assert_eq!(world.told("a"), [(0, 1), (0, 8)]);
 
     // What stays is as it was; what is new waits for its probe; what is gone is forgotten.

@@ -192,7 +192,7 @@ fn watch(address: SocketAddr, kind: CheckKind) -> Watch {
         address: "address".into(),
         endpoint: Endpoint::Ip(address.ip()),
         resolved_from: None,
-        port: address.port(),
+        port: Some(address.port()),
         check: HealthCheck {
             name: "check".into(),
             kind,
