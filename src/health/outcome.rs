@@ -41,6 +41,14 @@ pub enum Failure {
     /// The TLS handshake failed: the certificate, or what the two sides could agree on.
     #[error("TLS: {0}")]
     Tls(String),
+    /// More echo requests stayed without a reply than may be lost, and not all.
+    #[error("{lost} of {sent} packets lost")]
+    Lost {
+        /// Requests without a reply.
+        lost: u8,
+        /// Requests of the probe.
+        sent: u8,
+    },
     /// The name has no address.
     #[error("name does not resolve")]
     Unresolved,
@@ -77,6 +85,12 @@ pub enum LocalFailure {
     /// The kernel is out of memory for sockets (ENOBUFS, ENOMEM).
     #[error("out of socket memory")]
     OutOfMemory,
+    /// The system lets this process send no echo requests.
+    #[error(
+        "icmp checks need the capability CAP_NET_RAW, or the process's group in the sysctl \
+         net.ipv4.ping_group_range"
+    )]
+    NoIcmp,
     /// A certificate is to be verified, and this host trusts no certificate authority.
     #[error("no trusted root certificates on this host")]
     NoRoots,
@@ -101,6 +115,7 @@ impl Failure {
             Failure::Unreachable => "unreachable",
             Failure::Status(_) => "status",
             Failure::Malformed => "malformed",
+            Failure::Lost { .. } => "loss",
             Failure::Tls(_) => "tls",
             Failure::Unresolved => "unresolved",
             Failure::Closed => "closed",
@@ -178,6 +193,7 @@ mod tests {
             (Failure::Status(503), "status 503", "status"),
             (Failure::Malformed, "malformed response", "malformed"),
             (Failure::Tls("certificate expired".into()), "TLS: certificate expired", "tls"),
+            (Failure::Lost { lost: 2, sent: 3 }, "2 of 3 packets lost", "loss"),
             (Failure::Unresolved, "name does not resolve", "unresolved"),
             (Failure::Closed, "closed without an answer", "closed"),
             (Failure::Local(LocalFailure::OutOfDescriptors), "not probed: out of file descriptors", "local"),

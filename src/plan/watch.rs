@@ -68,15 +68,13 @@ impl Plan {
                 .collect(),
             Addresses::Domain(_) => Vec::new(),
         };
-        let watch = |(address, endpoint, port): (&str, Endpoint, Option<u16>)| {
-            Watch {
-                pool: Some(pool.name.clone()),
-                address: address.to_owned(),
-                endpoint,
-                resolved_from: pool.resolved_from(address).cloned(),
-                port: port.or(check.default_port()),
-                check: check.clone(),
-            }
+        let watch = |(address, endpoint, port): (&str, Endpoint, Option<u16>)| Watch {
+            pool: Some(pool.name.clone()),
+            address: address.to_owned(),
+            endpoint,
+            resolved_from: pool.resolved_from(address).cloned(),
+            port: port.or(check.default_port()),
+            check: check.clone(),
         };
         endpoints.into_iter().map(watch).enumerate().collect()
     }

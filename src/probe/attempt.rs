@@ -10,21 +10,23 @@ use tokio::task::JoinSet;
 
 use super::budget::Budget;
 use super::http::{HttpProbe, Session};
+use super::shared::Shared;
 use super::tcp;
-use super::tls::Tls;
 use crate::health::{Failure, LocalFailure, Timings};
-use crate::plan::{CheckKind, Watch};
+use crate::plan::{CheckKind, IcmpCheck, Watch};
 
 /// What is asked of the target's addresses.
 pub(super) struct Check {
     pub(super) watch: Watch,
     /// An error of our own side that was met on the way fails every probe.
     kind: Result<Kind, LocalFailure>,
+    shared: Arc<Shared>,
 }
 
 /// What one probe does, made ready.
 enum Kind {
     Http(HttpProbe),
+    Icmp(IcmpCheck),
     Tcp,
 }
 
@@ -38,16 +40,17 @@ pub(super) struct Attempt {
 
 impl Check {
     /// Makes ready what all probes of the target share.
-    pub(super) async fn new(watch: Watch, tls: &Tls) -> Self {
+    pub(super) async fn new(watch: Watch, shared: &Arc<Shared>) -> Self {
         let kind = match &watch.check.kind {
+            CheckKind::Icmp(icmp) => Ok(Kind::Icmp(*icmp)),
             CheckKind::Tcp => Ok(Kind::Tcp),
             CheckKind::Http(http) => HttpProbe::new(&watch, http, None).map(Kind::Http),
-            CheckKind::Https { http, verify } => match tls.config(*verify).await {
+            CheckKind::Https { http, verify } => match shared.tls.config(*verify).await {
                 Ok(config) => HttpProbe::new(&watch, http, Some(config)).map(Kind::Http),
                 Err(failure) => Err(failure),
             },
         };
-        Check { watch, kind }
+        Check { watch, kind, shared: Arc::clone(shared) }
     }
 
     /// Probes one address.
@@ -59,6 +62,7 @@ impl Check {
     ) -> Attempt {
         let (result, kept) = match &self.kind {
             Ok(Kind::Http(http)) => http.probe(address, kept, &mut budget).await,
+            Ok(Kind::Icmp(icmp)) => (self.shared.pinger.probe(address.ip(), *icmp, &mut budget).await, None),
             Ok(Kind::Tcp) => (tcp::probe(address, &mut budget).await, None),
             Err(failure) => (Err(Failure::Local(failure.clone())), None),
         };

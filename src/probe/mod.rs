@@ -19,16 +19,19 @@ mod attempt;
 mod budget;
 mod cause;
 mod http;
+mod icmp;
 mod resolve;
+mod shared;
 mod target;
 mod tcp;
 mod tls;
+mod unguessable;
 
 #[cfg(test)]
 mod tests;
 
+use shared::Shared;
 use target::Probe;
-use tls::Tls;
 
 /// What one probe found, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +52,7 @@ pub struct Report {
 pub struct Prober {
     reports: UnboundedSender<Report>,
     runtime: Handle,
-    tls: Arc<Tls>,
+    shared: Arc<Shared>,
     running: HashMap<TargetId, Running>,
 }
 
@@ -60,11 +63,7 @@ impl Prober {
     /// A prober that watches nothing yet. Its tasks run on `runtime`, whose I/O and time drivers
     /// must be enabled, and send to `reports`; they end when nobody receives any more.
     pub fn new(reports: UnboundedSender<Report>, runtime: Handle) -> Self {
-        Self::with_tls(reports, runtime, Tls::default())
-    }
-
-    fn with_tls(reports: UnboundedSender<Report>, runtime: Handle, tls: Tls) -> Self {
-        Prober { reports, runtime, tls: Arc::new(tls), running: HashMap::new() }
+        Prober { reports, runtime, shared: Arc::default(), running: HashMap::new() }
     }
 
     /// Watches exactly `targets` from now on: starts those whose id is new, stops those that are
@@ -92,11 +91,11 @@ impl Prober {
     }
 
     fn start(&self, target: TargetId, watch: Watch) -> Running {
-        let (tls, reports) = (Arc::clone(&self.tls), self.reports.clone());
+        let (shared, reports) = (Arc::clone(&self.shared), self.reports.clone());
         Running(self.runtime.spawn(async move {
             // Before the first slot, because reading root certificates may take longer than a
             // probe's timeout.
-            let mut probe = Probe::new(watch, &tls).await;
+            let mut probe = Probe::new(watch, &shared).await;
             let mut cadence = Cadence::new(probe.interval(), target.0, now());
             loop {
                 tokio::select! {

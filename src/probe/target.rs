@@ -9,7 +9,7 @@ use super::attempt::{Attempt, Check};
 use super::budget::Budget;
 use super::http::Session;
 use super::resolve::Lookup;
-use super::tls::Tls;
+use super::shared::Shared;
 use crate::health::{Outcome, Timings};
 use crate::plan::{Endpoint, Watch};
 
@@ -21,8 +21,8 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) async fn new(watch: Watch, tls: &Tls) -> Self {
-        Probe { check: Arc::new(Check::new(watch, tls).await), lookup: Lookup::default(), kept: None }
+    pub(super) async fn new(watch: Watch, shared: &Arc<Shared>) -> Self {
+        Probe { check: Arc::new(Check::new(watch, shared).await), lookup: Lookup::default(), kept: None }
     }
 
     pub(super) fn interval(&self) -> Duration {

@@ -11,8 +11,10 @@ use super::source::Located;
 use crate::plan::{CheckKind, Damping, HealthCheck};
 
 mod http;
+mod icmp;
 
 use http::{HttpSpec, HttpsSpec};
+use icmp::IcmpSpec;
 
 /// Fast enough for a failover within seconds, at a cost that no site notices.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,13 +35,14 @@ const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::
 enum Kind {
     Http,
     Https,
+    Icmp,
     Tcp,
 }
 
 const KINDS: Words<Kind> = Words {
     what: "health check type",
-    known: &[("http", Kind::Http), ("https", Kind::Https), ("tcp", Kind::Tcp)],
-    planned: &["icmp", "grpc", "dns", "script"],
+    known: &[("http", Kind::Http), ("https", Kind::Https), ("tcp", Kind::Tcp), ("icmp", Kind::Icmp)],
+    planned: &["grpc", "dns", "script"],
 };
 
 /// A health check as written.
@@ -56,6 +59,7 @@ pub(super) struct HealthCheckSpec {
 enum KindSpec {
     Http(HttpSpec),
     Https(HttpsSpec),
+    Icmp(IcmpSpec),
     Tcp,
 }
 
@@ -65,6 +69,7 @@ impl Kind {
         match self {
             Kind::Http => http::KEYS.to_vec(),
             Kind::Https => [http::KEYS, http::TLS_KEYS].concat(),
+            Kind::Icmp => icmp::KEYS.to_vec(),
             Kind::Tcp => Vec::new(),
         }
     }
@@ -80,24 +85,26 @@ impl KindSpec {
         match kind {
             Kind::Http => KindSpec::Http(HttpSpec::read(table)),
             Kind::Https => KindSpec::Https(HttpsSpec::read(table)),
+            Kind::Icmp => KindSpec::Icmp(IcmpSpec::read(table)),
             Kind::Tcp => KindSpec::Tcp,
         }
     }
 
-    /// Whether a probe knows its port without being told.
+    /// Whether a probe knows its port without being told, or needs none.
     fn has_default_port(&self) -> bool {
         match self {
-            KindSpec::Http(_) | KindSpec::Https(_) => true,
+            KindSpec::Http(_) | KindSpec::Https(_) | KindSpec::Icmp(_) => true,
             KindSpec::Tcp => false,
         }
     }
 
     /// Fills in the defaults; `None`: there is a mistake, and it has been noted. Files that it
     /// names are read, relative paths being taken from `base_dir`.
-    fn convert(self, _base_dir: &Path, _report: &Report) -> Option<CheckKind> {
+    fn convert(self, _base_dir: &Path, report: &Report) -> Option<CheckKind> {
         match self {
             KindSpec::Http(http) => Some(http.convert()),
             KindSpec::Https(https) => Some(https.convert()),
+            KindSpec::Icmp(icmp) => icmp.convert(report),
             KindSpec::Tcp => Some(CheckKind::Tcp),
         }
     }
@@ -125,7 +132,7 @@ impl HealthCheckSpec {
         Some(spec)
     }
 
-    /// Whether a probe knows its port without being told; true if that cannot be told.
+    /// Whether a probe knows its port without being told, or needs none; true if that cannot be told.
     pub(super) fn has_default_port(&self) -> bool {
         self.kind.as_ref().is_none_or(KindSpec::has_default_port)
     }

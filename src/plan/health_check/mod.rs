@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 mod http;
+mod icmp;
 
 pub use http::{HttpCheck, StatusRange};
+pub use icmp::IcmpCheck;
 
 /// How the addresses of a pool are watched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +41,8 @@ pub struct Damping {
 /// What one probe does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CheckKind {
+    /// Sends ICMP echo requests.
+    Icmp(IcmpCheck),
     /// Connects.
     Tcp,
     /// Connects, asks with HTTP/1.1 and reads the status.
@@ -54,9 +58,10 @@ pub enum CheckKind {
 
 impl HealthCheck {
     /// The port that a probe connects to where an address names none: the scheme's, if it has one.
+    /// `None` where the check has no use for a port, or an address has to name one.
     pub fn default_port(&self) -> Option<u16> {
         match self.kind {
-            CheckKind::Tcp => None,
+            CheckKind::Icmp(_) | CheckKind::Tcp => None,
             CheckKind::Http(_) => Some(80),
             CheckKind::Https { .. } => Some(443),
         }

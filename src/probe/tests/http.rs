@@ -52,7 +52,7 @@ async fn a_server_that_hangs_fails_after_the_timeout() {
         let server = Server::start(Script::Hang).await;
         let mut watch = watch(server.address, kind);
         watch.check.timeout = timeout;
-        let mut probe = Probe::new(watch, &Tls::default()).await;
+        let mut probe = Probe::new(watch, &Arc::default()).await;
         let started = now();
         let outcome = probe.run(started).await.0;
         assert_eq!(outcome, Outcome::Fail(Failure::TimedOut { phase, after: timeout }));
@@ -152,7 +152,7 @@ async fn a_kept_connection_serves_all_probes() {
         ),
     ] {
         let server = Server::start(Script::Reply(reply)).await;
-        let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
+        let mut probe = Probe::new(watch(server.address, reusing()), &Arc::default()).await;
         for _ in 0..5 {
             assert_eq!(probe.run(now()).await.0, expected);
             settle(&mut probe).await;
@@ -164,7 +164,7 @@ async fn a_kept_connection_serves_all_probes() {
 #[tokio::test]
 async fn a_response_that_does_not_end_costs_the_connection_and_no_more() {
     let server = Server::start(Script::Reply(HEAD_WITHOUT_ITS_BODY)).await;
-    let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
+    let mut probe = Probe::new(watch(server.address, reusing()), &Arc::default()).await;
     for connections in 1..=3 {
         assert_eq!(probe.run(now()).await.0, Outcome::Pass);
         assert_eq!(server.accepted(), connections);
@@ -174,7 +174,7 @@ async fn a_response_that_does_not_end_costs_the_connection_and_no_more() {
 #[tokio::test]
 async fn a_kept_connection_that_the_server_closed_is_replaced_within_the_probe() {
     let mut server = Server::start(Script::ReplyAndClose(OK)).await;
-    let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
+    let mut probe = Probe::new(watch(server.address, reusing()), &Arc::default()).await;
     for connections in 1..=3 {
         assert_eq!(probe.run(now()).await.0, Outcome::Pass);
         server.until_end_of_connection().await;
@@ -185,7 +185,7 @@ async fn a_kept_connection_that_the_server_closed_is_replaced_within_the_probe()
 #[tokio::test]
 async fn a_kept_connection_that_ends_under_a_request_is_replaced_within_the_probe() {
     let server = Server::start(Script::ReplyOnce(OK)).await;
-    let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
+    let mut probe = Probe::new(watch(server.address, reusing()), &Arc::default()).await;
     for connections in 1..=3 {
         assert_eq!(probe.run(now()).await.0, Outcome::Pass);
         assert_eq!(server.accepted(), connections);
@@ -195,7 +195,7 @@ async fn a_kept_connection_that_ends_under_a_request_is_replaced_within_the_prob
 #[tokio::test]
 async fn a_server_that_dies_under_a_kept_connection_fails_the_next_probe() {
     let mut server = Server::start(Script::ReplyAndClose(OK)).await;
-    let mut probe = Probe::new(watch(server.address, reusing()), &Tls::default()).await;
+    let mut probe = Probe::new(watch(server.address, reusing()), &Arc::default()).await;
     assert_eq!(probe.run(now()).await.0, Outcome::Pass);
     server.until_end_of_connection().await;
     server.stop().await;

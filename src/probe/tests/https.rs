@@ -25,10 +25,10 @@ async fn server(certificate: &CertifiedKey<KeyPair>) -> Server {
     Server::start_at("127.0.0.1:0", Script::Reply(OK), Some(TlsAcceptor::from(Arc::new(config)))).await
 }
 
-fn trusting(certificate: &CertifiedKey<KeyPair>) -> Tls {
+fn trusting(certificate: &CertifiedKey<KeyPair>) -> Arc<Shared> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.cert.der().clone()).expect("a certificate");
-    Tls::with_roots(roots)
+    Arc::new(Shared { tls: Tls::with_roots(roots), ..Shared::default() })
 }
 
 fn https(host: Option<&str>, verify: bool) -> CheckKind {
@@ -79,7 +79,7 @@ async fn a_kept_connection_makes_one_handshake() {
     let mut server = server(&certificate).await;
     let check = HttpCheck { reuse: true, ..http_check() };
     let watch = watch(server.address, CheckKind::Https { http: check, verify: false });
-    let mut probe = Probe::new(watch, &Tls::default()).await;
+    let mut probe = Probe::new(watch, &Arc::default()).await;
     assert_eq!(probe.run(now()).await.0, Outcome::Pass);
     assert_eq!(probe.run(now()).await.0, Outcome::Pass);
     assert!(matches!(server.next_seen().await, Seen::Handshake { .. }));

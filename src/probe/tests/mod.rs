@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::http::Stream;
+use super::shared::Shared;
 use super::target::Probe;
 use super::tls::Tls;
 use super::{Report, now};
@@ -206,5 +207,5 @@ fn watch(address: SocketAddr, kind: CheckKind) -> Watch {
 }
 
 async fn probe(watch: Watch) -> Outcome {
-    Probe::new(watch, &Tls::default()).await.run(now()).await.0
+    Probe::new(watch, &Arc::default()).await.run(now()).await.0
 }

@@ -48,7 +48,7 @@ async fn one_address_of_a_name_is_enough() {
         ("none", vec![closed.address(), bad.address], Err(Failure::Status(500))),
     ] {
         let watch = watch(good.address, CheckKind::Http(http_check()));
-        let probe = Probe::new(watch, &Tls::default()).await;
+        let probe = Probe::new(watch, &Arc::default()).await;
         let budget = Budget::new(now(), Duration::from_millis(1500));
         let attempt = probe.check.any_of(addresses, None, budget).await;
         assert_eq!(attempt.result, expected, "{what}");
