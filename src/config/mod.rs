@@ -16,6 +16,7 @@ mod domain;
 mod domain_rules;
 mod file;
 mod geoip;
+mod health;
 mod health_check;
 mod isolation;
 mod latency;
@@ -50,6 +51,7 @@ use std::sync::Arc;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use geoip::GeoipSettings;
+pub use health::HealthSettings;
 pub use latency::{Latencies, UnknownPool, read_latencies};
 pub use resolver::ResolverSettings;
 pub use service::{RateLimitSettings, ServiceSettings};

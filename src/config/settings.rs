@@ -1,9 +1,10 @@
-//! `[server]`, `[admin]`, `[resolver]` and `[log]`: what only a restart changes.
+//! `[server]`, `[admin]`, `[resolver]`, `[health]` and `[log]`: what only a restart changes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::health::{HealthSettings, HealthSpec};
 use super::reader::{Table, Value, Words, duration, integer, list, string};
 use super::report::Report;
 use super::resolver::{ResolverSettings, ResolverSpec};
@@ -20,6 +21,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// `[resolver]`
     pub resolver: ResolverSettings,
+    /// `[health]`
+    pub health: HealthSettings,
     /// `[log]`
     pub log: LogSettings,
 }
@@ -126,11 +129,12 @@ const LEVELS: Words<LogLevel> = Words {
     planned: &[],
 };
 
-/// `[server]`, `[admin]`, `[resolver]` and `[log]` as written.
+/// `[server]`, `[admin]`, `[resolver]`, `[health]` and `[log]` as written.
 pub(super) struct SettingsSpec {
     server: Option<Located<ServerSpec>>,
     admin: Option<Located<AdminSpec>>,
     resolver: Option<Located<ResolverSpec>>,
+    health: Option<Located<HealthSpec>>,
     log: Option<Located<LogSpec>>,
 }
 
@@ -165,17 +169,19 @@ impl SettingsSpec {
             server: file.optional("server", ServerSpec::read),
             admin: file.optional("admin", AdminSpec::read),
             resolver: file.optional("resolver", ResolverSpec::read),
+            health: file.optional("health", HealthSpec::read),
             log: file.optional("log", LogSpec::read),
         }
     }
 
     /// Fills in the defaults and takes relative paths from `base_dir`.
     pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Settings {
-        let SettingsSpec { server, admin, resolver, log } = self;
+        let SettingsSpec { server, admin, resolver, health, log } = self;
         Settings {
             server: server.map(|spec| spec.value).unwrap_or_default().convert(base_dir, report),
             admin: admin.map(|spec| spec.value).unwrap_or_default().convert(base_dir, report),
             resolver: resolver.map(|spec| spec.value).unwrap_or_default().convert(report),
+            health: health.map(|spec| spec.value).unwrap_or_default().convert(),
             log: log.map(|spec| spec.value).unwrap_or_default().convert(),
         }
     }

@@ -39,7 +39,7 @@ impl ControlLoop {
         let (settled, is_settled) = watch::channel(controller.is_settled());
         // Without a bound: a report must not wait, and there is at most one per target and interval.
         let (sender, reports) = mpsc::unbounded_channel();
-        let mut prober = Prober::new(sender, Handle::current());
+        let mut prober = Prober::new(sender, Handle::current(), settings.health.max_scripts);
         prober.watch(controller.watches());
         // Likewise: there is at most one per name and second.
         let (sender, answers) = mpsc::unbounded_channel();
@@ -184,7 +184,7 @@ impl ControlLoop {
         let Reloaded { settings, plan, geo, cookies } = reloaded;
         if settings != self.settings {
             tracing::warn!(
-                "changes to [server], [admin], [resolver] and [log] take effect at the next restart"
+                "changes to [server], [admin], [resolver], [health] and [log] take effect at the next restart"
             );
         }
         let notices = self.controller.handle(Event::Replaced { plan, geo }, now());

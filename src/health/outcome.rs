@@ -49,6 +49,22 @@ pub enum Failure {
         /// Requests of the probe.
         sent: u8,
     },
+    /// A script has ended with another exit code than 0.
+    #[error("exit code {code}{}", Said(said))]
+    Exit {
+        /// The code.
+        code: i32,
+        /// The first line of what it printed, cut and without control characters.
+        said: String,
+    },
+    /// A script was ended by a signal.
+    #[error("killed by signal {signal}{}", Said(said))]
+    Killed {
+        /// The number of the signal.
+        signal: i32,
+        /// As of [`Failure::Exit`].
+        said: String,
+    },
     /// The name has no address.
     #[error("name does not resolve")]
     Unresolved,
@@ -71,6 +87,8 @@ pub enum Phase {
     Tls,
     /// The head of the response.
     Response,
+    /// The end of a script.
+    Script,
 }
 
 /// Why a probe could not be carried out.
@@ -91,6 +109,14 @@ pub enum LocalFailure {
          net.ipv4.ping_group_range"
     )]
     NoIcmp,
+    /// No script had ended in time to make room for another.
+    #[error("as many scripts as may ({places}) were running for {}: see max_scripts", Span(*.after))]
+    NoScriptPlace {
+        /// How many scripts may run at the same time.
+        places: usize,
+        /// How long this one has waited.
+        after: Duration,
+    },
     /// A certificate is to be verified, and this host trusts no certificate authority.
     #[error("no trusted root certificates on this host")]
     NoRoots,
@@ -112,10 +138,13 @@ impl Failure {
             Failure::TimedOut { phase: Phase::Connect, .. } => "timeout_connect",
             Failure::TimedOut { phase: Phase::Tls, .. } => "timeout_tls",
             Failure::TimedOut { phase: Phase::Response, .. } => "timeout_response",
+            Failure::TimedOut { phase: Phase::Script, .. } => "timeout_script",
             Failure::Unreachable => "unreachable",
             Failure::Status(_) => "status",
             Failure::Malformed => "malformed",
             Failure::Lost { .. } => "loss",
+            Failure::Exit { .. } => "exit",
+            Failure::Killed { .. } => "killed",
             Failure::Tls(_) => "tls",
             Failure::Unresolved => "unresolved",
             Failure::Closed => "closed",
@@ -162,7 +191,20 @@ impl fmt::Display for Phase {
             Phase::Connect => "no connection",
             Phase::Tls => "no TLS handshake",
             Phase::Response => "no response",
+            Phase::Script => "script not ended",
         })
+    }
+}
+
+/// What was said besides, if anything was.
+struct Said<'s>(&'s str);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => Ok(()),
+            said => write!(f, ": {said}"),
+        }
     }
 }
 
@@ -189,11 +231,15 @@ mod tests {
             (timed_out(Phase::Connect), "no connection within 300ms", "timeout_connect"),
             (timed_out(Phase::Tls), "no TLS handshake within 300ms", "timeout_tls"),
             (timed_out(Phase::Response), "no response within 300ms", "timeout_response"),
+            (timed_out(Phase::Script), "script not ended within 300ms", "timeout_script"),
             (Failure::Unreachable, "unreachable", "unreachable"),
             (Failure::Status(503), "status 503", "status"),
             (Failure::Malformed, "malformed response", "malformed"),
             (Failure::Tls("certificate expired".into()), "TLS: certificate expired", "tls"),
             (Failure::Lost { lost: 2, sent: 3 }, "2 of 3 packets lost", "loss"),
+            (Failure::Exit { code: 2, said: String::new() }, "exit code 2", "exit"),
+            (Failure::Exit { code: 2, said: "no database".into() }, "exit code 2: no database", "exit"),
+            (Failure::Killed { signal: 9, said: String::new() }, "killed by signal 9", "killed"),
             (Failure::Unresolved, "name does not resolve", "unresolved"),
             (Failure::Closed, "closed without an answer", "closed"),
             (Failure::Local(LocalFailure::OutOfDescriptors), "not probed: out of file descriptors", "local"),

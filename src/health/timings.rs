@@ -16,6 +16,8 @@ pub struct Timings {
     pub tls: Option<Duration>,
     /// What came first of the response had come, counted from the request.
     pub first_byte: Option<Duration>,
+    /// The script had ended.
+    pub script: Option<Duration>,
 }
 
 impl Timings {
@@ -26,6 +28,7 @@ impl Timings {
             Phase::Connect => &mut self.connect,
             Phase::Tls => &mut self.tls,
             Phase::Response => &mut self.first_byte,
+            Phase::Script => &mut self.script,
         };
         *taken = Some(taken.unwrap_or_default() + took);
     }

@@ -13,7 +13,7 @@ use super::http::{HttpProbe, Session};
 use super::shared::Shared;
 use super::tcp;
 use crate::health::{Failure, LocalFailure, Timings};
-use crate::plan::{CheckKind, IcmpCheck, Watch};
+use crate::plan::{CheckKind, IcmpCheck, ScriptCheck, Watch};
 
 /// What is asked of the target's addresses.
 pub(super) struct Check {
@@ -27,6 +27,7 @@ pub(super) struct Check {
 enum Kind {
     Http(HttpProbe),
     Icmp(IcmpCheck),
+    Script(ScriptCheck),
     Tcp,
 }
 
@@ -43,6 +44,7 @@ impl Check {
     pub(super) async fn new(watch: Watch, shared: &Arc<Shared>) -> Self {
         let kind = match &watch.check.kind {
             CheckKind::Icmp(icmp) => Ok(Kind::Icmp(*icmp)),
+            CheckKind::Script(script) => Ok(Kind::Script(script.clone())),
             CheckKind::Tcp => Ok(Kind::Tcp),
             CheckKind::Http(http) => HttpProbe::new(&watch, http, None).map(Kind::Http),
             CheckKind::Https { http, verify } => match shared.tls.config(*verify).await {
@@ -63,6 +65,9 @@ impl Check {
         let (result, kept) = match &self.kind {
             Ok(Kind::Http(http)) => http.probe(address, kept, &mut budget).await,
             Ok(Kind::Icmp(icmp)) => (self.shared.pinger.probe(address.ip(), *icmp, &mut budget).await, None),
+            Ok(Kind::Script(script)) => {
+                (self.shared.scripts.probe(&self.watch, script, address, &mut budget).await, None)
+            }
             Ok(Kind::Tcp) => (tcp::probe(address, &mut budget).await, None),
             Err(failure) => (Err(Failure::Local(failure.clone())), None),
         };

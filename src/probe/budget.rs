@@ -23,6 +23,11 @@ impl Budget {
         Budget { end: (started + whole.min(MAX_TIMEOUT)).into(), whole, spent: Timings::default() }
     }
 
+    /// The whole time once more, from `started` on.
+    pub(super) fn anew(self, started: Instant) -> Self {
+        Budget { spent: self.spent, ..Budget::new(started, self.whole) }
+    }
+
     /// The time of the whole probe, however much of it is left.
     pub(super) fn whole(self) -> Duration {
         self.whole

@@ -21,6 +21,7 @@ mod cause;
 mod http;
 mod icmp;
 mod resolve;
+mod script;
 mod shared;
 mod target;
 mod tcp;
@@ -61,9 +62,10 @@ struct Running(JoinHandle<()>);
 
 impl Prober {
     /// A prober that watches nothing yet. Its tasks run on `runtime`, whose I/O and time drivers
-    /// must be enabled, and send to `reports`; they end when nobody receives any more.
-    pub fn new(reports: UnboundedSender<Report>, runtime: Handle) -> Self {
-        Prober { reports, runtime, shared: Arc::default(), running: HashMap::new() }
+    /// must be enabled, and send to `reports`; they end when nobody receives any more. At most
+    /// `max_scripts` of the operator's scripts run at the same time.
+    pub fn new(reports: UnboundedSender<Report>, runtime: Handle, max_scripts: usize) -> Self {
+        Prober { reports, runtime, shared: Arc::new(Shared::new(max_scripts)), running: HashMap::new() }
     }
 
     /// Watches exactly `targets` from now on: starts those whose id is new, stops those that are

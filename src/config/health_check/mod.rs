@@ -12,9 +12,11 @@ use crate::plan::{CheckKind, Damping, HealthCheck};
 
 mod http;
 mod icmp;
+mod script;
 
 use http::{HttpSpec, HttpsSpec};
 use icmp::IcmpSpec;
+use script::ScriptSpec;
 
 /// Fast enough for a failover within seconds, at a cost that no site notices.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -36,13 +38,20 @@ enum Kind {
     Http,
     Https,
     Icmp,
+    Script,
     Tcp,
 }
 
 const KINDS: Words<Kind> = Words {
     what: "health check type",
-    known: &[("http", Kind::Http), ("https", Kind::Https), ("tcp", Kind::Tcp), ("icmp", Kind::Icmp)],
-    planned: &["grpc", "dns", "script"],
+    known: &[
+        ("http", Kind::Http),
+        ("https", Kind::Https),
+        ("tcp", Kind::Tcp),
+        ("icmp", Kind::Icmp),
+        ("script", Kind::Script),
+    ],
+    planned: &["grpc", "dns"],
 };
 
 /// A health check as written.
@@ -60,6 +69,7 @@ enum KindSpec {
     Http(HttpSpec),
     Https(HttpsSpec),
     Icmp(IcmpSpec),
+    Script(ScriptSpec),
     Tcp,
 }
 
@@ -70,6 +80,7 @@ impl Kind {
             Kind::Http => http::KEYS.to_vec(),
             Kind::Https => [http::KEYS, http::TLS_KEYS].concat(),
             Kind::Icmp => icmp::KEYS.to_vec(),
+            Kind::Script => script::KEYS.to_vec(),
             Kind::Tcp => Vec::new(),
         }
     }
@@ -86,6 +97,7 @@ impl KindSpec {
             Kind::Http => KindSpec::Http(HttpSpec::read(table)),
             Kind::Https => KindSpec::Https(HttpsSpec::read(table)),
             Kind::Icmp => KindSpec::Icmp(IcmpSpec::read(table)),
+            Kind::Script => KindSpec::Script(ScriptSpec::read(table)),
             Kind::Tcp => KindSpec::Tcp,
         }
     }
@@ -93,7 +105,7 @@ impl KindSpec {
     /// Whether a probe knows its port without being told, or needs none.
     fn has_default_port(&self) -> bool {
         match self {
-            KindSpec::Http(_) | KindSpec::Https(_) | KindSpec::Icmp(_) => true,
+            KindSpec::Http(_) | KindSpec::Https(_) | KindSpec::Icmp(_) | KindSpec::Script(_) => true,
             KindSpec::Tcp => false,
         }
     }
@@ -105,6 +117,7 @@ impl KindSpec {
             KindSpec::Http(http) => Some(http.convert()),
             KindSpec::Https(https) => Some(https.convert()),
             KindSpec::Icmp(icmp) => icmp.convert(report),
+            KindSpec::Script(script) => script.convert(report),
             KindSpec::Tcp => Some(CheckKind::Tcp),
         }
     }

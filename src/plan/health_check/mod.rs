@@ -4,9 +4,11 @@ use std::time::Duration;
 
 mod http;
 mod icmp;
+mod script;
 
 pub use http::{HttpCheck, StatusRange};
 pub use icmp::IcmpCheck;
+pub use script::ScriptCheck;
 
 /// How the addresses of a pool are watched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +45,8 @@ pub struct Damping {
 pub enum CheckKind {
     /// Sends ICMP echo requests.
     Icmp(IcmpCheck),
+    /// Runs a program.
+    Script(ScriptCheck),
     /// Connects.
     Tcp,
     /// Connects, asks with HTTP/1.1 and reads the status.
@@ -61,7 +65,7 @@ impl HealthCheck {
     /// `None` where the check has no use for a port, or an address has to name one.
     pub fn default_port(&self) -> Option<u16> {
         match self.kind {
-            CheckKind::Icmp(_) | CheckKind::Tcp => None,
+            CheckKind::Icmp(_) | CheckKind::Script(_) | CheckKind::Tcp => None,
             CheckKind::Http(_) => Some(80),
             CheckKind::Https { .. } => Some(443),
         }

@@ -8,7 +8,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 fn prober() -> (Prober, UnboundedReceiver<Report>) {
     let (reports, reported) = unbounded_channel();
-    (Prober::new(reports, Handle::current()), reported)
+    (Prober::new(reports, Handle::current(), 1), reported)
 }
 
 fn every_interval(address: SocketAddr, kind: CheckKind) -> Watch {

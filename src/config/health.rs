@@ -1,0 +1,38 @@
+//! `[health]`
+
+use super::reader::{Value, integer};
+use super::source::Located;
+
+/// `[health]`: what all health checks share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthSettings {
+    /// Scripts that run at the same time, at least 1.
+    pub max_scripts: usize,
+}
+
+/// Enough to hide that scripts wait for their targets, few enough that a small machine still answers
+/// when all of them compute.
+const DEFAULT_MAX_SCRIPTS: usize = 16;
+/// A machine that runs more processes than that at once is no name server any more.
+const MAX_MAX_SCRIPTS: usize = 1024;
+
+/// `[health]` as written.
+#[derive(Default)]
+pub(super) struct HealthSpec {
+    max_scripts: Option<Located<usize>>,
+}
+
+impl HealthSpec {
+    /// Takes the table apart.
+    pub(super) fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let spec = HealthSpec { max_scripts: table.optional("max_scripts", integer(1..=MAX_MAX_SCRIPTS)) };
+        table.finish();
+        Some(spec)
+    }
+
+    /// Fills in the defaults.
+    pub(super) fn convert(self) -> HealthSettings {
+        HealthSettings { max_scripts: self.max_scripts.map_or(DEFAULT_MAX_SCRIPTS, |count| count.value) }
+    }
+}
