@@ -9,7 +9,7 @@ use super::source::{Located, Place};
 use crate::dns::{Name, Rtype};
 
 /// What the hint for a misspelt type chooses from: the types in common use that have a text form here.
-const TYPES: [&str; 17] = [
+pub(super) const TYPES: [&str; 17] = [
     "A", "AAAA", "CAA", "CNAME", "DNAME", "DS", "HINFO", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SRV", "SSHFP",
     "SVCB", "TLSA", "TXT",
 ];
@@ -100,7 +100,13 @@ pub(super) fn type_fault(rtype: Rtype) -> Option<String> {
     }
 }
 
-fn wire_of(rtype: Rtype, text: &Located<String>, zone: &Name, report: &Report) -> Option<Box<[u8]>> {
+/// The data of a record of type `rtype` in wire form; `None`: it is none, which has been noted.
+pub(super) fn wire_of(
+    rtype: Rtype,
+    text: &Located<String>,
+    zone: &Name,
+    report: &Report,
+) -> Option<Box<[u8]>> {
     // A text without quotes is meant as it stands, white space and semicolons included.
     let wire = if rtype == Rtype::TXT && !text.value.trim_start().starts_with('"') {
         rdata::text_record(&text.value).map_err(|fault| fault.message)

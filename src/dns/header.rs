@@ -47,6 +47,24 @@ pub enum Rcode {
 }
 
 impl Rcode {
+    /// All of them.
+    pub const ALL: [Rcode; 9] = [
+        Rcode::NoError,
+        Rcode::FormErr,
+        Rcode::ServFail,
+        Rcode::NxDomain,
+        Rcode::NotImp,
+        Rcode::Refused,
+        Rcode::YxDomain,
+        Rcode::BadVers,
+        Rcode::BadCookie,
+    ];
+
+    /// The one of that number, if it has a name here.
+    pub fn of(number: u16) -> Option<Rcode> {
+        Rcode::ALL.into_iter().find(|&rcode| rcode as u16 == number)
+    }
+
     /// The mnemonic as dig prints it.
     pub fn mnemonic(self) -> &'static str {
         match self {

@@ -65,6 +65,12 @@ pub enum Failure {
         /// As of [`Failure::Exit`].
         said: String,
     },
+    /// A DNS reply with a response code that the check does not expect, by its mnemonic.
+    #[error("rcode {0}")]
+    Rcode(String),
+    /// A DNS reply without data that the check expects.
+    #[error("{0} is not among the answers")]
+    MissingData(String),
     /// The name has no address.
     #[error("name does not resolve")]
     Unresolved,
@@ -143,6 +149,8 @@ impl Failure {
             Failure::Status(_) => "status",
             Failure::Malformed => "malformed",
             Failure::Lost { .. } => "loss",
+            Failure::Rcode(_) => "rcode",
+            Failure::MissingData(_) => "missing_data",
             Failure::Exit { .. } => "exit",
             Failure::Killed { .. } => "killed",
             Failure::Tls(_) => "tls",
@@ -240,6 +248,8 @@ mod tests {
             (Failure::Exit { code: 2, said: String::new() }, "exit code 2", "exit"),
             (Failure::Exit { code: 2, said: "no database".into() }, "exit code 2: no database", "exit"),
             (Failure::Killed { signal: 9, said: String::new() }, "killed by signal 9", "killed"),
+            (Failure::Rcode("SERVFAIL".into()), "rcode SERVFAIL", "rcode"),
+            (Failure::MissingData("192.0.2.1".into()), "192.0.2.1 is not among the answers", "missing_data"),
             (Failure::Unresolved, "name does not resolve", "unresolved"),
             (Failure::Closed, "closed without an answer", "closed"),
             (Failure::Local(LocalFailure::OutOfDescriptors), "not probed: out of file descriptors", "local"),

@@ -20,7 +20,9 @@ pub use domain::{
     Choice, Domain, DomainPolicy, MAX_DEPTH, MAX_POOLS, MAX_RULES, MAX_VISITS, Rule, WeightedPool,
     WhenAllDown,
 };
-pub use health_check::{CheckKind, Damping, HealthCheck, HttpCheck, IcmpCheck, ScriptCheck, StatusRange};
+pub use health_check::{
+    CheckKind, Damping, DnsCheck, DnsTransport, HealthCheck, HttpCheck, IcmpCheck, ScriptCheck, StatusRange,
+};
 pub use isolation::Isolation;
 pub use latency::{LatencySource, Measurement};
 pub use pool::{Address, Addresses, Pool, PoolPolicy, RESOLVED, Resolved, Source, is_connectable};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::budget::Budget;
+use super::dns::DnsProbe;
 use super::http::{HttpProbe, Session};
 use super::shared::Shared;
 use super::tcp;
@@ -25,6 +26,7 @@ pub(super) struct Check {
 
 /// What one probe does, made ready.
 enum Kind {
+    Dns(DnsProbe),
     Http(HttpProbe),
     Icmp(IcmpCheck),
     Script(ScriptCheck),
@@ -43,6 +45,7 @@ impl Check {
     /// Makes ready what all probes of the target share.
     pub(super) async fn new(watch: Watch, shared: &Arc<Shared>) -> Self {
         let kind = match &watch.check.kind {
+            CheckKind::Dns(dns) => DnsProbe::new(dns).map(Kind::Dns),
             CheckKind::Icmp(icmp) => Ok(Kind::Icmp(*icmp)),
             CheckKind::Script(script) => Ok(Kind::Script(script.clone())),
             CheckKind::Tcp => Ok(Kind::Tcp),
@@ -63,6 +66,7 @@ impl Check {
         mut budget: Budget,
     ) -> Attempt {
         let (result, kept) = match &self.kind {
+            Ok(Kind::Dns(dns)) => (dns.probe(address, &mut budget).await, None),
             Ok(Kind::Http(http)) => http.probe(address, kept, &mut budget).await,
             Ok(Kind::Icmp(icmp)) => (self.shared.pinger.probe(address.ip(), *icmp, &mut budget).await, None),
             Ok(Kind::Script(script)) => {

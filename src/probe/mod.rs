@@ -18,6 +18,7 @@ use crate::plan::Watch;
 mod attempt;
 mod budget;
 mod cause;
+mod dns;
 mod http;
 mod icmp;
 mod resolve;

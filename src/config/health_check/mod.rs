@@ -10,10 +10,12 @@ use super::report::Report;
 use super::source::Located;
 use crate::plan::{CheckKind, Damping, HealthCheck};
 
+mod dns;
 mod http;
 mod icmp;
 mod script;
 
+use dns::DnsSpec;
 use http::{HttpSpec, HttpsSpec};
 use icmp::IcmpSpec;
 use script::ScriptSpec;
@@ -35,6 +37,7 @@ const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::
 /// What one probe does, by its word.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
+    Dns,
     Http,
     Https,
     Icmp,
@@ -49,9 +52,10 @@ const KINDS: Words<Kind> = Words {
         ("https", Kind::Https),
         ("tcp", Kind::Tcp),
         ("icmp", Kind::Icmp),
+        ("dns", Kind::Dns),
         ("script", Kind::Script),
     ],
-    planned: &["grpc", "dns"],
+    planned: &["grpc"],
 };
 
 /// A health check as written.
@@ -66,6 +70,7 @@ pub(super) struct HealthCheckSpec {
 
 /// What one probe does, as written.
 enum KindSpec {
+    Dns(DnsSpec),
     Http(HttpSpec),
     Https(HttpsSpec),
     Icmp(IcmpSpec),
@@ -77,6 +82,7 @@ impl Kind {
     /// The keys that apply to checks of this type and not to all.
     fn keys(self) -> Vec<&'static str> {
         match self {
+            Kind::Dns => dns::KEYS.to_vec(),
             Kind::Http => http::KEYS.to_vec(),
             Kind::Https => [http::KEYS, http::TLS_KEYS].concat(),
             Kind::Icmp => icmp::KEYS.to_vec(),
@@ -94,6 +100,7 @@ impl KindSpec {
         let (word, _) = KINDS.known.iter().find(|(_, known)| *known == kind).expect("every type has a word");
         table.inapplicable(&others, &format!("to a check of type `{word}`"));
         match kind {
+            Kind::Dns => KindSpec::Dns(DnsSpec::read(table)),
             Kind::Http => KindSpec::Http(HttpSpec::read(table)),
             Kind::Https => KindSpec::Https(HttpsSpec::read(table)),
             Kind::Icmp => KindSpec::Icmp(IcmpSpec::read(table)),
@@ -105,7 +112,11 @@ impl KindSpec {
     /// Whether a probe knows its port without being told, or needs none.
     fn has_default_port(&self) -> bool {
         match self {
-            KindSpec::Http(_) | KindSpec::Https(_) | KindSpec::Icmp(_) | KindSpec::Script(_) => true,
+            KindSpec::Dns(_)
+            | KindSpec::Http(_)
+            | KindSpec::Https(_)
+            | KindSpec::Icmp(_)
+            | KindSpec::Script(_) => true,
             KindSpec::Tcp => false,
         }
     }
@@ -114,6 +125,7 @@ impl KindSpec {
     /// names are read, relative paths being taken from `base_dir`.
     fn convert(self, _base_dir: &Path, report: &Report) -> Option<CheckKind> {
         match self {
+            KindSpec::Dns(dns) => dns.convert(report),
             KindSpec::Http(http) => Some(http.convert()),
             KindSpec::Https(https) => Some(https.convert()),
             KindSpec::Icmp(icmp) => icmp.convert(report),

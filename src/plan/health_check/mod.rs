@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+mod dns;
 mod http;
 mod icmp;
 mod script;
 
+pub use dns::{DnsCheck, DnsTransport};
 pub use http::{HttpCheck, StatusRange};
 pub use icmp::IcmpCheck;
 pub use script::ScriptCheck;
@@ -43,6 +45,8 @@ pub struct Damping {
 /// What one probe does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CheckKind {
+    /// Asks a name server.
+    Dns(DnsCheck),
     /// Sends ICMP echo requests.
     Icmp(IcmpCheck),
     /// Runs a program.
@@ -66,6 +70,7 @@ impl HealthCheck {
     pub fn default_port(&self) -> Option<u16> {
         match self.kind {
             CheckKind::Icmp(_) | CheckKind::Script(_) | CheckKind::Tcp => None,
+            CheckKind::Dns(_) => Some(53),
             CheckKind::Http(_) => Some(80),
             CheckKind::Https { .. } => Some(443),
         }
