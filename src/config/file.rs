@@ -96,7 +96,8 @@ impl FileSpec {
 
     /// Makes of it what it means; `None`: there is a mistake, and it has been noted.
     pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Option<Loaded> {
-        let FileSpec { settings, geoip, zone, health_check, pool, domain, latency } = self;
+        let FileSpec { mut settings, geoip, zone, health_check, pool, domain, latency } = self;
+        let isolation = settings.take_isolation();
         let settings = settings.convert(base_dir, report);
         let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
         let (geoip, geo) = geoip.convert(base_dir, report);
@@ -138,7 +139,7 @@ impl FileSpec {
             pools: pools.into_iter().map(|pool| pool.map(Arc::new)).collect::<Option<_>>()?,
             domains: domains.into_iter().map(|domain| domain.domain).collect(),
             latencies,
-            isolation: isolation::convert(None),
+            isolation: isolation::convert(isolation),
         };
         Some(Loaded { settings, geoip, geo: Arc::new(geo?), plan })
     }

@@ -1,5 +1,6 @@
 //! `[health]`
 
+use super::isolation::IsolationSpec;
 use super::reader::{Value, integer};
 use super::source::Located;
 
@@ -20,15 +21,24 @@ const MAX_MAX_SCRIPTS: usize = 1024;
 #[derive(Default)]
 pub(super) struct HealthSpec {
     max_scripts: Option<Located<usize>>,
+    isolation: Option<Located<IsolationSpec>>,
 }
 
 impl HealthSpec {
     /// Takes the table apart.
     pub(super) fn read(value: Value<'_>) -> Option<Self> {
         let mut table = value.table()?;
-        let spec = HealthSpec { max_scripts: table.optional("max_scripts", integer(1..=MAX_MAX_SCRIPTS)) };
+        let spec = HealthSpec {
+            max_scripts: table.optional("max_scripts", integer(1..=MAX_MAX_SCRIPTS)),
+            isolation: table.optional("isolation", IsolationSpec::read),
+        };
         table.finish();
         Some(spec)
+    }
+
+    /// What it says of isolation, which a reload changes like the checks themselves.
+    pub(super) fn take_isolation(&mut self) -> Option<IsolationSpec> {
+        self.isolation.take().map(|isolation| isolation.value)
     }
 
     /// Fills in the defaults.

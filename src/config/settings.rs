@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::health::{HealthSettings, HealthSpec};
+use super::isolation::IsolationSpec;
 use super::reader::{Table, Value, Words, duration, integer, list, string};
 use super::report::Report;
 use super::resolver::{ResolverSettings, ResolverSpec};
@@ -172,6 +173,11 @@ impl SettingsSpec {
             health: file.optional("health", HealthSpec::read),
             log: file.optional("log", LogSpec::read),
         }
+    }
+
+    /// What `[health]` says of isolation, which a reload changes.
+    pub(super) fn take_isolation(&mut self) -> Option<IsolationSpec> {
+        self.health.as_mut().and_then(|health| health.value.take_isolation())
     }
 
     /// Fills in the defaults and takes relative paths from `base_dir`.
