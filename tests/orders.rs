@@ -42,6 +42,34 @@ fn an_operator_drains_and_disables_and_the_very_next_answer_follows() {
 }
 
 #[test]
+fn what_the_last_probes_found_is_told_on_request() {
+    let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let daemon = scene.start(&scene.two_sites([&first, &second], [QUICK, QUICK]));
+    first.kill();
+    daemon.await_answer(DOMAIN, second.ip());
+    let pool = get(daemon.admin(), "/v1/pools/first").json();
+    let address = pool["addresses"][0]["name"].as_str().expect("a name").to_owned();
+    let told = asked(&daemon, &["address", "history", "first", &address]).expect("it is told");
+    assert!(told.contains("turned down: connection refused, 2 of 2"), "{told}");
+    assert!(told.contains(" s ago  passed, after ") && told.contains(", connect "), "{told}");
+    assert_eq!(get(daemon.admin(), "/v1/pools/first/addresses/x/history").status, 404);
+}
+
+#[test]
+fn a_check_that_nobody_ever_passes_is_suspected() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let text = scene.two_sites([&first, &second], [QUICK, QUICK]);
+    let text = text.replacen("/health\"", "/health\", expect_status = 418", 1);
+    let daemon = scene.start(&text);
+    daemon.await_line(
+        0,
+        &["WARN", "is its check right? no probe of it has ever passed: status ", "pool=first"],
+    );
+    let status = asked(&daemon, &["status"]).expect("a status");
+    assert!(status.contains("is its check right?"), "{status}");
+}
+
+#[test]
 fn a_site_leaves_by_its_own_word() {
     let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
     let daemon = scene.start(&scene.two_sites([&first, &second], [QUICK, QUICK]));

@@ -14,12 +14,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Diagnostics;
-use crate::control::{Absence, NoSuch, NotReleasable, Order, Status};
+use crate::control::{Absence, HistoryStatus, NoSuch, NotReleasable, Order, Status};
 use crate::routing::RoutingTable;
 
 mod body;
 mod explain;
 mod guard;
+mod history;
 mod latency;
 mod lifecycle;
 mod order;
@@ -56,6 +57,8 @@ pub enum Request {
     Release(String, oneshot::Sender<Result<(), NotReleasable>>),
     /// What is to become of an address, or of a whole pool.
     Order((String, Option<String>), Order, oneshot::Sender<Result<(), NoSuch>>),
+    /// What the last probes of an address found: pool and address.
+    History((String, String), oneshot::Sender<Result<HistoryStatus, NoSuch>>),
     /// What a site says of its address, or of its pool; `None`: it is there.
     Report((String, Option<String>), Option<Absence>, oneshot::Sender<Result<(), NoSuch>>),
     /// The measured latencies that were given with the last [`Request::Measured`]; empty if none
@@ -97,6 +100,7 @@ fn router(context: Context) -> Router {
         .route("/v1/pools/{pool}", get(state::pool).patch(order::of_pool))
         .route("/v1/pools/{pool}/report", post(order::report_of_pool))
         .route("/v1/pools/{pool}/addresses/{address}", patch(order::of_address))
+        .route("/v1/pools/{pool}/addresses/{address}/history", get(history::history))
         .route("/v1/pools/{pool}/addresses/{address}/report", post(order::report_of_address))
         .route("/v1/pools/{pool}/release", post(release::release))
         .route("/v1/explain", get(explain::explain))

@@ -94,9 +94,6 @@ async fn ask(
 ) -> Result<Json<PoolStatus>, Problem> {
     let pool = subject.0.clone();
     context.requests.send(request(subject)).await.map_err(|_| Problem::stopping())?;
-    answer.await.map_err(|_| Problem::stopping())?.map_err(|reason| match &reason {
-        NoSuch::Pool(name) => Problem::unknown("pool", name),
-        NoSuch::Address(_, name) => Problem::unknown("address", name),
-    })?;
+    answer.await.map_err(|_| Problem::stopping())??;
     state::pool(State(context), Path(pool)).await
 }

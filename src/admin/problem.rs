@@ -7,6 +7,8 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::control::NoSuch;
+
 /// Why a request was not carried out.
 #[derive(Debug, Serialize)]
 pub struct Problem {
@@ -34,6 +36,15 @@ impl Problem {
 
     pub(super) fn stopping() -> Self {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stopping", "the daemon is shutting down")
+    }
+}
+
+impl From<NoSuch> for Problem {
+    fn from(missing: NoSuch) -> Self {
+        match missing {
+            NoSuch::Pool(name) => Problem::unknown("pool", &name),
+            NoSuch::Address(_, name) => Problem::unknown("address", &name),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::client::{Endpoint, encoded};
 use super::status::Overview;
 use super::{Failed, Output, print, print_json, runtime};
-use crate::control::PoolStatus;
+use crate::control::{HistoryStatus, PoolStatus, TransitionStatus};
 use crate::plan::AddressState;
 
 #[derive(Args)]
@@ -28,6 +28,21 @@ enum Action {
     Force(OfAddress),
     /// Take an order back: the address's health decides again
     Enable(OfAddress),
+    /// Show what the last probes of the address found
+    History(OfHistory),
+}
+
+#[derive(Args)]
+struct OfHistory {
+    /// The pool's name
+    pool: String,
+    /// The address's name within the pool
+    address: String,
+    #[command(flatten)]
+    endpoint: Endpoint,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 #[derive(Args)]
@@ -62,6 +77,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
         Action::Disable(of) => (AddressState::Down, of),
         Action::Force(of) => (AddressState::Up, of),
         Action::Enable(of) => (AddressState::Auto, of),
+        Action::History(of) => return history(of),
     };
     give(&pool, Some(&address), state, how)
 }
@@ -82,6 +98,40 @@ pub(super) fn give(
         Output::Json => print_json(&pool)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn history(OfHistory { pool, address, endpoint, output }: OfHistory) -> Result<ExitCode, Failed> {
+    let path = format!("{}/history", path(&pool, Some(&address)));
+    let history: HistoryStatus = runtime()?.block_on(endpoint.get(&path))?;
+    match output {
+        Output::Text => print(&told(&history))?,
+        Output::Json => print_json(&history)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line for each change of the verdict, and one for each outcome.
+fn told(history: &HistoryStatus) -> String {
+    let mut text = String::new();
+    for TransitionStatus { seconds_ago, to, reason } in &history.transitions {
+        text += &format!("{seconds_ago:>9.3} s ago  turned {to}: {reason}\n");
+    }
+    for probe in &history.outcomes {
+        let phases = [
+            ("resolve", probe.resolve_ms),
+            ("connect", probe.connect_ms),
+            ("TLS", probe.tls_ms),
+            ("first octet", probe.first_byte_ms),
+        ];
+        let phases: String = phases
+            .into_iter()
+            .filter_map(|(phase, took)| Some(format!(", {phase} {:.1} ms", took?)))
+            .collect();
+        let words = probe.reason.as_deref().unwrap_or("passed");
+        text +=
+            &format!("{:>9.3} s ago  {words}, after {:.1} ms{phases}\n", probe.seconds_ago, probe.took_ms);
+    }
+    text
 }
 
 /// Where an address or a pool is found.

@@ -64,6 +64,7 @@ impl Display for Overview<'_> {
             share,
             held_seconds,
             available,
+            suspicion,
             // It shows in each address that is under it.
             order: _,
             addresses,
@@ -78,6 +79,9 @@ impl Display for Overview<'_> {
                 let left = held_seconds.map(|left| format!(", {} left", rounded(left))).unwrap_or_default();
                 writeln!(f, ", {words}: {reason}{left}")?;
             }
+        }
+        if let Some(suspicion) = suspicion {
+            writeln!(f, "  is its check right? {suspicion}")?;
         }
         let width = addresses.iter().map(|address| address.name.len()).max().unwrap_or(0);
         for address in addresses {
@@ -119,6 +123,8 @@ fn line(address: &AddressStatus) -> String {
         since_seconds,
         streak,
         last_failure,
+        // `rhumb address history` tells of it.
+        last_probe: _,
     } = address;
     let mut words = format!("{target}  weight {weight}  {health}");
     if let Some(seconds) = since_seconds {
@@ -185,6 +191,7 @@ mod tests {
             reason: "it has its reasons".to_owned(),
             share,
             held_seconds,
+            suspicion: None,
             order: None,
             available: usize::from(address.available),
             addresses: vec![address],
@@ -207,6 +214,7 @@ mod tests {
             since_seconds: Some(61.9),
             streak: 3,
             last_failure: None,
+            last_probe: None,
         }
     }
 

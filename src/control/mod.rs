@@ -20,6 +20,7 @@ use crate::routing::RoutingTable;
 mod calm_limits;
 mod deadlines;
 mod event;
+mod history;
 mod isolation;
 mod names;
 mod ordering;
@@ -30,6 +31,7 @@ mod status;
 mod target;
 
 pub use event::{Event, NotReleasable, Notice};
+pub use history::{HistoryStatus, ProbeStatus, TransitionStatus};
 pub use names::{Found, Lookup};
 pub use ordering::NoSuch;
 pub use orders::{Absence, Order};
@@ -136,6 +138,10 @@ impl Controller {
         match event {
             Event::Probed { target, outcome, started, timings } => {
                 let heard = heard(&outcome, started, timings);
+                if let Some(target) = self.targets.get_mut(&target) {
+                    let took = now.saturating_duration_since(started);
+                    target.history.add(&outcome, now, took, timings);
+                }
                 self.observe(target, &outcome, heard, now)
             }
             Event::Resolved { name, lookup } => self.learn(&name, lookup, now),
@@ -164,6 +170,24 @@ impl Controller {
         )
     }
 
+    /// What the last probes of an address found.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such pool or address, or nothing watches it.
+    pub fn history(&self, pool: &str, address: &str, now: Instant) -> Result<HistoryStatus, NoSuch> {
+        let (_, state) = self.pool_of(pool).ok_or_else(|| NoSuch::Pool(pool.to_owned()))?;
+        let target = state.target_of(address).and_then(|id| self.targets.get(&id));
+        let missing = || NoSuch::Address(pool.to_owned(), address.to_owned());
+        let history = &target.ok_or_else(missing)?.history;
+        Ok(HistoryStatus {
+            pool: pool.to_owned(),
+            address: address.to_owned(),
+            outcomes: history.outcomes(now),
+            transitions: history.transitions(now),
+        })
+    }
+
     fn observe(
         &mut self,
         id: TargetId,
@@ -179,9 +203,11 @@ impl Controller {
         let Some(target) = self.targets.get_mut(&id) else {
             return self.inquire(now);
         };
-        let (was_near, had_told) = (target.flip_is_near(), target.has_told());
+        let had_told = target.has_told();
+        let signs = |target: &Target| (target.flip_is_near(), target.failure_from_the_start().is_some());
+        let before = signs(target);
         let observed = target.observe(outcome, heard, is_doubted, now);
-        let is_news = !had_told || target.flip_is_near() != was_near;
+        let is_news = !had_told || signs(target) != before;
         let (pool, watch) = (target.pool, target.watch.clone());
         let mut notices = Vec::new();
         self.untold -= usize::from(!had_told);

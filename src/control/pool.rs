@@ -40,6 +40,8 @@ pub(super) struct PoolState {
     calm: Option<Calm>,
     /// The last stage that was told.
     told: Stage,
+    /// Why its check looks wrong, as it was told.
+    suspicion: Option<String>,
 }
 
 impl PoolState {
@@ -74,6 +76,7 @@ impl PoolState {
             slow_start: Duration::ZERO,
             calm: (calm_limit > 0).then_some(calm),
             told,
+            suspicion: None,
         }
     }
 
@@ -122,10 +125,31 @@ impl PoolState {
             let (pool, reason) = (self.name.clone(), self.reason(targets, now));
             notices.push(Notice::Moved { pool, stage, reason });
         }
+        let suspicion = self.find_suspicion(targets);
+        // Once: the words of a failure may differ from one probe to the next.
+        if suspicion.is_some() != self.suspicion.is_some() {
+            self.suspicion = suspicion;
+            let pool = || self.name.clone();
+            notices.extend(self.suspicion.clone().map(|reason| Notice::Suspected { pool: pool(), reason }));
+        }
         if let Some(calm) = &mut self.calm {
             calm.observe(flip_is_near, has_flipped, now);
         }
         notices
+    }
+
+    /// Why its check looks wrong, in an operator's words.
+    pub(super) fn suspicion(&self) -> Option<&str> {
+        self.suspicion.as_deref()
+    }
+
+    /// What all its addresses do wrong in the same way, and have done since they are watched.
+    fn find_suspicion(&self, targets: &HashMap<TargetId, Target>) -> Option<String> {
+        let mut failures = self.targets.iter().flatten().map(|id| targets.get(id)?.failure_from_the_start());
+        let first = failures.next()??;
+        failures
+            .all(|failure| failure.is_some_and(|failure| failure.label() == first.label()))
+            .then(|| format!("no probe of it has ever passed: {first}"))
     }
 
     /// Puts into effect what is said of its addresses at `now`.
@@ -146,6 +170,12 @@ impl PoolState {
                 Passed::Drained(address) => Notice::Drained { pool: pool(), address },
             })
             .collect()
+    }
+
+    /// What watches the address of this name.
+    pub(super) fn target_of(&self, address: &str) -> Option<TargetId> {
+        let at = self.addresses.iter().position(|name| name == address)?;
+        self.targets[at]
     }
 
     /// Whether it has an address that is written under this name.

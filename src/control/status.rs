@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::history::ProbeStatus;
 use super::isolation::Isolated;
 use super::names::{NameState, Names};
 use super::orders::{Away, Standing};
@@ -72,6 +73,8 @@ pub struct PoolStatus {
     pub held_seconds: Option<f64>,
     /// How many of its addresses are given to clients.
     pub available: usize,
+    /// Why its check looks wrong, in words.
+    pub suspicion: Option<String>,
     /// What the operator orders of all its addresses that have no order of their own.
     pub order: Option<OrderStatus>,
     /// The addresses, in order.
@@ -109,6 +112,8 @@ pub struct AddressStatus {
     pub streak: u32,
     /// The last failure, in words.
     pub last_failure: Option<String>,
+    /// What the last probe found, and how long each phase of it took.
+    pub last_probe: Option<ProbeStatus>,
 }
 
 /// An order that stands.
@@ -219,6 +224,7 @@ impl Status {
                     share: state.share(now),
                     held_seconds: state.held_until().map(|until| seconds(until, now)),
                     available,
+                    suspicion: state.suspicion().map(str::to_owned),
                     order: state.orders.of_pool().map(|order| OrderStatus::new(order, now)),
                     addresses,
                     names: pool
@@ -267,6 +273,7 @@ impl AddressStatus {
             since_seconds: machine.and_then(HealthMachine::since).map(|since| seconds(now, since)),
             streak: machine.map_or(0, HealthMachine::streak),
             last_failure: machine.and_then(HealthMachine::last_failure).map(ToString::to_string),
+            last_probe: target.and_then(|target| target.history.last(now)),
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::history::History;
 use crate::health::{
-    Damping, DampingRules, HealthMachine, Heard, Hold, Outcome, Ramp, Thresholds, Transition, Verdict,
+    Damping, DampingRules, Failure, HealthMachine, Heard, Hold, Outcome, Ramp, Thresholds, Transition,
+    Verdict,
 };
 use crate::plan::{HealthCheck, PoolId, Watch};
 
@@ -14,8 +16,10 @@ pub(super) struct Target {
     pub(super) pool: PoolId,
     machine: HealthMachine,
     damping: Damping,
+    pub(super) history: History,
     /// Whether a probe has ended, whatever its outcome.
     has_told: bool,
+    has_passed: bool,
     heard: Option<Heard>,
     /// When the silence began that all failures since the last pass were part of.
     silent_since: Option<Instant>,
@@ -75,7 +79,9 @@ impl Target {
             damping: Damping::new(damping_rules(&watch.check)),
             watch: Arc::new(watch),
             pool,
+            history: History::default(),
             has_told: false,
+            has_passed: false,
             heard: None,
             silent_since: None,
             withheld: None,
@@ -110,6 +116,7 @@ impl Target {
         now: Instant,
     ) -> Observed {
         self.has_told = true;
+        self.has_passed |= *outcome == Outcome::Pass;
         self.heard = heard.or(self.heard);
         if self.withheld.is_some() {
             return match (heard, outcome) {
@@ -165,6 +172,7 @@ impl Target {
     }
 
     fn count(&mut self, transition: &Transition, now: Instant) {
+        self.history.turn(transition);
         // A first verdict is no flip.
         if transition.from != Verdict::Unknown {
             self.damping.flip(now);
@@ -239,6 +247,12 @@ impl Target {
     /// Whether it is believed to be up.
     pub(super) fn is_believed_up(&self) -> bool {
         self.machine().verdict() == Verdict::Up
+    }
+
+    /// How it has failed ever since it is watched, once it has done so often enough to be down.
+    pub(super) fn failure_from_the_start(&self) -> Option<&Failure> {
+        let has_failed = !self.machine.passing() && self.machine.streak() >= self.watch.check.fall.max(2);
+        self.machine.last_failure().filter(|_| !self.has_passed && has_failed)
     }
 
     /// What was last heard of it.

@@ -73,7 +73,7 @@ impl ControlLoop {
     fn observe(&mut self, report: Report) {
         let Report { target, outcome, timings, started, finished } = report;
         if let Some(watch) = self.controller.watch(target) {
-            Metrics::probed(watch.pool_or_none(), &outcome, finished.saturating_duration_since(started));
+            Metrics::probed(watch, &outcome, finished.saturating_duration_since(started));
         }
         let notices = self.controller.handle(Event::Probed { target, outcome, started, timings }, finished);
         if notices.iter().any(|notice| matches!(notice, Notice::Published { .. })) {
@@ -115,6 +115,9 @@ impl ControlLoop {
                     self.tell(notices);
                 });
                 let _ = reply.send(known);
+            }
+            Request::History((pool, address), reply) => {
+                let _ = reply.send(self.controller.history(&pool, &address, now()));
             }
             Request::Report((pool, address), absence, reply) => {
                 let known = self.controller.has_address(&pool, address.as_deref()).map(|()| {
@@ -225,6 +228,9 @@ impl ControlLoop {
                         tracing::info!(%pool, "{stage}: {reason}");
                     }
                 },
+                Notice::Suspected { pool, reason } => {
+                    tracing::warn!(%pool, "is its check right? {reason}");
+                }
                 Notice::Isolated { silent, of } => {
                     tracing::error!(
                         "isolated: {silent} of {of} addresses are silent, and nobody is called down for it until others are heard"

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Addresses, HealthCheck, Plan, Pool};
+use super::{Addresses, HealthCheck, Plan, Pool, RESOLVED};
 use crate::dns::Name;
 
 /// One address that is watched, and how. Two that are equal are the same thing to watch: what
@@ -44,6 +44,12 @@ impl fmt::Display for Endpoint {
 }
 
 impl Watch {
+    /// The name of the address as it is written: for a name that is resolved, that of all the
+    /// addresses that it has had over time.
+    pub fn written(&self) -> &str {
+        self.address.split(RESOLVED).next().unwrap_or(&self.address)
+    }
+
     /// The pool's name, for whoever has to write one.
     pub fn pool_or_none(&self) -> &str {
         self.pool.as_deref().unwrap_or("none")

@@ -13,7 +13,7 @@ use metrics_util::MetricKindMask;
 use crate::control::{Found, Lookup, Status};
 use crate::dns::Name;
 use crate::health::{Outcome, Transition, Verdict};
-use crate::plan::{RESOLVED, Watch};
+use crate::plan::Watch;
 use crate::routing::Counters;
 
 /// From a microsecond, which is about what a swap takes, to a second, which would be a fault.
@@ -90,11 +90,21 @@ impl Metrics {
         for (name, event, value) in (self.sources.sockets)() {
             counter!(name, "event" => event).absolute(value);
         }
+        gauge!("rhumb_isolated").set(f64::from(u8::from(status.isolated.is_some())));
         gauge!("rhumb_table_generation").set(status.generation as f64);
         for pool in &status.pools {
+            let is_suspected = pool.suspicion.is_some();
+            gauge!("rhumb_pool_check_suspected", "pool" => pool.name.clone())
+                .set(f64::from(u8::from(is_suspected)));
             gauge!("rhumb_pool_share", "pool" => pool.name.clone()).set(pool.share);
             for address in &pool.addresses {
                 let labels = [("pool", pool.name.clone()), ("address", address.name.clone())];
+                let up = match &address.health[..] {
+                    "up" => 1.0,
+                    "down" => 0.0,
+                    _ => f64::NAN,
+                };
+                gauge!("rhumb_address_up", &labels).set(up);
                 gauge!("rhumb_address_available", &labels).set(f64::from(u8::from(address.available)));
             }
             for name in &pool.names {
@@ -108,9 +118,21 @@ impl Metrics {
     }
 
     /// A probe has ended after `took`.
-    pub fn probed(pool: &str, outcome: &Outcome, took: Duration) {
-        counter!("rhumb_probes_total", "pool" => pool.to_owned(), "outcome" => outcome.label()).increment(1);
-        histogram!("rhumb_probe_duration_seconds", "pool" => pool.to_owned()).record(took.as_secs_f64());
+    pub fn probed(watch: &Watch, outcome: &Outcome, took: Duration) {
+        let pool = || watch.pool_or_none().to_owned();
+        let check = || watch.check.name.clone();
+        counter!("rhumb_probes_total", "pool" => pool(), "check" => check(), "outcome" => outcome.label())
+            .increment(1);
+        histogram!("rhumb_probe_duration_seconds", "pool" => pool(), "check" => check())
+            .record(took.as_secs_f64());
+        if let Outcome::Fail(failure) = outcome {
+            let labels = [
+                ("pool", pool()),
+                ("address", watch.written().to_owned()),
+                ("reason", failure.label().to_owned()),
+            ];
+            counter!("rhumb_address_failures_total", &labels).increment(1);
+        }
     }
 
     /// An address has turned.
@@ -120,11 +142,9 @@ impl Metrics {
             Verdict::Down => "down",
             Verdict::Unknown => "unknown",
         };
-        // Of a name, all addresses together: over the years there may be any number of them.
-        let written = watch.address.split(RESOLVED).next().unwrap_or_default();
         let labels = [
             ("pool", watch.pool_or_none().to_owned()),
-            ("address", written.to_owned()),
+            ("address", watch.written().to_owned()),
             ("to", to.to_owned()),
         ];
         counter!("rhumb_transitions_total", &labels).increment(1);
@@ -169,6 +189,13 @@ fn describe() {
     describe_counter!("rhumb_tcp_events_total", "What the TCP listeners saw.");
     describe_counter!("rhumb_probes_total", "Probes ended, by outcome.");
     describe_histogram!("rhumb_probe_duration_seconds", Unit::Seconds, "How long probes took.");
+    describe_counter!("rhumb_address_failures_total", "Probes that failed, by address and reason.");
+    describe_gauge!("rhumb_address_up", "Whether an address is believed to be up; NaN: nothing is known.");
+    describe_gauge!("rhumb_isolated", "Whether the daemon takes itself to be cut off from the network.");
+    describe_gauge!(
+        "rhumb_pool_check_suspected",
+        "Whether every address of the pool has failed in the same way since it is watched."
+    );
     describe_counter!("rhumb_transitions_total", "Addresses that turned up or down.");
     describe_histogram!(
         "rhumb_outcome_to_swap_seconds",

@@ -318,6 +318,7 @@ fn kinds(notices: &[Notice]) -> Vec<&'static str> {
         Notice::Damped { .. } => "damped",
         Notice::Undamped { .. } => "undamped",
         Notice::Moved { .. } => "moved",
+        Notice::Suspected { .. } => "suspected",
         Notice::Isolated { .. } => "isolated",
         Notice::Reconnected { .. } => "reconnected",
         Notice::OrderEnded { .. } => "order-ended",

@@ -178,6 +178,7 @@ fn the_status_says_what_is_known() {
                 since_seconds,
                 streak,
                 last_failure,
+                last_probe: _,
             } = address;
             (
                 (&name[..], &target[..], *weight),
@@ -194,4 +195,23 @@ fn the_status_says_what_is_known() {
             (("3", "10.0.0.3", 1), ("unknown", false, None, 0, None)),
         ]
     );
+}
+
+#[test]
+fn a_check_that_nobody_has_ever_passed_is_suspected_once() {
+    let suspected = |notices: &[Notice]| kinds(notices).iter().filter(|kind| **kind == "suspected").count();
+    let mut world = World::new(&[("a", &[1, 2])]);
+    assert_eq!(suspected(&world.probed(0, 1, "--")), 0, "the other one may pass");
+    assert_eq!(suspected(&world.probed(0, 2, "-")), 0, "once is no sign");
+    assert_eq!(suspected(&world.probed(0, 2, "-")), 1);
+    let suspicion = |world: &World| world.controller.status(world.now).pools[0].suspicion.clone();
+    assert_eq!(suspicion(&world).as_deref(), Some("no probe of it has ever passed: connection refused"));
+    assert_eq!(suspected(&world.probed(0, 2, "---")), 0);
+    world.probed(0, 1, "+");
+    assert_eq!(suspicion(&world), None);
+    assert_eq!(suspected(&world.probed(0, 1, "---")), 0, "it has passed: it is the site");
+
+    let mut world = World::new(&[("a", &[1, 2])]);
+    assert_eq!(suspected(&world.probed(0, 1, "--")), 0);
+    assert_eq!(suspected(&world.probed(0, 2, "..")), 0, "each in its own way");
 }
