@@ -35,6 +35,15 @@ pub enum Failure {
     /// An HTTP response with a status that the check does not expect.
     #[error("status {0}")]
     Status(u16),
+    /// An HTTP response whose body does not hold what the check expects.
+    #[error("{}", lacks(*.whole))]
+    Body {
+        /// Whether all of the body was looked through, and not only its start.
+        whole: bool,
+    },
+    /// An answer, over TCP or UDP, without what the check expects.
+    #[error("unexpected answer")]
+    Unexpected,
     /// What came back is not the protocol that was asked for.
     #[error("malformed response")]
     Malformed,
@@ -71,6 +80,14 @@ pub enum Failure {
     /// A DNS reply without data that the check expects.
     #[error("{0} is not among the answers")]
     MissingData(String),
+    /// The server's certificate is valid, and not for as long as the check asks for.
+    #[error("{}", expires(*.left, *.wanted))]
+    Certificate {
+        /// For how long it is still valid; zero: it is so no longer.
+        left: Duration,
+        /// For how long it should be.
+        wanted: Duration,
+    },
     /// The name has no address.
     #[error("name does not resolve")]
     Unresolved,
@@ -91,10 +108,15 @@ pub enum Phase {
     Connect,
     /// The TLS handshake.
     Tls,
-    /// The head of the response.
+    /// The first of the response, after the address has answered to something else before: of HTTP
+    /// the head.
     Response,
     /// The end of a script.
     Script,
+    /// The first answer of all in this probe: to a datagram, or over a connection that was kept.
+    Reply,
+    /// What follows the first of a response: of HTTP the body.
+    Body,
 }
 
 /// Why a probe could not be carried out.
@@ -145,8 +167,12 @@ impl Failure {
             Failure::TimedOut { phase: Phase::Tls, .. } => "timeout_tls",
             Failure::TimedOut { phase: Phase::Response, .. } => "timeout_response",
             Failure::TimedOut { phase: Phase::Script, .. } => "timeout_script",
+            Failure::TimedOut { phase: Phase::Reply, .. } => "timeout_reply",
+            Failure::TimedOut { phase: Phase::Body, .. } => "timeout_body",
             Failure::Unreachable => "unreachable",
             Failure::Status(_) => "status",
+            Failure::Body { .. } => "body",
+            Failure::Unexpected => "unexpected",
             Failure::Malformed => "malformed",
             Failure::Lost { .. } => "loss",
             Failure::Rcode(_) => "rcode",
@@ -154,18 +180,22 @@ impl Failure {
             Failure::Exit { .. } => "exit",
             Failure::Killed { .. } => "killed",
             Failure::Tls(_) => "tls",
+            Failure::Certificate { .. } => "certificate",
             Failure::Unresolved => "unresolved",
             Failure::Closed => "closed",
             Failure::Local(_) => "local",
         }
     }
-}
 
-impl Failure {
-    /// Whether nothing came back from the address.
+    /// Whether nothing came back from the address: no connection, no reply to what was sent
+    /// without one, or no way to it. A host that is cut off from the network sees only these of
+    /// addresses beyond it; whatever else a probe finds has come from the other side.
+    ///
+    /// A name that is not resolved is none of them: it says nothing of the way to its addresses.
+    /// Nor is a refusal, which the address or a packet filter has sent.
     pub fn is_silent(&self) -> bool {
         match self {
-            Failure::TimedOut { phase, .. } => matches!(phase, Phase::Connect),
+            Failure::TimedOut { phase, .. } => matches!(phase, Phase::Connect | Phase::Reply),
             Failure::Unreachable => true,
             _ => false,
         }
@@ -200,6 +230,8 @@ impl fmt::Display for Phase {
             Phase::Tls => "no TLS handshake",
             Phase::Response => "no response",
             Phase::Script => "script not ended",
+            Phase::Reply => "no reply",
+            Phase::Body => "no end of the body",
         })
     }
 }
@@ -212,6 +244,27 @@ impl fmt::Display for Said<'_> {
         match self.0 {
             "" => Ok(()),
             said => write!(f, ": {said}"),
+        }
+    }
+}
+
+/// What a body is without what is expected.
+fn lacks(whole: bool) -> &'static str {
+    if whole { "not in the body" } else { "not in the first 64 KiB of the body" }
+}
+
+/// When a certificate expires, to the hour, or to the minute on its last day.
+fn expires(left: Duration, wanted: Duration) -> String {
+    const HOUR: u64 = 3600;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = left.as_secs();
+    let grain = if seconds >= DAY { HOUR } else { 60 };
+    match seconds - seconds % grain {
+        0 if left.is_zero() => format!("certificate has expired, {} are asked for", Span(wanted)),
+        0 => format!("certificate expires within a minute, {} are asked for", Span(wanted)),
+        seconds => {
+            let left = Span(Duration::from_secs(seconds));
+            format!("certificate expires in {left}, {} are asked for", Span(wanted))
         }
     }
 }
@@ -232,6 +285,10 @@ mod tests {
     #[test]
     fn failures_read_as_an_operator_would_say_them() {
         let timed_out = |phase| Failure::TimedOut { phase, after: Duration::from_millis(300) };
+        let certificate = |left| Failure::Certificate {
+            left: Duration::from_secs(left),
+            wanted: Duration::from_secs(7 * 86_400),
+        };
         for (failure, words, label) in [
             (Failure::Refused, "connection refused", "refused"),
             (Failure::Reset, "connection reset", "reset"),
@@ -241,7 +298,20 @@ mod tests {
             (timed_out(Phase::Response), "no response within 300ms", "timeout_response"),
             (timed_out(Phase::Script), "script not ended within 300ms", "timeout_script"),
             (Failure::Unreachable, "unreachable", "unreachable"),
+            (timed_out(Phase::Reply), "no reply within 300ms", "timeout_reply"),
+            (timed_out(Phase::Body), "no end of the body within 300ms", "timeout_body"),
             (Failure::Status(503), "status 503", "status"),
+            (Failure::Body { whole: true }, "not in the body", "body"),
+            (Failure::Body { whole: false }, "not in the first 64 KiB of the body", "body"),
+            (Failure::Unexpected, "unexpected answer", "unexpected"),
+            (
+                certificate(3 * 86_400 + 2 * 3600 + 59),
+                "certificate expires in 3days 2h, 7days are asked for",
+                "certificate",
+            ),
+            (certificate(3659), "certificate expires in 1h, 7days are asked for", "certificate"),
+            (certificate(59), "certificate expires within a minute, 7days are asked for", "certificate"),
+            (certificate(0), "certificate has expired, 7days are asked for", "certificate"),
             (Failure::Malformed, "malformed response", "malformed"),
             (Failure::Tls("certificate expired".into()), "TLS: certificate expired", "tls"),
             (Failure::Lost { lost: 2, sent: 3 }, "2 of 3 packets lost", "loss"),
@@ -258,5 +328,27 @@ mod tests {
             assert_eq!((&outcome.to_string()[..], outcome.label()), (words, label));
         }
         assert_eq!((&Outcome::Pass.to_string()[..], Outcome::Pass.label()), ("passed", "pass"));
+    }
+
+    #[test]
+    fn only_what_came_from_elsewhere_breaks_the_silence() {
+        let timed_out = |phase| Failure::TimedOut { phase, after: Duration::from_millis(300) };
+        for silent in [timed_out(Phase::Connect), timed_out(Phase::Reply), Failure::Unreachable] {
+            assert!(silent.is_silent(), "{silent}");
+        }
+        for told in [
+            timed_out(Phase::Resolve),
+            timed_out(Phase::Tls),
+            timed_out(Phase::Response),
+            timed_out(Phase::Body),
+            Failure::Refused,
+            Failure::Reset,
+            Failure::Status(503),
+            Failure::Closed,
+            Failure::Unresolved,
+            Failure::Local(LocalFailure::OutOfDescriptors),
+        ] {
+            assert!(!told.is_silent(), "{told}");
+        }
     }
 }

@@ -14,7 +14,8 @@ pub struct Timings {
     pub connect: Option<Duration>,
     /// The TLS handshake was made.
     pub tls: Option<Duration>,
-    /// What came first of the response had come, counted from the request.
+    /// What came first of the response had come, counted from the request: of HTTP the head, over
+    /// TCP the first octets, over UDP the datagram.
     pub first_byte: Option<Duration>,
     /// The script had ended.
     pub script: Option<Duration>,
@@ -27,8 +28,9 @@ impl Timings {
             Phase::Resolve => &mut self.resolve,
             Phase::Connect => &mut self.connect,
             Phase::Tls => &mut self.tls,
-            Phase::Response => &mut self.first_byte,
             Phase::Script => &mut self.script,
+            Phase::Response | Phase::Reply => &mut self.first_byte,
+            Phase::Body => return,
         };
         *taken = Some(taken.unwrap_or_default() + took);
     }
