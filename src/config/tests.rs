@@ -9,7 +9,8 @@ use super::*;
 use crate::dns::{Name, Rrset, Rtype};
 use crate::geo::{Continent, Location};
 use crate::plan::{
-    Addresses, CheckId, CheckKind, DomainPolicy, PoolId, PoolPolicy, Source, StatusRange, WhenAllDown, ZoneId,
+    Addresses, CheckId, CheckKind, DomainPolicy, HttpVersion, PoolId, PoolPolicy, Source, StatusRange, Trust,
+    WhenAllDown, ZoneId,
 };
 
 const EXAMPLE: &str = include_str!("../../config/rhumb.toml");
@@ -178,8 +179,9 @@ fn what_is_left_out_has_its_default() {
     // The timeout is never longer than the interval.
     assert_eq!(check.timeout, Duration::from_millis(200));
     assert_eq!((check.fall, check.rise), (2, 2));
-    let CheckKind::Https { http, verify } = &check.kind else { panic!("an https check") };
-    assert!(verify);
+    let CheckKind::Https { http, tls } = &check.kind else { panic!("an https check") };
+    assert_eq!((&tls.trust, &tls.sni, &tls.identity), (&Trust::HostRoots, &None, &None));
+    assert_eq!((&http.method[..], http.version), ("GET", HttpVersion::Http1));
     assert_eq!((&http.path[..], &http.host, http.reuse), ("/", &None, false));
     assert_eq!(http.expect_status, [StatusRange { first: 200, last: 299 }]);
     assert_eq!(loaded.plan.pools[0].policy, PoolPolicy::RoundRobin);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{CheckKind, Endpoint, HealthCheck, Watch};
+use super::{CheckKind, Endpoint, HealthCheck, TcpCheck, Watch};
 
 /// How often a canary is probed, which decides how long a doubt about it may last: as often as
 /// addresses are by default.
@@ -33,7 +33,7 @@ impl Isolation {
             port: Some(canary.port()),
             check: HealthCheck {
                 name: "canary".to_owned(),
-                kind: CheckKind::Tcp,
+                kind: CheckKind::Tcp(TcpCheck::default()),
                 interval: CANARY_INTERVAL,
                 timeout: CANARY_TIMEOUT,
                 fall: 1,

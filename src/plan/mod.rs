@@ -21,7 +21,8 @@ pub use domain::{
     WhenAllDown,
 };
 pub use health_check::{
-    CheckKind, Damping, DnsCheck, DnsTransport, HealthCheck, HttpCheck, IcmpCheck, ScriptCheck, StatusRange,
+    Certificates, CheckKind, Damping, DnsCheck, DnsTransport, HealthCheck, HttpCheck, HttpVersion, IcmpCheck,
+    Identity, Pattern, ScriptCheck, StatusRange, TcpCheck, TlsCheck, Trust, UdpCheck,
 };
 pub use isolation::Isolation;
 pub use latency::{LatencySource, Measurement};

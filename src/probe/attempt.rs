@@ -12,9 +12,10 @@ use super::budget::Budget;
 use super::dns::DnsProbe;
 use super::http::{HttpProbe, Session};
 use super::shared::Shared;
-use super::tcp;
+use super::tls::{Alpn, TlsProbe, endpoint_name};
+use super::{tcp, udp};
 use crate::health::{Failure, LocalFailure, Timings};
-use crate::plan::{CheckKind, IcmpCheck, ScriptCheck, Watch};
+use crate::plan::{CheckKind, IcmpCheck, ScriptCheck, TcpCheck, UdpCheck, Watch};
 
 /// What is asked of the target's addresses.
 pub(super) struct Check {
@@ -27,10 +28,13 @@ pub(super) struct Check {
 /// What one probe does, made ready.
 enum Kind {
     Dns(DnsProbe),
-    Http(HttpProbe),
     Icmp(IcmpCheck),
     Script(ScriptCheck),
-    Tcp,
+    /// Boxed because it is ten times as large as the others.
+    Http(Box<HttpProbe>),
+    Tcp(TcpCheck),
+    Tls(TlsProbe),
+    Udp(UdpCheck),
 }
 
 /// What came of one address.
@@ -48,12 +52,15 @@ impl Check {
             CheckKind::Dns(dns) => DnsProbe::new(dns).map(Kind::Dns),
             CheckKind::Icmp(icmp) => Ok(Kind::Icmp(*icmp)),
             CheckKind::Script(script) => Ok(Kind::Script(script.clone())),
-            CheckKind::Tcp => Ok(Kind::Tcp),
-            CheckKind::Http(http) => HttpProbe::new(&watch, http, None).map(Kind::Http),
-            CheckKind::Https { http, verify } => match shared.tls.config(*verify).await {
-                Ok(config) => HttpProbe::new(&watch, http, Some(config)).map(Kind::Http),
-                Err(failure) => Err(failure),
-            },
+            CheckKind::Tcp(check) => Ok(Kind::Tcp(check.clone())),
+            CheckKind::Udp(check) => Ok(Kind::Udp(check.clone())),
+            CheckKind::Tls(check) => {
+                TlsProbe::new(&shared.tls, check, endpoint_name(&watch), Alpn::Unsaid).await.map(Kind::Tls)
+            }
+            CheckKind::Http(http) => HttpProbe::new(&watch, http, None).await.map(Box::new).map(Kind::Http),
+            CheckKind::Https { http, tls } => {
+                HttpProbe::new(&watch, http, Some((&shared.tls, tls))).await.map(Box::new).map(Kind::Http)
+            }
         };
         Check { watch, kind, shared: Arc::clone(shared) }
     }
@@ -72,7 +79,9 @@ impl Check {
             Ok(Kind::Script(script)) => {
                 (self.shared.scripts.probe(&self.watch, script, address, &mut budget).await, None)
             }
-            Ok(Kind::Tcp) => (tcp::probe(address, &mut budget).await, None),
+            Ok(Kind::Tcp(check)) => (tcp::probe(check, address, &mut budget).await, None),
+            Ok(Kind::Tls(tls)) => (tls.probe(address, &mut budget).await, None),
+            Ok(Kind::Udp(check)) => (udp::probe(check, address, &mut budget).await, None),
             Err(failure) => (Err(Failure::Local(failure.clone())), None),
         };
         Attempt { result, kept, timings: budget.spent() }

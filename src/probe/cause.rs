@@ -24,9 +24,25 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
             // Canceled: the connection ended before the request was written.
             let ended = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
             found = Some(if ended { Failure::Closed } else { Failure::Malformed });
+        } else if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return of_http2(error);
         }
     }
     found
+}
+
+/// An error of HTTP/2, which names no source.
+fn of_http2(error: &h2::Error) -> Option<Failure> {
+    match error.get_io() {
+        // Only the words and the kind are left; this kind is what TLS fails with.
+        Some(error) if error.kind() == ErrorKind::InvalidData => Some(Failure::Tls(error.to_string())),
+        // Its word for the end of the stream.
+        Some(error) if error.kind() == ErrorKind::BrokenPipe => Some(Failure::Closed),
+        Some(error) => of_io(error),
+        None if error.is_remote() && error.is_go_away() => Some(Failure::Closed),
+        None if error.is_remote() => Some(Failure::Reset),
+        None => Some(Failure::Malformed),
+    }
 }
 
 fn of_io(error: &io::Error) -> Option<Failure> {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
@@ -27,6 +27,7 @@ mod shared;
 mod target;
 mod tcp;
 mod tls;
+mod udp;
 mod unguessable;
 
 #[cfg(test)]
@@ -128,4 +129,11 @@ impl Drop for Running {
 #[allow(clippy::disallowed_methods, reason = "probe/ is an I/O floor")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// Seconds since 1970, by which certificates expire.
+#[allow(clippy::disallowed_methods, reason = "probe/ is an I/O floor")]
+fn wall_clock() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

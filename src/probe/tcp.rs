@@ -1,16 +1,55 @@
-//! TCP connections that end with the probe.
+//! TCP connections that end with the probe, and checks of type `tcp`.
 
 use std::io;
 use std::net::SocketAddr;
 
+use memchr::memmem;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::budget::Budget;
 use crate::health::{Failure, Phase};
+use crate::plan::TcpCheck;
 
-/// Connects, and no more.
-pub(super) async fn probe(address: SocketAddr, budget: &mut Budget) -> Result<(), Failure> {
-    connect(address, budget).await.map(drop)
+/// As many octets are looked through for what is expected: what a server says first is shorter,
+/// and each probe under way may hold this much.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// Connects, says what there is to say, and looks for what is expected.
+pub(super) async fn probe(check: &TcpCheck, address: SocketAddr, budget: &mut Budget) -> Result<(), Failure> {
+    let mut stream = connect(address, budget).await?;
+    let Some(expected) = &check.expect else { return Ok(()) };
+    let mut answer = Vec::new();
+    let asking = async {
+        if let Some(question) = &check.send {
+            stream.write_all(question).await?;
+        }
+        stream.read_buf(&mut answer).await
+    };
+    let came = budget.spend(Phase::Response, asking).await?;
+    if came == 0 {
+        return Err(Failure::Closed);
+    }
+    let mut is_found = memmem::find(&answer, expected).is_some();
+    let reading = async {
+        while !is_found && answer.len() < MAX_ANSWER {
+            // It may have begun in what came before.
+            let start = (answer.len() + 1).saturating_sub(expected.len());
+            if stream.read_buf(&mut answer).await? == 0 {
+                break;
+            }
+            answer.truncate(MAX_ANSWER);
+            is_found = memmem::find(&answer[start..], expected).is_some();
+        }
+        Ok::<(), io::Error>(())
+    };
+    let end = budget.spend(Phase::Body, reading).await;
+    match end {
+        _ if is_found => Ok(()),
+        // What came is an answer, if not the expected one, whether or not more would have come.
+        Ok(()) | Err(Failure::TimedOut { .. }) => Err(Failure::Unexpected),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Connects to `address`.

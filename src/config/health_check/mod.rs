@@ -11,14 +11,22 @@ use super::source::Located;
 use crate::plan::{CheckKind, Damping, HealthCheck};
 
 mod dns;
+mod header;
 mod http;
 mod icmp;
+mod octets;
 mod script;
+mod tcp;
+mod tls;
+mod udp;
 
 use dns::DnsSpec;
 use http::{HttpSpec, HttpsSpec};
 use icmp::IcmpSpec;
 use script::ScriptSpec;
+use tcp::TcpSpec;
+use tls::TlsSpec;
+use udp::UdpSpec;
 
 /// Fast enough for a failover within seconds, at a cost that no site notices.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,6 +51,8 @@ enum Kind {
     Icmp,
     Script,
     Tcp,
+    Tls,
+    Udp,
 }
 
 const KINDS: Words<Kind> = Words {
@@ -51,6 +61,8 @@ const KINDS: Words<Kind> = Words {
         ("http", Kind::Http),
         ("https", Kind::Https),
         ("tcp", Kind::Tcp),
+        ("tls", Kind::Tls),
+        ("udp", Kind::Udp),
         ("icmp", Kind::Icmp),
         ("dns", Kind::Dns),
         ("script", Kind::Script),
@@ -72,10 +84,12 @@ pub(super) struct HealthCheckSpec {
 enum KindSpec {
     Dns(DnsSpec),
     Http(HttpSpec),
-    Https(HttpsSpec),
+    Https(Box<HttpsSpec>),
     Icmp(IcmpSpec),
     Script(ScriptSpec),
-    Tcp,
+    Tcp(TcpSpec),
+    Tls(TlsSpec),
+    Udp(UdpSpec),
 }
 
 impl Kind {
@@ -84,10 +98,12 @@ impl Kind {
         match self {
             Kind::Dns => dns::KEYS.to_vec(),
             Kind::Http => http::KEYS.to_vec(),
-            Kind::Https => [http::KEYS, http::TLS_KEYS].concat(),
+            Kind::Https => [http::KEYS, tls::KEYS].concat(),
             Kind::Icmp => icmp::KEYS.to_vec(),
             Kind::Script => script::KEYS.to_vec(),
-            Kind::Tcp => Vec::new(),
+            Kind::Tcp => tcp::KEYS.to_vec(),
+            Kind::Tls => tls::KEYS.to_vec(),
+            Kind::Udp => udp::KEYS.to_vec(),
         }
     }
 }
@@ -102,10 +118,12 @@ impl KindSpec {
         match kind {
             Kind::Dns => KindSpec::Dns(DnsSpec::read(table)),
             Kind::Http => KindSpec::Http(HttpSpec::read(table)),
-            Kind::Https => KindSpec::Https(HttpsSpec::read(table)),
+            Kind::Https => KindSpec::Https(Box::new(HttpsSpec::read(table))),
             Kind::Icmp => KindSpec::Icmp(IcmpSpec::read(table)),
             Kind::Script => KindSpec::Script(ScriptSpec::read(table)),
-            Kind::Tcp => KindSpec::Tcp,
+            Kind::Tcp => KindSpec::Tcp(TcpSpec::read(table)),
+            Kind::Tls => KindSpec::Tls(TlsSpec::read(table)),
+            Kind::Udp => KindSpec::Udp(UdpSpec::read(table)),
         }
     }
 
@@ -117,20 +135,22 @@ impl KindSpec {
             | KindSpec::Https(_)
             | KindSpec::Icmp(_)
             | KindSpec::Script(_) => true,
-            KindSpec::Tcp => false,
+            KindSpec::Tcp(_) | KindSpec::Tls(_) | KindSpec::Udp(_) => false,
         }
     }
 
     /// Fills in the defaults; `None`: there is a mistake, and it has been noted. Files that it
     /// names are read, relative paths being taken from `base_dir`.
-    fn convert(self, _base_dir: &Path, report: &Report) -> Option<CheckKind> {
+    fn convert(self, base_dir: &Path, report: &Report) -> Option<CheckKind> {
         match self {
             KindSpec::Dns(dns) => dns.convert(report),
-            KindSpec::Http(http) => Some(http.convert()),
-            KindSpec::Https(https) => Some(https.convert()),
+            KindSpec::Http(http) => Some(http.convert(report)),
+            KindSpec::Https(https) => https.convert(base_dir, report),
             KindSpec::Icmp(icmp) => icmp.convert(report),
             KindSpec::Script(script) => script.convert(report),
-            KindSpec::Tcp => Some(CheckKind::Tcp),
+            KindSpec::Tcp(tcp) => Some(tcp.convert(report)),
+            KindSpec::Tls(tls) => tls.convert(base_dir, report),
+            KindSpec::Udp(udp) => udp.convert(),
         }
     }
 }
@@ -202,3 +222,6 @@ fn keys_of_all() -> Vec<&'static str> {
     }
     keys
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::dns::{Name, Rrset, Rtype, query_message};
 use crate::health::{Failure, HealthMachine, LocalFailure, Thresholds, Verdict};
 use crate::plan::{
     Address, AddressState, Addresses, CheckId, CheckKind, Choice, Domain, DomainPolicy, Endpoint,
-    HealthCheck, Pool, PoolPolicy, ServiceRules, WhenAllDown, Zone, ZoneId,
+    HealthCheck, Pool, PoolPolicy, ServiceRules, TcpCheck, WhenAllDown, Zone, ZoneId,
 };
 use crate::routing::{Client, Counters, Share, Standing, Transport, Worker, answer};
 
@@ -79,7 +79,7 @@ fn plan(pools: Pools<'_>, check: Check) -> Plan {
         }],
         health_checks: vec![HealthCheck {
             name: "tcp".to_owned(),
-            kind: CheckKind::Tcp,
+            kind: CheckKind::Tcp(TcpCheck::default()),
             interval: Duration::from_millis(check.interval),
             timeout: Duration::from_millis(100),
             fall: check.fall,

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 mod dns;
+mod exchange;
 mod http;
 mod icmp;
 mod script;
+mod tls;
 
 pub use dns::{DnsCheck, DnsTransport};
-pub use http::{HttpCheck, StatusRange};
+pub use exchange::{TcpCheck, UdpCheck};
+pub use http::{HttpCheck, HttpVersion, Pattern, StatusRange};
 pub use icmp::IcmpCheck;
 pub use script::ScriptCheck;
+pub use tls::{Certificates, Identity, TlsCheck, Trust};
 
 /// How the addresses of a pool are watched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,16 +55,20 @@ pub enum CheckKind {
     Icmp(IcmpCheck),
     /// Runs a program.
     Script(ScriptCheck),
-    /// Connects.
-    Tcp,
-    /// Connects, asks with HTTP/1.1 and reads the status.
+    /// Connects, and may say something and expect something.
+    Tcp(TcpCheck),
+    /// Sends a datagram and expects an answer.
+    Udp(UdpCheck),
+    /// Connects and makes a TLS handshake.
+    Tls(TlsCheck),
+    /// Connects, asks with HTTP and judges the response.
     Http(HttpCheck),
     /// The same inside TLS.
     Https {
         /// The request.
         http: HttpCheck,
-        /// Whether the certificate must be valid for the host.
-        verify: bool,
+        /// What it is asked inside of.
+        tls: TlsCheck,
     },
 }
 
@@ -69,8 +77,9 @@ impl HealthCheck {
     /// `None` where the check has no use for a port, or an address has to name one.
     pub fn default_port(&self) -> Option<u16> {
         match self.kind {
-            CheckKind::Icmp(_) | CheckKind::Script(_) | CheckKind::Tcp => None,
+            CheckKind::Icmp(_) | CheckKind::Script(_) => None,
             CheckKind::Dns(_) => Some(53),
+            CheckKind::Tcp(_) | CheckKind::Udp(_) | CheckKind::Tls(_) => None,
             CheckKind::Http(_) => Some(80),
             CheckKind::Https { .. } => Some(443),
         }

@@ -1,6 +1,7 @@
 //! Checks of type `http`.
 
-use super::super::http::{request, server_name};
+use super::super::http::{bare_host, request};
+use super::super::tls::endpoint_name;
 use super::*;
 use crate::health::{LocalFailure, Phase};
 
@@ -47,7 +48,7 @@ async fn a_closed_port_refuses() {
 #[tokio::test]
 async fn a_server_that_hangs_fails_after_the_timeout() {
     let timeout = Duration::from_millis(100);
-    let tls = CheckKind::Https { http: http_check(), verify: false };
+    let tls = https_check(http_check(), false);
     for (kind, phase) in [(CheckKind::Http(http_check()), Phase::Response), (tls, Phase::Tls)] {
         let server = Server::start(Script::Hang).await;
         let mut watch = watch(server.address, kind);
@@ -78,6 +79,57 @@ async fn requests_say_what_the_check_says() {
     }
 }
 
+#[tokio::test]
+async fn requests_carry_the_method_and_headers_of_the_check() {
+    for (method, headers, expected) in [
+        ("HEAD", vec![], "HEAD / HTTP/1.1\r\nhost: web.example\r\nuser-agent: rhumb\r\n"),
+        (
+            "POST",
+            vec![("x-probe", "a  b"), ("user-agent", "ours")],
+            "POST / HTTP/1.1\r\nhost: web.example\r\nuser-agent: ours\r\ncontent-length: 0\r\nx-probe: a  b\r\n",
+        ),
+        ("PURGE", vec![], "PURGE / HTTP/1.1\r\nhost: web.example\r\nuser-agent: rhumb\r\n"),
+    ] {
+        let mut server = Server::start(Script::Reply("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n")).await;
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let check = HttpCheck {
+            method: method.into(),
+            path: "/".into(),
+            host: Some("web.example".into()),
+            headers: headers.into_iter().map(owned).collect(),
+            ..http_check()
+        };
+        assert_eq!(probe(watch(server.address, CheckKind::Http(check))).await, Outcome::Pass);
+        assert_eq!(server.next_seen().await, Seen::Request(format!("{expected}connection: close\r\n\r\n")));
+    }
+}
+
+#[tokio::test]
+async fn a_response_to_head_leaves_the_connection_whole() {
+    let server = Server::start(Script::Reply("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n")).await;
+    let check = HttpCheck { method: "HEAD".into(), reuse: true, ..http_check() };
+    let mut probe = Probe::new(watch(server.address, CheckKind::Http(check)), &Arc::default()).await;
+    for _ in 0..3 {
+        assert_eq!(probe.run(now()).await.0, Outcome::Pass);
+        assert!(probe.keeps_connection());
+    }
+    assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_falls_silent_is_silence() {
+    let mut server = Server::start(Script::ReplyFirst(OK)).await;
+    let timeout = Duration::from_millis(200);
+    let mut watch = watch(server.address, reusing());
+    watch.check.timeout = timeout;
+    let mut probe = Probe::new(watch, &Arc::default()).await;
+    assert_eq!(probe.run(now()).await.0, Outcome::Pass);
+    let failure = Failure::TimedOut { phase: Phase::Reply, after: timeout };
+    assert_eq!(probe.run(now()).await.0, Outcome::Fail(failure));
+    server.until_end_of_connection().await;
+    assert_eq!(server.accepted(), 1);
+}
+
 #[test]
 fn hosts_are_named_as_their_readers_want_them() {
     let v4 = |port| SocketAddr::new([192, 0, 2, 1].into(), port);
@@ -99,19 +151,23 @@ fn hosts_are_named_as_their_readers_want_them() {
         let check = HttpCheck { host: host.map(str::to_owned), ..http_check() };
         let kind = match https {
             false => CheckKind::Http(check.clone()),
-            true => CheckKind::Https { http: check.clone(), verify: true },
+            true => https_check(check.clone(), true),
         };
         let mut watch = watch(address, kind);
         watch.endpoint = endpoint.unwrap_or(watch.endpoint);
-        let request = request(&watch, &check).expect("a good check");
+        let request = request(&watch, &check, https).expect("a good check");
         assert_eq!(request.headers()["host"], header);
-        assert_eq!(server_name(&watch, &check).as_deref(), sni, "{header}");
+        assert_eq!(bare_host(&check).or_else(|| endpoint_name(&watch)).as_deref(), sni, "{header}");
         // An address that a name was resolved to is asked for under that name.
         if let Endpoint::Name(name) = std::mem::replace(&mut watch.endpoint, Endpoint::Ip(address.ip())) {
             watch.resolved_from = Some(name);
-            let request = super::super::http::request(&watch, &check).expect("a good check");
+            let request = super::super::http::request(&watch, &check, https).expect("a good check");
             assert_eq!(request.headers()["host"], header);
-            assert_eq!(server_name(&watch, &check).as_deref(), sni, "{header}, resolved");
+            assert_eq!(
+                bare_host(&check).or_else(|| endpoint_name(&watch)).as_deref(),
+                sni,
+                "{header}, resolved"
+            );
         }
     }
 }
@@ -130,7 +186,7 @@ async fn a_check_that_cannot_be_asked_does_not_count() {
 }
 
 /// Lets the kept connection of `probe` finish its last response.
-async fn settle(probe: &mut Probe) {
+pub(super) async fn settle(probe: &mut Probe) {
     std::future::poll_fn(|context| {
         let _ = std::pin::pin!(probe.idle()).poll(context);
         match probe.keeps_connection() {

@@ -7,12 +7,12 @@ use rustls::{RootCertStore, ServerConfig};
 use super::*;
 
 /// A certificate for web.example and 127.0.0.1, signed by itself.
-fn certificate() -> CertifiedKey<KeyPair> {
+pub(super) fn certificate() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["web.example".to_owned(), "127.0.0.1".to_owned()])
         .expect("the names are good")
 }
 
-async fn server(certificate: &CertifiedKey<KeyPair>) -> Server {
+pub(super) async fn server(certificate: &CertifiedKey<KeyPair>) -> Server {
     let key = PrivateKeyDer::try_from(certificate.signing_key.serialize_der()).expect("a key");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -32,7 +32,7 @@ fn trusting(certificate: &CertifiedKey<KeyPair>) -> Arc<Shared> {
 }
 
 fn https(host: Option<&str>, verify: bool) -> CheckKind {
-    CheckKind::Https { http: HttpCheck { host: host.map(str::to_owned), ..http_check() }, verify }
+    https_check(HttpCheck { host: host.map(str::to_owned), ..http_check() }, verify)
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_kept_connection_makes_one_handshake() {
     let certificate = certificate();
     let mut server = server(&certificate).await;
     let check = HttpCheck { reuse: true, ..http_check() };
-    let watch = watch(server.address, CheckKind::Https { http: check, verify: false });
+    let watch = watch(server.address, https_check(check, false));
     let mut probe = Probe::new(watch, &Arc::default()).await;
     assert_eq!(probe.run(now()).await.0, Outcome::Pass);
     assert_eq!(probe.run(now()).await.0, Outcome::Pass);

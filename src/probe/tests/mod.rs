@@ -17,12 +17,19 @@ use super::target::Probe;
 use super::tls::Tls;
 use super::{Report, now};
 use crate::health::{Failure, Outcome, TargetId};
-use crate::plan::{CheckKind, Endpoint, HealthCheck, HttpCheck, StatusRange, Watch};
+use crate::plan::{
+    CheckKind, Endpoint, HealthCheck, HttpCheck, HttpVersion, StatusRange, TcpCheck, TlsCheck, Trust, Watch,
+};
 
+mod body;
+mod certificates;
 mod http;
+mod http2;
 mod https;
 mod schedule;
 mod tcp;
+mod timings;
+mod udp;
 
 /// Longer than anything here takes on the slowest machine.
 const AMPLE: Duration = Duration::from_secs(60);
@@ -36,6 +43,8 @@ enum Script {
     ReplyAndClose(&'static str),
     /// Answers the first request of a connection and closes it at the second.
     ReplyOnce(&'static str),
+    /// Answers the first request of a connection, and no other.
+    ReplyFirst(&'static str),
     /// Never answers.
     Hang,
     /// Closes the connection.
@@ -146,7 +155,11 @@ async fn converse(mut stream: impl Stream, script: Script, saw: &UnboundedSender
             Script::Hang | Script::Banner(_) => {}
             Script::Close => return,
             Script::ReplyOnce(_) if request > 1 => return,
-            Script::Reply(text) | Script::ReplyOnce(text) | Script::ReplyAndClose(text) => {
+            Script::ReplyFirst(_) if request > 1 => {}
+            Script::Reply(text)
+            | Script::ReplyFirst(text)
+            | Script::ReplyOnce(text)
+            | Script::ReplyAndClose(text) => {
                 if stream.write_all(text.as_bytes()).await.is_err() || stream.flush().await.is_err() {
                     return;
                 }
@@ -176,11 +189,29 @@ impl Refusing {
 
 fn http_check() -> HttpCheck {
     HttpCheck {
+        version: HttpVersion::Http1,
+        method: "GET".into(),
         path: "/health".into(),
         host: None,
+        headers: Vec::new(),
+        expect_body: None,
+        expect_body_regex: None,
         expect_status: vec![StatusRange { first: 200, last: 299 }],
         reuse: false,
     }
+}
+
+fn tls_check(verify: bool) -> TlsCheck {
+    let trust = if verify { Trust::HostRoots } else { Trust::Anyone };
+    TlsCheck { sni: None, trust, identity: None, min_lifetime: None }
+}
+
+fn https_check(http: HttpCheck, verify: bool) -> CheckKind {
+    CheckKind::Https { http, tls: tls_check(verify) }
+}
+
+fn tcp_check() -> CheckKind {
+    CheckKind::Tcp(TcpCheck::default())
 }
 
 fn reusing() -> CheckKind {
