@@ -36,6 +36,7 @@ pub(crate) fn plan(domains: usize, pools: usize) -> Arc<Plan> {
             policy: PoolPolicy::RoundRobin,
             answers: 8,
             health_check: None,
+            condition: None,
             service: rhumb::plan::ServiceRules::default(),
             addresses: Addresses::Ip(vec![
                 address(0, v4(0)),
@@ -72,7 +73,9 @@ pub(crate) fn plan(domains: usize, pools: usize) -> Arc<Plan> {
         health_checks: Vec::new(),
         pools: (0..pools).map(pool).map(Arc::new).collect(),
         domains: (0..domains).map(domain).collect(),
+        conditions: Vec::new(),
         latencies: Vec::new(),
+        isolation: None,
     })
 }
 

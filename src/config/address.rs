@@ -164,7 +164,7 @@ pub(super) fn addresses(
 }
 
 /// An IP address that a client can connect to.
-fn ip_address(value: Value<'_>) -> Option<IpAddr> {
+pub(super) fn ip_address(value: Value<'_>) -> Option<IpAddr> {
     let text = string(value)?;
     let ip = match text.parse::<IpAddr>() {
         Ok(ip) => ip,

@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use super::Loaded;
 use super::bias_rules;
+use super::condition::{self, ConditionSpec, Known};
 use super::domain::{DomainSpec, PlacedDomain, References};
 use super::domain_rules;
 use super::geoip::GeoipSpec;
@@ -26,7 +27,7 @@ use super::unique::Unique;
 use super::zone::{PlacedZone, ZoneSpec};
 use super::zone_rules::{self, ZoneView};
 use crate::dns::Name;
-use crate::plan::{DomainId, HealthCheck, Plan, Pool, PoolId, ZoneId};
+use crate::plan::{Condition, ConditionId, DomainId, HealthCheck, Plan, Pool, PoolId, ZoneId};
 
 /// A file as written. Lists are in its order.
 pub(super) struct FileSpec {
@@ -34,6 +35,7 @@ pub(super) struct FileSpec {
     geoip: Option<Located<GeoipSpec>>,
     zone: Option<Located<Vec<Located<ZoneSpec>>>>,
     health_check: Vec<Named<HealthCheckSpec>>,
+    condition: Vec<Named<ConditionSpec>>,
     pool: Vec<Named<PoolSpec>>,
     domain: Vec<Located<DomainSpec>>,
     latency: Option<Located<Vec<Located<LatencySpec>>>>,
@@ -84,6 +86,7 @@ impl FileSpec {
             geoip: table.optional("geoip", GeoipSpec::read),
             zone: table.optional("zone", list(ZoneSpec::read)),
             health_check: named(&mut table, "health_check", HealthCheckSpec::read),
+            condition: named(&mut table, "condition", ConditionSpec::read),
             pool: named(&mut table, "pool", PoolSpec::read),
             domain: table
                 .optional("domain", list(DomainSpec::read))
@@ -96,7 +99,7 @@ impl FileSpec {
 
     /// Makes of it what it means; `None`: there is a mistake, and it has been noted.
     pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Option<Loaded> {
-        let FileSpec { mut settings, geoip, zone, health_check, pool, domain, latency } = self;
+        let FileSpec { mut settings, geoip, zone, health_check, condition, pool, domain, latency } = self;
         let isolation = settings.take_isolation();
         let settings = settings.convert(base_dir, report);
         let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
@@ -105,7 +108,11 @@ impl FileSpec {
         let domain_ids = domain_ids(&domain);
         let bias_places: Vec<Option<Place>> =
             pool.iter().map(|(_, spec)| spec.as_ref().and_then(PoolSpec::bias_place)).collect();
-        let (pool_ids, pools) = convert_pools(pool, &checks, &domain_ids, report);
+        let condition_ids: BTreeMap<String, ConditionId> =
+            condition.iter().zip(0..).map(|((name, _), id)| (name.value.clone(), ConditionId(id))).collect();
+        let (pool_ids, pools) = convert_pools(pool, &checks, &domain_ids, &condition_ids, report);
+        let known = Known { checks: &checks, pools: &pool_ids, conditions: &condition_ids };
+        let conditions = convert_conditions(condition, &known, &pools, report);
         let zones = convert_zones(zone, base_dir, report);
         let mut apexes = BTreeMap::new();
         for (zone, id) in zones.iter().zip(0..) {
@@ -138,6 +145,7 @@ impl FileSpec {
             health_checks: health_checks.into_iter().collect::<Option<_>>()?,
             pools: pools.into_iter().map(|pool| pool.map(Arc::new)).collect::<Option<_>>()?,
             domains: domains.into_iter().map(|domain| domain.domain).collect(),
+            conditions: conditions?,
             latencies,
             isolation: isolation::convert(isolation),
         };
@@ -225,12 +233,30 @@ fn convert_pools(
     specs: Vec<Named<PoolSpec>>,
     checks: &[CheckRef],
     domains: &BTreeMap<Name, DomainId>,
+    conditions: &BTreeMap<String, ConditionId>,
     report: &Report,
 ) -> (BTreeMap<String, PoolId>, Vec<Option<Pool>>) {
     let ids = specs.iter().zip(0..).map(|((name, _), id)| (name.value.clone(), PoolId(id))).collect();
-    let pools =
-        specs.into_iter().map(|(name, spec)| spec?.convert(name.value, checks, domains, report)).collect();
+    let pools = specs
+        .into_iter()
+        .map(|(name, spec)| spec?.convert(name.value, checks, domains, conditions, report))
+        .collect();
     (ids, pools)
+}
+
+/// `None`: one has a mistake, which has been noted.
+fn convert_conditions(
+    specs: Vec<Named<ConditionSpec>>,
+    known: &Known<'_>,
+    pools: &[Option<Pool>],
+    report: &Report,
+) -> Option<Vec<Condition>> {
+    let places: Vec<Place> = specs.iter().map(|(name, _)| name.place).collect();
+    let conditions: Vec<Option<Condition>> =
+        specs.into_iter().map(|(name, spec)| spec?.convert(name.value, known, pools, report)).collect();
+    let conditions: Vec<Condition> = conditions.into_iter().collect::<Option<_>>()?;
+    condition::check_circles(&conditions, pools, &places, report);
+    Some(conditions)
 }
 
 fn convert_zones(

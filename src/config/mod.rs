@@ -10,6 +10,7 @@
 mod address;
 mod bias_rules;
 mod choice;
+mod condition;
 mod damping;
 mod diagnostics;
 mod domain;

@@ -13,7 +13,7 @@ use super::source::{Located, Place};
 use super::unique::Unique;
 use crate::dns::Name;
 use crate::geo::Coordinates;
-use crate::plan::{Addresses, CheckId, DomainId, Pool, PoolPolicy, Source};
+use crate::plan::{Addresses, CheckId, ConditionId, DomainId, Pool, PoolPolicy, Source};
 
 /// Eight AAAA records, 28 octets each, leave room for the question and EDNS in the 512 octets that
 /// every resolver takes over UDP (RFC 1035 section 4.2.1); no client tries more addresses.
@@ -45,6 +45,7 @@ pub(super) struct PoolSpec {
     policy: Option<Located<PoolPolicy>>,
     answers: Option<Located<u8>>,
     health_check: Option<Located<String>>,
+    condition: Option<Located<String>>,
     service: PoolServiceSpec,
     address: Option<Located<Vec<Located<AddressSpec>>>>,
     domain: Option<Located<Name>>,
@@ -62,7 +63,7 @@ impl PoolSpec {
         let mut table = value.table()?;
         let domain = table.optional("domain", domain_name);
         if domain.is_some() {
-            let own = ["policy", "answers", "health_check", "address"];
+            let own = ["policy", "answers", "health_check", "condition", "address"];
             table.inapplicable(&own, "to a pool that names a domain");
             table.inapplicable(&SERVICE_KEYS, "to a pool that names a domain");
         }
@@ -73,6 +74,7 @@ impl PoolSpec {
             policy: table.optional("policy", |value| POLICIES.read(value)),
             answers: table.optional("answers", integer(1..=MAX_ANSWERS)),
             health_check: table.optional("health_check", string),
+            condition: table.optional("condition", string),
             service: PoolServiceSpec::read(&mut table),
             address: match domain {
                 Some(_) => None,
@@ -96,10 +98,21 @@ impl PoolSpec {
         name: String,
         checks: &[CheckRef],
         domains: &BTreeMap<Name, DomainId>,
+        conditions: &BTreeMap<String, ConditionId>,
         report: &Report,
     ) -> Option<Pool> {
-        let PoolSpec { location, bias, serves, policy, answers, health_check, service, address, domain } =
-            self;
+        let PoolSpec {
+            location,
+            bias,
+            serves,
+            policy,
+            answers,
+            health_check,
+            condition,
+            service,
+            address,
+            domain,
+        } = self;
         if let Some(serves) = &serves {
             let mut unique = Unique::new("source");
             for source in &serves.value {
@@ -109,6 +122,10 @@ impl PoolSpec {
         let policy = policy.map_or(PoolPolicy::RoundRobin, |policy| policy.value);
         let health_check = match health_check {
             Some(wanted) => Some(find_check(&wanted, checks, report)?),
+            None => None,
+        };
+        let condition = match condition {
+            Some(wanted) => Some(find_condition(&wanted, conditions, report)?),
             None => None,
         };
         let needs_port = health_check.is_some_and(|check| !checks[check.index()].has_default_port);
@@ -134,6 +151,7 @@ impl PoolSpec {
             policy,
             answers: answers.map_or(default_answers, |answers| answers.value),
             health_check,
+            condition,
             service: service.convert(&addresses, &resolved, report),
             addresses,
             resolved,
@@ -156,8 +174,22 @@ fn find_domain(
     found
 }
 
+/// The position of the condition that a pool depends on.
+fn find_condition(
+    wanted: &Located<String>,
+    conditions: &BTreeMap<String, ConditionId>,
+    report: &Report,
+) -> Option<ConditionId> {
+    let found = conditions.get(&wanted.value).copied();
+    if found.is_none() {
+        let hint = report.suggest(&wanted.value, conditions.keys().map(String::as_str));
+        report.error_with_hint(wanted.place, format!("condition `{}` does not exist", wanted.value), hint);
+    }
+    found
+}
+
 /// The position of the health check that a pool wants.
-fn find_check(wanted: &Located<String>, checks: &[CheckRef], report: &Report) -> Option<CheckId> {
+pub(super) fn find_check(wanted: &Located<String>, checks: &[CheckRef], report: &Report) -> Option<CheckId> {
     let position = checks.iter().zip(0..).find(|(check, _)| check.name == wanted.value);
     if position.is_none() {
         report.error_with_hint(

@@ -40,8 +40,8 @@ fn rrset<'l>(loaded: &'l Loaded, owner: &str, rtype: Rtype) -> &'l Rrset {
 fn the_example_means_what_it_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rhumb.toml");
     let loaded = load(&path).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
-    let Plan { zones, health_checks, pools, domains, latencies, isolation } = &loaded.plan;
-    assert!(latencies.is_empty());
+    let Plan { zones, health_checks, pools, domains, conditions, latencies, isolation } = &loaded.plan;
+    assert!(latencies.is_empty() && conditions.is_empty());
     assert_eq!(isolation.as_ref().map(|isolation| isolation.canaries.len()), Some(0), "the default");
     assert_eq!(zones.len(), 1);
     assert_eq!(zones[0].negative_ttl, 5);

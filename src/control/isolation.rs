@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::target::Target;
-use super::{Controller, Notice};
+use super::{Controller, Notice, told};
 use crate::health::{Finding, Heard, Inquiry, TargetId};
 use crate::plan::{Isolation, Watch};
 
@@ -151,9 +151,9 @@ impl Controller {
     pub(super) fn believe(&mut self, id: TargetId, now: Instant) -> Vec<Notice> {
         self.network.withheld.remove(&id);
         let Some(target) = self.targets.get_mut(&id) else { return Vec::new() };
-        let (pool, watch) = (target.pool, target.watch.clone());
+        let (owner, watch) = (target.owner, target.watch.clone());
         match target.believe(now) {
-            Some(transition) => self.turned(pool, watch, transition, now),
+            Some(transition) => told(self.follow(owner, false, now), watch, transition),
             None => Vec::new(),
         }
     }
@@ -171,8 +171,9 @@ impl Controller {
         self.network.inquiry = None;
         self.network.isolated = None;
         self.network.withheld.clear();
-        let pools: BTreeSet<_> =
-            self.targets.values_mut().filter_map(|target| target.forgive().then_some(target.pool)).collect();
-        pools.into_iter().flat_map(|pool| self.refresh(pool, now)).collect()
+        let targets = self.targets.values_mut();
+        let owners: BTreeSet<_> =
+            targets.filter_map(|target| target.forgive().then_some(target.owner)).collect();
+        owners.into_iter().flat_map(|owner| self.follow(owner, false, now)).collect()
     }
 }

@@ -14,10 +14,11 @@ use arc_swap::ArcSwap;
 
 use crate::geo::GeoTable;
 use crate::health::{Failure, Heard, Outcome, Stage, TargetId, Timings, Transition};
-use crate::plan::{Endpoint, Plan, Pool, PoolId, Watch};
+use crate::plan::{ConditionId, Endpoint, Plan, Pool, PoolId, Watch};
 use crate::routing::RoutingTable;
 
 mod calm_limits;
+mod conditions;
 mod deadlines;
 mod event;
 mod history;
@@ -41,11 +42,12 @@ pub use status::{
 };
 
 use self::calm_limits::calm_limits;
+use self::conditions::Conditions;
 use self::deadlines::Deadlines;
 use self::isolation::Network;
 use self::names::Names;
 use self::pool::PoolState;
-use self::target::{Observed, Target};
+use self::target::{Observed, Owner, Target};
 
 /// Holds what is believed, and publishes what follows from it.
 pub struct Controller {
@@ -58,6 +60,7 @@ pub struct Controller {
     pools: Vec<PoolState>,
     names: Names,
     network: Network,
+    conditions: Conditions,
     deadlines: Deadlines,
     next_target: u64,
     /// How many targets have not told anything yet.
@@ -76,6 +79,7 @@ impl Controller {
             pools: Vec::new(),
             names: Names::default(),
             network: Network::default(),
+            conditions: Conditions::default(),
             deadlines: Deadlines::new(0),
             next_target: 0,
             untold: 0,
@@ -208,44 +212,27 @@ impl Controller {
         let before = signs(target);
         let observed = target.observe(outcome, heard, is_doubted, now);
         let is_news = !had_told || signs(target) != before;
-        let (pool, watch) = (target.pool, target.watch.clone());
-        let mut notices = Vec::new();
+        let (owner, watch) = (target.owner, target.watch.clone());
         self.untold -= usize::from(!had_told);
-        match observed {
-            Observed::Turned(transition) => {
-                notices = if !had_told && self.let_go(pool) {
-                    let notices = self.refit(pool, now);
-                    told(notices, watch, transition)
-                } else {
-                    self.turned(pool, watch, transition, now)
-                };
-            }
+        let mut notices = match observed {
+            Observed::Turned(transition) => told(self.follow(owner, !had_told, now), watch, transition),
             Observed::Heard(true) => {
                 self.forgive(id);
-                notices = self.refresh(pool, now);
+                self.follow(owner, false, now)
             }
-            Observed::Heard(false) => notices = self.believe(id, now),
-            Observed::Doubted(since) => self.doubt(id, since),
-            Observed::Nothing if !had_told && self.let_go(pool) => notices = self.refit(pool, now),
-            Observed::Nothing if is_news => notices = self.refresh(pool, now),
-            Observed::Nothing => {}
-        }
+            Observed::Heard(false) => self.believe(id, now),
+            Observed::Doubted(since) => {
+                self.doubt(id, since);
+                Vec::new()
+            }
+            Observed::Nothing if is_news => self.follow(owner, !had_told, now),
+            Observed::Nothing => Vec::new(),
+        };
         notices.append(&mut self.inquire(now));
         if !had_told && self.is_settled() {
             notices.push(Notice::Settled);
         }
         notices
-    }
-
-    /// Puts into effect that the verdict on an address of `pool` has changed.
-    fn turned(
-        &mut self,
-        pool: PoolId,
-        watch: Arc<Watch>,
-        transition: Transition,
-        now: Instant,
-    ) -> Vec<Notice> {
-        told(self.refresh(pool, now), watch, transition)
     }
 
     fn elapse(&mut self, now: Instant) -> Vec<Notice> {
@@ -303,7 +290,10 @@ impl Controller {
         self.watch_all(&plan, &pools);
         let mut notices = Vec::new();
         self.deadlines = Deadlines::new(self.pools.len());
-        for (id, pool) in (0..).map(PoolId).zip(&mut self.pools) {
+        for id in conditions::in_order(&plan) {
+            let dependence = self.dependence(&plan, id, now);
+            let pool = &mut self.pools[id.index()];
+            pool.dependence = dependence;
             notices.append(&mut pool.observe(&mut self.targets, now));
             self.deadlines.set(id, pool.next(&self.targets, now));
         }
@@ -327,14 +317,24 @@ impl Controller {
         self.untold = 0;
         for (id, pool) in (0..).map(PoolId).zip(pools) {
             for (position, watch) in plan.watches(pool) {
-                self.watch_one(id, position, watch, &mut before);
+                let target = self.watch_one(Owner::Pool(id), watch, &mut before);
+                self.pools[id.index()].targets[position] = Some(target);
             }
+        }
+        self.conditions = Conditions::new(plan);
+        for id in (0..).map(ConditionId).take(plan.conditions.len()) {
+            let watch = plan.watch_of(id);
+            let target = watch.map(|watch| self.watch_one(Owner::Condition(id), watch, &mut before));
+            self.conditions.targets[id.index()] = target;
         }
     }
 
     /// Observes `pool` and publishes what has changed of it.
     fn refresh(&mut self, pool: PoolId, now: Instant) -> Vec<Notice> {
+        let plan = Arc::clone(self.published.load().plan());
+        let dependence = self.dependence(&plan, pool, now);
         let state = &mut self.pools[pool.index()];
+        state.dependence = dependence;
         let mut notices = state.observe(&mut self.targets, now);
         self.deadlines.set(pool, state.next(&self.targets, now));
         let health = state.health(&self.targets, now);
@@ -343,6 +343,7 @@ impl Controller {
             let table = table.with_pool(pool, health);
             notices.insert(0, self.publish(table));
         }
+        notices.append(&mut self.refresh_dependents(pool, now));
         notices
     }
 
@@ -380,11 +381,13 @@ fn heard(outcome: &Outcome, started: Instant, timings: Timings) -> Option<Heard>
     Some(Heard { started, answered })
 }
 
-/// What a belief is about, whatever the check that led to it: pool, endpoint and port.
-type Subject = (Option<String>, Endpoint, Option<u16>);
+/// What a belief is about, whatever the check that led to it: pool, or what is watched for itself,
+/// endpoint and port.
+type Subject = (Result<String, String>, Endpoint, Option<u16>);
 
 fn subject(watch: &Watch) -> Subject {
-    (watch.pool.clone(), watch.endpoint.clone(), watch.port)
+    let of = watch.pool.clone().ok_or_else(|| watch.address.clone());
+    (of, watch.endpoint.clone(), watch.port)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::Notice;
+use super::conditions::Dependence;
 use super::orders::{Forced, Orders, Passed};
 use super::target::{Change, Target};
 use crate::dns::Name;
@@ -25,6 +26,8 @@ pub(super) struct PoolState {
     /// By position of the address: what watches it.
     pub(super) targets: Vec<Option<TargetId>>,
     weights: Vec<u16>,
+    /// What else it depends on, as it was when it was last observed.
+    pub(super) dependence: Option<Dependence>,
     /// Whether another domain stands in for its addresses.
     is_nested: bool,
     /// Whether nothing is known yet of a name that it has addresses of.
@@ -68,6 +71,7 @@ impl PoolState {
             forced: Vec::new(),
             targets: Vec::new(),
             weights: Vec::new(),
+            dependence: None,
             is_nested: matches!(pool.addresses, Addresses::Domain(_)),
             awaits_names: false,
             leaving,
@@ -194,6 +198,7 @@ impl PoolState {
         let standing = match self.comeback.stage() {
             Stage::InService => Standing::Full,
             Stage::Returning { .. } => Standing::Returning(Share::of(self.share(now))),
+            Stage::Out if self.lacks() => Standing::Unmet,
             // With nothing to give, how it stands decides nothing.
             Stage::Out if self.up(targets, now) == 0 => Standing::Full,
             Stage::Out => Standing::BelowMinimum,
@@ -252,6 +257,9 @@ impl PoolState {
             Stage::Returning { .. } => {
                 format!("its share of the clients grows for {}", humantime::format_duration(slow_start))
             }
+            Stage::Out if self.lacks() => {
+                self.dependence.as_ref().map_or(String::new(), |dependence| dependence.reason.clone())
+            }
             Stage::Out => {
                 let taking = self.weights.iter().filter(|weight| **weight > 0).count();
                 let withdrawn = self.forced.iter().filter(|it| **it == Some(Forced::Withdrawn)).count();
@@ -281,13 +289,54 @@ impl PoolState {
             let target = self.targets[at].and_then(|id| targets.get(&id));
             is_up(at) || target.is_some_and(|target| !target.is_known())
         };
-        if self.min_available.is_met(&self.weights, is_up) {
-            Strength::Enough
+        let holds = self.dependence.as_ref().map_or(Some(true), |dependence| dependence.holds);
+        if holds == Some(false) {
+            Strength::Short
+        } else if self.min_available.is_met(&self.weights, is_up) {
+            // Before what it depends on is known, nothing speaks against it but that.
+            if holds.is_some() { Strength::Enough } else { Strength::Undecided }
         } else if self.awaits_names || self.min_available.is_met(&self.weights, may_be_up) {
             Strength::Undecided
         } else {
             Strength::Short
         }
+    }
+
+    /// Whether what it depends on is not there.
+    pub(super) fn lacks(&self) -> bool {
+        self.dependence.as_ref().is_some_and(|dependence| dependence.holds == Some(false))
+    }
+
+    /// Whether it is in service with something to give; `None`: that is not known yet.
+    pub(super) fn serves(&self, targets: &HashMap<TargetId, Target>, now: Instant) -> Option<bool> {
+        match self.strength(targets, now) {
+            Strength::Undecided => None,
+            Strength::Enough | Strength::Short => {
+                Some(self.is_in_service(now) && (self.is_nested || self.up(targets, now) > 0))
+            }
+        }
+    }
+
+    /// Whether the address that is written under this name is given, or one that it resolves to;
+    /// `None`: that is not known yet.
+    pub(super) fn gives(
+        &self,
+        written: &str,
+        targets: &HashMap<TargetId, Target>,
+        now: Instant,
+    ) -> Option<bool> {
+        let is_it = |name: &String| name == written || name.split(RESOLVED).next() == Some(written);
+        let positions: Vec<usize> =
+            (0..self.addresses.len()).filter(|at| is_it(&self.addresses[*at])).collect();
+        if positions.iter().any(|at| self.share_of(*at, targets, now) > 0.0) {
+            return Some(true);
+        }
+        let is_known = |at: &usize| {
+            let target = self.targets[*at].and_then(|id| targets.get(&id));
+            target.is_none_or(Target::is_known)
+        };
+        let is_awaited = positions.is_empty() && self.awaits_names;
+        (!is_awaited && positions.iter().all(is_known)).then_some(false)
     }
 
     /// How many addresses that take traffic are up.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::names::{Learnt, Lookup, NameState};
 use super::pool::PoolState;
-use super::target::Target;
+use super::target::{Owner, Target};
 use super::{Controller, Notice, Subject, subject};
 use crate::dns::Name;
 use crate::health::TargetId;
@@ -113,7 +113,8 @@ impl Controller {
         let mut stopped: HashSet<TargetId> = before.values().map(|(target, _)| *target).collect();
         let mut started = Vec::new();
         for (position, watch) in plan.watches(&pool) {
-            let target = self.watch_one(id, position, watch, &mut before);
+            let target = self.watch_one(Owner::Pool(id), watch, &mut before);
+            self.pools[id.index()].targets[position] = Some(target);
             if !stopped.remove(&target) {
                 started.push((target, (*self.targets[&target].watch).clone()));
             }
@@ -126,24 +127,23 @@ impl Controller {
         let table = table.with_addresses(id, pool, state.health(&self.targets, now));
         notices.insert(0, self.publish(table));
         notices.push(Notice::Rewatched { started, stopped });
+        notices.append(&mut self.refresh_dependents(id, now));
         notices
     }
 
-    /// Watches the address at `position` of `pool`, with what was known of it `before`.
+    /// Watches what belongs to `owner`, with what was known of it `before`.
     pub(super) fn watch_one(
         &mut self,
-        pool: PoolId,
-        position: usize,
+        owner: Owner,
         watch: Watch,
         before: &mut HashMap<Subject, (TargetId, Target)>,
     ) -> TargetId {
         let (id, target) = match before.remove(&subject(&watch)) {
-            Some((id, target)) if *target.watch == watch => (id, target.within(pool)),
-            Some((_, target)) => (self.next_id(), target.watched(watch).within(pool)),
-            None => (self.next_id(), Target::new(watch, pool)),
+            Some((id, target)) if *target.watch == watch => (id, target.within(owner)),
+            Some((_, target)) => (self.next_id(), target.watched(watch).within(owner)),
+            None => (self.next_id(), Target::new(watch, owner)),
         };
         self.untold += usize::from(!target.has_told());
-        self.pools[pool.index()].targets[position] = Some(id);
         self.targets.insert(id, target);
         id
     }

@@ -62,7 +62,7 @@ pub struct PoolStatus {
     pub name: String,
     /// Its policy, as in the configuration.
     pub policy: String,
-    /// `in-service`, `returning`, `below-minimum`, `down`, `held` or `awaits-release`.
+    /// `in-service`, `returning`, `below-minimum`, `unmet`, `down`, `held` or `awaits-release`.
     pub standing: String,
     /// Why, in words.
     pub reason: String,
@@ -214,6 +214,7 @@ impl Status {
                     standing: match state.stage() {
                         Stage::InService => "in-service",
                         Stage::Returning { .. } => "returning",
+                        Stage::Out if state.lacks() => "unmet",
                         Stage::Out if available > 0 => "below-minimum",
                         Stage::Out => "down",
                         Stage::Held { .. } => "held",

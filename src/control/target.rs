@@ -8,12 +8,12 @@ use crate::health::{
     Damping, DampingRules, Failure, HealthMachine, Heard, Hold, Outcome, Ramp, Thresholds, Transition,
     Verdict,
 };
-use crate::plan::{HealthCheck, PoolId, Watch};
+use crate::plan::{ConditionId, HealthCheck, PoolId, Watch};
 
 /// A watched address.
 pub(super) struct Target {
     pub(super) watch: Arc<Watch>,
-    pub(super) pool: PoolId,
+    pub(super) owner: Owner,
     machine: HealthMachine,
     damping: Damping,
     pub(super) history: History,
@@ -29,6 +29,15 @@ pub(super) struct Target {
     forced: Option<bool>,
     /// What it was when it was last looked at.
     seen: Seen,
+}
+
+/// What an address is watched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    /// To be given to clients.
+    Pool(PoolId),
+    /// For what others make of it.
+    Condition(ConditionId),
 }
 
 /// A verdict that is not told yet, and what would be believed without it.
@@ -73,12 +82,12 @@ pub(super) enum Change {
 
 impl Target {
     /// An address of which nothing is known.
-    pub(super) fn new(watch: Watch, pool: PoolId) -> Self {
+    pub(super) fn new(watch: Watch, owner: Owner) -> Self {
         Target {
             machine: HealthMachine::new(thresholds(&watch.check)),
             damping: Damping::new(damping_rules(&watch.check)),
             watch: Arc::new(watch),
-            pool,
+            owner,
             history: History::default(),
             has_told: false,
             has_passed: false,
@@ -101,9 +110,9 @@ impl Target {
         }
     }
 
-    /// The same address where its pool stands now.
-    pub(super) fn within(self, pool: PoolId) -> Self {
-        Target { pool, ..self }
+    /// The same address where its pool, or its condition, stands now.
+    pub(super) fn within(self, owner: Owner) -> Self {
+        Target { owner, ..self }
     }
 
     /// Takes in the outcome of a probe, and what it heard, at `now`. `is_doubted`: silence alone is

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+mod condition;
 mod domain;
 mod health_check;
 mod isolation;
@@ -16,6 +17,7 @@ mod state;
 mod watch;
 mod zone;
 
+pub use condition::{Condition, ConditionRule, Member, Quorum};
 pub use domain::{
     Choice, Domain, DomainPolicy, MAX_DEPTH, MAX_POOLS, MAX_RULES, MAX_VISITS, Rule, WeightedPool,
     WhenAllDown,
@@ -43,6 +45,8 @@ pub struct Plan {
     pub pools: Vec<Arc<Pool>>,
     /// Steered names.
     pub domains: Vec<Domain>,
+    /// What pools depend on besides their own addresses. None of them depends on itself.
+    pub conditions: Vec<Condition>,
     /// Measured latencies between clients and pools.
     pub latencies: Vec<Measurement>,
     /// When this host suspects its own network; `None`: never.
@@ -67,5 +71,6 @@ macro_rules! position {
 
 position!(ZoneId, "A zone's position in [`Plan::zones`].");
 position!(CheckId, "A health check's position in [`Plan::health_checks`].");
+position!(ConditionId, "A condition's position in [`Plan::conditions`].");
 position!(PoolId, "A pool's position in [`Plan::pools`].");
 position!(DomainId, "A domain's position in [`Plan::domains`].");

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{CheckId, DomainId, ServiceRules};
+use super::{CheckId, ConditionId, DomainId, ServiceRules};
 use crate::dns::Name;
 use crate::geo::{Continent, Coordinates, Country, Subdivision};
 
@@ -27,6 +27,8 @@ pub struct Pool {
     pub answers: u8,
     /// What watches the addresses; without one they count as up.
     pub health_check: Option<CheckId>,
+    /// What else it depends on: without that it is out of service.
+    pub condition: Option<ConditionId>,
     /// When it is in service, as far as health goes.
     pub service: ServiceRules,
     /// The addresses.
@@ -236,6 +238,7 @@ mod tests {
             policy: PoolPolicy::Priority,
             answers: 8,
             health_check: None,
+            condition: None,
             service: ServiceRules::default(),
             addresses: Addresses::Ip(ips),
             resolved,

@@ -26,6 +26,8 @@ pub enum Standing {
     Full,
     /// It is in service for a growing share of the clients.
     Returning(Share),
+    /// What it depends on is not there: passed over while another pool has something.
+    Unmet,
     /// Less than its minimum is up: passed over while another pool has something.
     BelowMinimum,
     /// Healthy again, and held back for a while: passed over while another pool has something.

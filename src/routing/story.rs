@@ -55,6 +55,7 @@ impl<'t> Story<'t> {
     fn why_not(&self, pool: PoolId) -> String {
         let standing = self.table.health(pool).standing;
         let what = match standing {
+            Standing::Unmet => "what it depends on is down",
             Standing::BelowMinimum => "less than its minimum is up",
             Standing::Held => "up again, but held back for a while",
             Standing::AwaitsRelease => "up again, but not released yet",

@@ -20,6 +20,7 @@ use crate::routing::{Client, Counters, Share, Standing, Transport, Worker, answe
 mod addresses;
 mod calm;
 mod comeback;
+mod conditions;
 mod consistency;
 mod isolation;
 mod orders;
@@ -97,6 +98,7 @@ fn plan(pools: Pools<'_>, check: Check) -> Plan {
                 policy: PoolPolicy::RoundRobin,
                 answers: 8,
                 health_check: Some(CheckId(0)),
+                condition: None,
                 service: ServiceRules::default(),
                 addresses: Addresses::Ip(addresses.iter().map(|&octet| address(number, octet)).collect()),
                 resolved: Vec::new(),
@@ -104,6 +106,7 @@ fn plan(pools: Pools<'_>, check: Check) -> Plan {
             .map(Arc::new)
             .collect(),
         domains: of_each.chain([domain("www", ids.collect())]).collect(),
+        conditions: Vec::new(),
         latencies: Vec::new(),
         isolation: None,
     }

@@ -52,6 +52,7 @@ where
         policy,
         answers,
         health_check: None,
+        condition: None,
         service: crate::plan::ServiceRules::default(),
         addresses: Addresses::Ip(list.iter().map(address).collect()),
         resolved: Vec::new(),
