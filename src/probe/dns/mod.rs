@@ -58,7 +58,7 @@ impl DnsProbe {
         let reply = match self.check.transport {
             DnsTransport::Udp => {
                 let asking = self.ask_over_udp(address, id, &query);
-                let reply = budget.spend(Phase::Response, asking).await??;
+                let reply = budget.spend(Phase::Reply, asking).await??;
                 match reply.metadata.truncation {
                     true => self.ask_over_tcp(address, id, &query, budget).await?,
                     false => reply,

@@ -174,7 +174,7 @@ async fn what_is_cut_off_is_fetched_over_tcp() {
 #[tokio::test]
 async fn a_liar_is_not_believed() {
     let after = Duration::from_millis(200);
-    let timed_out = Err(Failure::TimedOut { phase: Phase::Response, after });
+    let timed_out = Err(Failure::TimedOut { phase: Phase::Reply, after });
     let malformed = Err(Failure::Malformed);
     let cases: [(&str, Answer, _, _); 6] = [
         ("nothing", |_, _| vec![], timed_out.clone(), Err(Failure::Closed)),

@@ -88,7 +88,7 @@ impl Pinger {
                 }
             }
         };
-        match budget.spend(Phase::Response, async { Ok::<_, io::Error>(exchange.await) }).await {
+        match budget.spend(Phase::Reply, async { Ok::<_, io::Error>(exchange.await) }).await {
             Ok(result) => result,
             Err(Failure::TimedOut { .. }) if count.replies > 0 => {
                 Err(Failure::Lost { lost: check.packets - count.replies, sent: check.packets })

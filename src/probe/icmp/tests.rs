@@ -126,7 +126,7 @@ fn silence_is_a_timeout() {
         let after = Duration::from_millis(50);
         let result =
             pinger.probe(ip("127.0.0.1"), IcmpCheck { packets: 3, loss: 2 }, &mut budget(after)).await;
-        assert_eq!(result, Err(Failure::TimedOut { phase: Phase::Response, after }));
+        assert_eq!(result, Err(Failure::TimedOut { phase: Phase::Reply, after }));
         let open = pinger.v4.lock().expect("nobody panics while holding it");
         let waiting = &open.as_ref().expect("it is open").channel.waiting;
         assert!(waiting.lock().expect("nobody panics while holding it").is_empty());
@@ -184,7 +184,7 @@ async fn answer(answers: &[Answer]) -> Infallible {
 #[test]
 fn as_many_as_are_tolerated_may_be_lost() {
     const AFTER: Duration = Duration::from_millis(200);
-    let timed_out = Err(Failure::TimedOut { phase: Phase::Response, after: AFTER });
+    let timed_out = Err(Failure::TimedOut { phase: Phase::Reply, after: AFTER });
     use Answer::{Changed, FromElsewhere, Reply, Silence};
     for (what, answers, packets, loss, expected) in [
         ("one lost of two", &[Silence, Reply][..], 2, 1, Ok(())),
