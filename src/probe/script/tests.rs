@@ -128,7 +128,7 @@ async fn who_takes_too_long_is_ended_with_its_children() {
     // A child in the background with a child of its own; all of them ignore what can be ignored.
     let text = format!(
         "trap '' TERM INT HUP; sh -c 'sleep 1000 & echo $!; echo $$; wait' > {0}.part & \
-         while [ $(wc -l < {0}.part) != 2 ]; do sleep 0.01; done; \
+         while [ \"$(wc -l < {0}.part)\" != 2 ]; do sleep 0.01; done; \
          echo $$ >> {0}.part; mv {0}.part {0}; sleep 1000",
         numbers.display()
     );
