@@ -255,16 +255,34 @@ fn lacks(whole: bool) -> &'static str {
 
 /// When a certificate expires, to the hour, or to the minute on its last day.
 fn expires(left: Duration, wanted: Duration) -> String {
-    const HOUR: u64 = 3600;
-    const DAY: u64 = 24 * HOUR;
-    let seconds = left.as_secs();
-    let grain = if seconds >= DAY { HOUR } else { 60 };
-    match seconds - seconds % grain {
-        0 if left.is_zero() => format!("certificate has expired, {} are asked for", Span(wanted)),
-        0 => format!("certificate expires within a minute, {} are asked for", Span(wanted)),
+    let wanted = Days(wanted);
+    if left.is_zero() {
+        return format!("certificate has expired, {wanted} are asked for");
+    }
+    let grain = if left.as_secs() >= DAY { 3600 } else { 60 };
+    match left.as_secs() / grain * grain {
+        0 => format!("certificate expires within a minute, {wanted} are asked for"),
         seconds => {
-            let left = Span(Duration::from_secs(seconds));
-            format!("certificate expires in {left}, {} are asked for", Span(wanted))
+            let left = Days(Duration::from_secs(seconds));
+            format!("certificate expires in {left}, {wanted} are asked for")
+        }
+    }
+}
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 3600;
+
+/// A duration in days and what is left of them: nobody counts certificates in months of 30.44 days.
+struct Days(Duration);
+
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = self.0.as_secs() / DAY;
+        let rest = self.0 - Duration::from_secs(days * DAY);
+        match days {
+            0 => Span(rest).fmt(f),
+            _ if rest.is_zero() => write!(f, "{days}d"),
+            _ => write!(f, "{days}d {}", Span(rest)),
         }
     }
 }
@@ -287,7 +305,7 @@ mod tests {
         let timed_out = |phase| Failure::TimedOut { phase, after: Duration::from_millis(300) };
         let certificate = |left| Failure::Certificate {
             left: Duration::from_secs(left),
-            wanted: Duration::from_secs(7 * 86_400),
+            wanted: Duration::from_secs(60 * 86_400),
         };
         for (failure, words, label) in [
             (Failure::Refused, "connection refused", "refused"),
@@ -306,12 +324,12 @@ mod tests {
             (Failure::Unexpected, "unexpected answer", "unexpected"),
             (
                 certificate(3 * 86_400 + 2 * 3600 + 59),
-                "certificate expires in 3days 2h, 7days are asked for",
+                "certificate expires in 3d 2h, 60d are asked for",
                 "certificate",
             ),
-            (certificate(3659), "certificate expires in 1h, 7days are asked for", "certificate"),
-            (certificate(59), "certificate expires within a minute, 7days are asked for", "certificate"),
-            (certificate(0), "certificate has expired, 7days are asked for", "certificate"),
+            (certificate(3659), "certificate expires in 1h, 60d are asked for", "certificate"),
+            (certificate(59), "certificate expires within a minute, 60d are asked for", "certificate"),
+            (certificate(0), "certificate has expired, 60d are asked for", "certificate"),
             (Failure::Malformed, "malformed response", "malformed"),
             (Failure::Tls("certificate expired".into()), "TLS: certificate expired", "tls"),
             (Failure::Lost { lost: 2, sent: 3 }, "2 of 3 packets lost", "loss"),
