@@ -31,6 +31,7 @@ mod counted;
 mod measured;
 mod privileges;
 mod service;
+mod unprobed;
 
 use changes::Changes;
 use control_loop::ControlLoop;

@@ -8,10 +8,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::changes::{Change, Changed, Changes, Reloaded};
 use super::list;
+use super::unprobed::Unprobed;
 use crate::admin::{NotMeasured, Request};
 use crate::config::Settings;
 use crate::control::{Absence, Controller, Event, Notice};
-use crate::health::{Stage, Verdict};
+use crate::health::{Failure, Outcome, Stage, Verdict};
 use crate::probe::{Prober, Report};
 use crate::resolver::{Answer, Resolver};
 use crate::telemetry::Metrics;
@@ -27,6 +28,7 @@ pub(super) struct ControlLoop {
     /// What only a restart changes, as it was at the start.
     settings: Settings,
     changes: Changes,
+    unprobed: Unprobed,
 }
 
 impl ControlLoop {
@@ -45,8 +47,18 @@ impl ControlLoop {
         let (sender, answers) = mpsc::unbounded_channel();
         let mut resolver = Resolver::new(settings.resolver.servers.clone(), sender, Handle::current());
         resolver.resolve(controller.names());
-        let control =
-            ControlLoop { controller, prober, reports, resolver, answers, settled, settings, changes };
+        let unprobed = Unprobed::default();
+        let control = ControlLoop {
+            controller,
+            prober,
+            reports,
+            resolver,
+            answers,
+            settled,
+            settings,
+            changes,
+            unprobed,
+        };
         (control, is_settled)
     }
 
@@ -73,6 +85,12 @@ impl ControlLoop {
     fn observe(&mut self, report: Report) {
         let Report { target, outcome, timings, started, finished } = report;
         if let Some(watch) = self.controller.watch(target) {
+            if let Outcome::Fail(failure @ Failure::Local(_)) = &outcome
+                && let Some(probes) = self.unprobed.note(failure.to_string(), finished)
+            {
+                let (pool, address, check) = (watch.pool_or_none(), &watch.address, &watch.check.name);
+                tracing::warn!(%pool, %address, %check, probes, "{failure}");
+            }
             Metrics::probed(watch, &outcome, finished.saturating_duration_since(started));
         }
         let notices = self.controller.handle(Event::Probed { target, outcome, started, timings }, finished);

@@ -88,6 +88,17 @@ pub enum Failure {
         /// For how long it should be.
         wanted: Duration,
     },
+    /// The health service of a gRPC server says so, in its words.
+    #[error("service is {0}")]
+    NotServing(&'static str),
+    /// A call of gRPC has ended with another status than OK.
+    #[error("gRPC status {status}{}", Said(said))]
+    Grpc {
+        /// Its name, or its number where it has none.
+        status: String,
+        /// What the server said of it, cut and without control characters.
+        said: String,
+    },
     /// The name has no address.
     #[error("name does not resolve")]
     Unresolved,
@@ -177,6 +188,8 @@ impl Failure {
             Failure::Lost { .. } => "loss",
             Failure::Rcode(_) => "rcode",
             Failure::MissingData(_) => "missing_data",
+            Failure::NotServing(_) => "not_serving",
+            Failure::Grpc { .. } => "grpc",
             Failure::Exit { .. } => "exit",
             Failure::Killed { .. } => "killed",
             Failure::Tls(_) => "tls",
@@ -338,6 +351,12 @@ mod tests {
             (Failure::Killed { signal: 9, said: String::new() }, "killed by signal 9", "killed"),
             (Failure::Rcode("SERVFAIL".into()), "rcode SERVFAIL", "rcode"),
             (Failure::MissingData("192.0.2.1".into()), "192.0.2.1 is not among the answers", "missing_data"),
+            (Failure::NotServing("NOT_SERVING"), "service is NOT_SERVING", "not_serving"),
+            (
+                Failure::Grpc { status: "UNAVAILABLE".into(), said: "overloaded".into() },
+                "gRPC status UNAVAILABLE: overloaded",
+                "grpc",
+            ),
             (Failure::Unresolved, "name does not resolve", "unresolved"),
             (Failure::Closed, "closed without an answer", "closed"),
             (Failure::Local(LocalFailure::OutOfDescriptors), "not probed: out of file descriptors", "local"),

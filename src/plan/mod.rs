@@ -23,8 +23,8 @@ pub use domain::{
     WhenAllDown,
 };
 pub use health_check::{
-    Certificates, CheckKind, Damping, DnsCheck, DnsTransport, HealthCheck, HttpCheck, HttpVersion, IcmpCheck,
-    Identity, Pattern, ScriptCheck, StatusRange, TcpCheck, TlsCheck, Trust, UdpCheck,
+    Certificates, CheckKind, Damping, DnsCheck, DnsTransport, GrpcCheck, HealthCheck, HttpCheck, HttpVersion,
+    IcmpCheck, Identity, Pattern, ScriptCheck, StatusRange, TcpCheck, TlsCheck, Trust, UdpCheck,
 };
 pub use isolation::Isolation;
 pub use latency::{LatencySource, Measurement};

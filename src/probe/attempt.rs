@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::budget::Budget;
 use super::dns::DnsProbe;
+use super::grpc::GrpcProbe;
 use super::http::{HttpProbe, Session};
 use super::shared::Shared;
 use super::tls::{Alpn, TlsProbe, endpoint_name};
@@ -28,6 +29,7 @@ pub(super) struct Check {
 /// What one probe does, made ready.
 enum Kind {
     Dns(DnsProbe),
+    Grpc(GrpcProbe),
     Icmp(IcmpCheck),
     Script(ScriptCheck),
     /// Boxed because it is ten times as large as the others.
@@ -50,6 +52,7 @@ impl Check {
     pub(super) async fn new(watch: Watch, shared: &Arc<Shared>) -> Self {
         let kind = match &watch.check.kind {
             CheckKind::Dns(dns) => DnsProbe::new(dns).map(Kind::Dns),
+            CheckKind::Grpc(grpc) => GrpcProbe::new(&watch, grpc).map(Kind::Grpc),
             CheckKind::Icmp(icmp) => Ok(Kind::Icmp(*icmp)),
             CheckKind::Script(script) => Ok(Kind::Script(script.clone())),
             CheckKind::Tcp(check) => Ok(Kind::Tcp(check.clone())),
@@ -74,6 +77,7 @@ impl Check {
     ) -> Attempt {
         let (result, kept) = match &self.kind {
             Ok(Kind::Dns(dns)) => (dns.probe(address, &mut budget).await, None),
+            Ok(Kind::Grpc(grpc)) => (grpc.probe(address, &mut budget).await, None),
             Ok(Kind::Http(http)) => http.probe(address, kept, &mut budget).await,
             Ok(Kind::Icmp(icmp)) => (self.shared.pinger.probe(address.ip(), *icmp, &mut budget).await, None),
             Ok(Kind::Script(script)) => {

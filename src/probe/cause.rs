@@ -20,6 +20,8 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
             next = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
         } else if let Some(error) = error.downcast_ref::<rustls::Error>() {
             return Some(Failure::Tls(error.to_string()));
+        } else if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return of_http2(error);
         } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
             // Canceled: the connection ended before the request was written.
             let ended = error.is_incomplete_message() || error.is_canceled() || error.is_closed();

@@ -19,6 +19,7 @@ mod attempt;
 mod budget;
 mod cause;
 mod dns;
+mod grpc;
 mod http;
 mod icmp;
 mod resolve;
@@ -29,6 +30,7 @@ mod tcp;
 mod tls;
 mod udp;
 mod unguessable;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use super::source::Located;
 use crate::plan::{CheckKind, Damping, HealthCheck};
 
 mod dns;
+mod grpc;
 mod header;
 mod http;
 mod icmp;
@@ -21,6 +22,7 @@ mod tls;
 mod udp;
 
 use dns::DnsSpec;
+use grpc::GrpcSpec;
 use http::{HttpSpec, HttpsSpec};
 use icmp::IcmpSpec;
 use script::ScriptSpec;
@@ -46,6 +48,7 @@ const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Dns,
+    Grpc,
     Http,
     Https,
     Icmp,
@@ -65,9 +68,10 @@ const KINDS: Words<Kind> = Words {
         ("udp", Kind::Udp),
         ("icmp", Kind::Icmp),
         ("dns", Kind::Dns),
+        ("grpc", Kind::Grpc),
         ("script", Kind::Script),
     ],
-    planned: &["grpc"],
+    planned: &[],
 };
 
 /// A health check as written.
@@ -83,6 +87,7 @@ pub(super) struct HealthCheckSpec {
 /// What one probe does, as written.
 enum KindSpec {
     Dns(DnsSpec),
+    Grpc(GrpcSpec),
     Http(HttpSpec),
     Https(Box<HttpsSpec>),
     Icmp(IcmpSpec),
@@ -97,6 +102,7 @@ impl Kind {
     fn keys(self) -> Vec<&'static str> {
         match self {
             Kind::Dns => dns::KEYS.to_vec(),
+            Kind::Grpc => grpc::KEYS.to_vec(),
             Kind::Http => http::KEYS.to_vec(),
             Kind::Https => [http::KEYS, tls::KEYS].concat(),
             Kind::Icmp => icmp::KEYS.to_vec(),
@@ -117,6 +123,7 @@ impl KindSpec {
         table.inapplicable(&others, &format!("to a check of type `{word}`"));
         match kind {
             Kind::Dns => KindSpec::Dns(DnsSpec::read(table)),
+            Kind::Grpc => KindSpec::Grpc(GrpcSpec::read(table)),
             Kind::Http => KindSpec::Http(HttpSpec::read(table)),
             Kind::Https => KindSpec::Https(Box::new(HttpsSpec::read(table))),
             Kind::Icmp => KindSpec::Icmp(IcmpSpec::read(table)),
@@ -135,7 +142,7 @@ impl KindSpec {
             | KindSpec::Https(_)
             | KindSpec::Icmp(_)
             | KindSpec::Script(_) => true,
-            KindSpec::Tcp(_) | KindSpec::Tls(_) | KindSpec::Udp(_) => false,
+            KindSpec::Grpc(_) | KindSpec::Tcp(_) | KindSpec::Tls(_) | KindSpec::Udp(_) => false,
         }
     }
 
@@ -144,6 +151,7 @@ impl KindSpec {
     fn convert(self, base_dir: &Path, report: &Report) -> Option<CheckKind> {
         match self {
             KindSpec::Dns(dns) => dns.convert(report),
+            KindSpec::Grpc(grpc) => Some(grpc.convert()),
             KindSpec::Http(http) => Some(http.convert(report)),
             KindSpec::Https(https) => https.convert(base_dir, report),
             KindSpec::Icmp(icmp) => icmp.convert(report),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 mod dns;
 mod exchange;
+mod grpc;
 mod http;
 mod icmp;
 mod script;
@@ -11,6 +12,7 @@ mod tls;
 
 pub use dns::{DnsCheck, DnsTransport};
 pub use exchange::{TcpCheck, UdpCheck};
+pub use grpc::GrpcCheck;
 pub use http::{HttpCheck, HttpVersion, Pattern, StatusRange};
 pub use icmp::IcmpCheck;
 pub use script::ScriptCheck;
@@ -51,6 +53,8 @@ pub struct Damping {
 pub enum CheckKind {
     /// Asks a name server.
     Dns(DnsCheck),
+    /// Asks a gRPC server for the health of a service.
+    Grpc(GrpcCheck),
     /// Sends ICMP echo requests.
     Icmp(IcmpCheck),
     /// Runs a program.
@@ -77,7 +81,7 @@ impl HealthCheck {
     /// `None` where the check has no use for a port, or an address has to name one.
     pub fn default_port(&self) -> Option<u16> {
         match self.kind {
-            CheckKind::Icmp(_) | CheckKind::Script(_) => None,
+            CheckKind::Grpc(_) | CheckKind::Icmp(_) | CheckKind::Script(_) => None,
             CheckKind::Dns(_) => Some(53),
             CheckKind::Tcp(_) | CheckKind::Udp(_) | CheckKind::Tls(_) => None,
             CheckKind::Http(_) => Some(80),

@@ -6,9 +6,9 @@ use std::io::{ErrorKind, Read};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
-/// Characters of the line that are kept: a line of a log.
-const MAX_CHARACTERS: usize = 120;
-/// Octets that this many characters have at most, each.
+use super::super::words::{MAX_CHARACTERS, shown};
+
+/// Octets that as many characters have as are shown.
 const MAX_OCTETS: usize = 4 * MAX_CHARACTERS;
 /// Octets that are read at once: what a pipe guarantees to take as a whole (PIPE_BUF of Linux).
 const AT_ONCE: usize = 4096;
@@ -47,19 +47,7 @@ impl FirstLine {
 
     /// The line, fit for a log: what is no text or would move the cursor is written out.
     pub(super) fn text(&self) -> String {
-        let line = String::from_utf8_lossy(&self.octets);
-        let line = line.trim_end();
-        let mut text = String::new();
-        for character in line.chars().take(MAX_CHARACTERS) {
-            match character.is_control() {
-                true => text.extend(character.escape_default()),
-                false => text.push(character),
-            }
-        }
-        if line.chars().nth(MAX_CHARACTERS).is_some() {
-            text.push('…');
-        }
-        text
+        shown(&String::from_utf8_lossy(&self.octets))
     }
 
     fn add(&mut self, octets: &[u8]) {
