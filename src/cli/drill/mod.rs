@@ -28,10 +28,12 @@ mod breaker;
 mod cache;
 mod client;
 mod clock;
+mod measurement;
 mod recording;
 mod report;
 mod seconds;
 mod summary;
+mod tally;
 mod upstream;
 mod walk;
 

@@ -22,11 +22,11 @@ pub(super) enum Stage {
     PreferredBack,
 }
 
-/// Everything that was seen.
-#[derive(Debug, Default)]
-pub(super) struct Recording {
+/// Everything that was seen, in states of the kind `S`.
+#[derive(Debug)]
+pub(super) struct Recording<S = Stage> {
     /// The states in order, without gaps.
-    pub(super) spans: Vec<Span>,
+    pub(super) spans: Vec<Span<S>>,
     /// The client's requests, by when they started.
     pub(super) requests: Vec<Request>,
     /// What the name server answered to an observer that caches nothing, in order.
@@ -35,8 +35,8 @@ pub(super) struct Recording {
 
 /// A state and when it was. It begins when its fault is ordered, or when the mending is done.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) stage: Stage,
+pub(super) struct Span<S = Stage> {
+    pub(super) stage: S,
     pub(super) began: Duration,
     pub(super) ended: Duration,
 }
@@ -98,16 +98,29 @@ impl Recording {
         let baseline = self.spans.iter().filter(|span| span.stage == Stage::Baseline);
         baseline.flat_map(|span| self.lookups_in(span)).flat_map(|lookup| lookup.addresses.clone()).collect()
     }
+}
+
+impl<S> Recording<S> {
+    /// The longest TTL that was answered.
+    pub(super) fn ttl(&self) -> Duration {
+        self.lookups.iter().map(|lookup| lookup.ttl).max().unwrap_or_default()
+    }
 
     /// What was asked and answered during `span`.
-    pub(super) fn lookups_in(&self, span: &Span) -> impl Iterator<Item = &Lookup> {
-        let Span { began, ended, .. } = *span;
+    pub(super) fn lookups_in(&self, span: &Span<S>) -> impl Iterator<Item = &Lookup> {
+        let (began, ended) = (span.began, span.ended);
         self.lookups.iter().filter(move |lookup| lookup.asked >= began && lookup.answered < ended)
     }
 
     /// What started during `span`.
-    pub(super) fn requests_in(&self, span: &Span) -> impl Iterator<Item = &Request> {
-        let Span { began, ended, .. } = *span;
+    pub(super) fn requests_in(&self, span: &Span<S>) -> impl Iterator<Item = &Request> {
+        let (began, ended) = (span.began, span.ended);
         self.requests.iter().filter(move |request| (began..ended).contains(&request.started))
     }
+}
+
+/// States from when each began, the last one until `ended`.
+pub(super) fn spans<S: Copy>(begins: &[(S, Duration)], ended: Duration) -> Vec<Span<S>> {
+    let ends = begins.iter().skip(1).map(|(_, began)| *began).chain([ended]);
+    begins.iter().zip(ends).map(|(&(stage, began), ended)| Span { stage, began, ended }).collect()
 }

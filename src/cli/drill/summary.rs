@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::recording::{Recording, Request, Span, Stage};
 use super::seconds::Seconds;
+use super::tally::{Outage, Tally, mean, outages};
 
 /// A recording in numbers. Times are in seconds, those of an instant from the start of the drill.
 #[derive(Debug, Serialize)]
@@ -76,33 +77,19 @@ pub(super) struct Used {
     pub(super) requests: usize,
 }
 
-/// Requests that failed one after another.
-struct Outage {
-    /// When each of them started; there is at least one.
-    failed: Vec<Duration>,
-    /// When the first of them had failed.
-    noticed: Duration,
-    /// When the next one that succeeded was done.
-    ended: Option<Duration>,
-}
-
 impl Summary {
     /// Sums up `recording`, where `sites` are the preferred and the other one.
     pub(super) fn of(recording: &Recording, sites: &[String; 2], max_downtime: Duration) -> Self {
-        let Recording { spans, requests, lookups } = recording;
-        let ttl = lookups.iter().map(|lookup| lookup.ttl).max().unwrap_or_default();
+        let Recording { spans, requests, lookups: _ } = recording;
+        let ttl = recording.ttl();
         let outages = outages(requests);
         let failovers: Vec<_> = outages.iter().filter_map(|outage| failover(outage, spans, sites)).collect();
         let downtimes: Vec<_> = failovers.iter().filter_map(|failover| failover.downtime).collect();
-        let latencies: Vec<_> = requests
-            .iter()
-            .filter(|request| request.failure.is_none())
-            .map(|request| request.ended - request.started)
-            .collect();
+        let tally = Tally::of(requests);
         let mut summary = Summary {
-            requests: requests.len(),
-            succeeded: latencies.len(),
-            mean_latency: mean(latencies.into_iter()),
+            requests: tally.requests,
+            succeeded: tally.succeeded,
+            mean_latency: tally.mean_latency(),
             average_downtime: mean(downtimes.into_iter().map(|downtime| downtime.0)),
             failovers,
             ttl: Seconds(ttl),
@@ -148,24 +135,9 @@ impl Summary {
 impl StateSummary {
     fn of(recording: &Recording, span: &Span, outages: &[Outage], sites: &[String; 2]) -> Self {
         let preferred = recording.preferred();
-        let mut used = BTreeMap::<IpAddr, usize>::new();
-        let mut failures = BTreeMap::<String, usize>::new();
-        let (mut requests, mut succeeded) = (0, 0);
-        let mut first_success = None::<Duration>;
-        for request in recording.requests_in(span) {
-            requests += 1;
-            match (&request.failure, request.address) {
-                (Some(reason), _) => *failures.entry(reason.clone()).or_default() += 1,
-                (None, address) => {
-                    succeeded += 1;
-                    let ended = request.ended - span.began;
-                    first_success = Some(first_success.map_or(ended, |first| first.min(ended)));
-                    if let Some(address) = address {
-                        *used.entry(address).or_default() += 1;
-                    }
-                }
-            }
-        }
+        let Tally { requests, succeeded, used, failures, .. } = Tally::of(recording.requests_in(span));
+        let successes = recording.requests_in(span).filter(|request| request.failure.is_none());
+        let first_success = successes.map(|request| request.ended - span.began).min();
         let site_of = |address: &IpAddr| &sites[usize::from(!preferred.contains(address))];
         StateSummary {
             stage: span.stage,
@@ -211,22 +183,6 @@ fn settled(recording: &Recording, ttl: Duration) -> Settled {
     settled
 }
 
-fn outages(requests: &[Request]) -> Vec<Outage> {
-    let mut outages = Vec::<Outage>::new();
-    for request in requests {
-        let lasting = outages.last_mut().filter(|outage| outage.ended.is_none());
-        match (lasting, &request.failure) {
-            (Some(outage), Some(_)) => outage.failed.push(request.started),
-            (Some(outage), None) => outage.ended = Some(request.ended),
-            (None, Some(_)) => {
-                outages.push(Outage { failed: vec![request.started], noticed: request.ended, ended: None })
-            }
-            (None, None) => {}
-        }
-    }
-    outages
-}
-
 /// `None`: no site was up all the while.
 fn failover(outage: &Outage, spans: &[Span], sites: &[String; 2]) -> Option<Failover> {
     let dark = spans.iter().find(|span| span.stage == Stage::BothDown);
@@ -249,23 +205,6 @@ fn failover(outage: &Outage, spans: &[Span], sites: &[String; 2]) -> Option<Fail
         failed: outage.failed.iter().filter(|started| !is_dark(**started)).count(),
         downtime: downtime.map(Seconds),
     })
-}
-
-impl Outage {
-    fn began(&self) -> Duration {
-        self.failed[0]
-    }
-
-    /// How much of it lies in `span`.
-    fn overlap(&self, span: &Span) -> Duration {
-        let ended = self.ended.unwrap_or(Duration::MAX).min(span.ended);
-        ended.saturating_sub(self.began().max(span.began))
-    }
-}
-
-fn mean(durations: impl ExactSizeIterator<Item = Duration>) -> Option<Seconds> {
-    let count = u32::try_from(durations.len()).ok().filter(|count| *count > 0)?;
-    Some(Seconds(durations.sum::<Duration>() / count))
 }
 
 #[cfg(test)]

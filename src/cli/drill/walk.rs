@@ -1,16 +1,14 @@
 //! The walk through the states, with the client and the observer beside it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, interval_at, sleep};
+use tokio::time::sleep;
 
 use super::breaker::Breaker;
 use super::client::Client;
-use super::clock::{self, Clock};
-use super::recording::{Lookup, Recording, Request, Span, Stage};
+use super::clock::Clock;
+use super::measurement::{Measurement, Rate};
+use super::recording::{Recording, Stage, spans};
 use super::upstream::Upstream;
 use crate::cli::Failed;
 use crate::cli::loopback::Fault;
@@ -38,9 +36,8 @@ pub(super) async fn walk(
     observer: Upstream,
     mut progress: impl FnMut(Duration, Stage),
 ) -> Result<Recording, Failed> {
-    let (stop, stopped) = watch::channel(());
-    let requests = tokio::spawn(send_requests(client, pace.interval, stopped.clone()));
-    let lookups = tokio::spawn(observe(observer, clock, stopped));
+    let rate = Rate { interval: pace.interval, observing: OBSERVING };
+    let measurement = Measurement::start(client, observer, clock, rate);
     let mut begins = Vec::new();
     for stage in Stage::ALL {
         let ordered = clock.elapsed();
@@ -60,59 +57,7 @@ pub(super) async fn walk(
         begins.push((stage, began));
         sleep(pace.state_duration).await;
     }
-    let ended = clock.elapsed();
-    drop(stop);
-    let ends = begins.iter().skip(1).map(|(_, began)| *began).chain([ended]);
-    let spans =
-        begins.iter().zip(ends).map(|(&(stage, began), ended)| Span { stage, began, ended }).collect();
-    Ok(Recording { spans, requests: joined(requests).await?, lookups: joined(lookups).await? })
-}
-
-async fn joined<T>(task: JoinHandle<T>) -> Result<T, Failed> {
-    task.await.map_err(|error| Failed::new(format_args!("the drill broke off: {error}")))
-}
-
-/// Sends a request at every interval, however long those before it take, until `stopped`.
-async fn send_requests(client: Client, period: Duration, mut stopped: watch::Receiver<()>) -> Vec<Request> {
-    let client = Arc::new(client);
-    let mut requests = Vec::new();
-    let mut under_way = JoinSet::new();
-    // Off the states' beat by half an interval: at a long interval a request at the very moment
-    // of a change would see sometimes the one state, sometimes the other.
-    let mut ticks = interval_at((clock::now() + period / 2).into(), period);
-    loop {
-        tokio::select! {
-            biased;
-            _ = stopped.changed() => break,
-            _ = ticks.tick() => {
-                let client = client.clone();
-                under_way.spawn(async move { client.request().await });
-            }
-            Some(done) = under_way.join_next() => requests.extend(done),
-        }
-    }
-    while let Some(done) = under_way.join_next().await {
-        requests.extend(done);
-    }
-    requests.sort_by_key(|request| request.started);
-    requests
-}
-
-/// Asks the name server time and again, without a cache, until `stopped`.
-async fn observe(upstream: Upstream, clock: Clock, mut stopped: watch::Receiver<()>) -> Vec<Lookup> {
-    let mut lookups = Vec::new();
-    let mut ticks = interval(OBSERVING);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            _ = stopped.changed() => return lookups,
-            _ = ticks.tick() => {}
-        }
-        let asked = clock.elapsed();
-        let resolution = upstream.resolve().await;
-        let answered = clock.elapsed();
-        let (addresses, ttl) = resolution.map(|answer| (answer.addresses, answer.ttl)).unwrap_or_default();
-        lookups.push(Lookup { asked, answered, addresses: addresses.into_iter().collect(), ttl });
-    }
+    let spans = spans(&begins, clock.elapsed());
+    let (requests, lookups) = measurement.finish().await?;
+    Ok(Recording { spans, requests, lookups })
 }
