@@ -34,7 +34,8 @@ pub(super) struct Target {
     pub(super) port: u16,
     /// The Host header.
     pub(super) host: String,
-    pub(super) path: String,
+    /// `None`: nothing is requested of the connection.
+    pub(super) path: Option<String>,
     /// For everything: resolution, connection, response.
     pub(super) timeout: Duration,
 }
@@ -70,10 +71,11 @@ impl Client {
         resolution
     }
 
-    /// Succeeds when a response has arrived whole that is no error (RFC 9110 section 15).
+    /// Succeeds when the connection is made, where that is all, or else when a response has arrived whole that is no error (RFC 9110 section 15).
     async fn fetch(&self, address: IpAddr) -> Result<(), String> {
         let Target { port, host, path, timeout: _ } = &self.target;
         let stream = TcpStream::connect(SocketAddr::new(address, *port)).await.map_err(|e| words(&e))?;
+        let Some(path) = path else { return Ok(()) };
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http_words)?;
         let request = hyper::Request::get(path)

@@ -3,132 +3,53 @@
 //! `walk` takes the sites through five states, while `client` makes requests and an observer asks
 //! the name server. What they saw is a `recording`, from which `summary` is computed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, ValueEnum};
 use ipnet::IpNet;
 
-use super::loopback::{CLIENTS, Fault, Loopback, NAME, Port, SITES, Setup};
+use super::loopback::{CLIENTS, Loopback, NAME, Port, SITES, Setup};
 use super::stop::Stop;
-use super::{Daemon, Failed, Output, print_json, runtime};
+use super::{Daemon, Failed, Output, print, print_json, runtime};
 use crate::dns::{ClientSubnet, Name};
+pub(super) use arguments::Arguments;
+use arguments::{Faults, usage};
 use breaker::{Breaker, Means};
 use client::{Client, Target};
 use clock::Clock;
+use picture::Picture;
 use report::{Report, Run};
 use seconds::Seconds;
 use summary::Summary;
 use upstream::Upstream;
 use walk::Pace;
 
+mod arguments;
 mod breaker;
 mod cache;
 mod client;
 mod clock;
+mod log;
 mod measurement;
+mod picture;
 mod recording;
 mod report;
 mod seconds;
 mod summary;
+mod svg;
 mod tally;
 mod upstream;
 mod walk;
+mod withdrawal;
 
 /// What a state of the own demo lasts beside two TTLs: many times what its health checks take to
 /// notice, so that each state comes to rest.
 const DETECTION: Duration = Duration::from_secs(1);
 
-const COMMANDS_HELP: &str = "\
-Without --server the drill brings its own sites and name server, on loopback. Against a running \
-daemon it needs to know how a site is stopped and started. Against `rhumb demo`, for instance:
-
-  rhumb drill --server 127.0.0.1:5300 --name nginx.ai.example.com --port 8080 \\
-    --subnet 14.160.0.0/24 --sites vietnam,hongkong \\
-    --stop-command 'curl -fsX POST \"127.0.0.1:8054/sites/$RHUMB_SITE?fault=$RHUMB_FAULT\"' \\
-    --start-command 'curl -fsX POST \"127.0.0.1:8054/sites/$RHUMB_SITE?fault=none\"'
-
-The client resolves the name through a cache that honours TTLs, as a resolver does, and requests \
-http://NAME:PORT/PATH from the first address of the answer, over a fresh connection each time. It \
-tries no second address. The preferred site is the one that is answered while both serve.
-
-Exit code 1: a downtime was longer than --max-downtime, the preferred site never came back, or a \
-request failed later than one TTL after the right answer was there.";
-
-#[derive(Args)]
-#[command(after_long_help = COMMANDS_HELP)]
-pub(super) struct Arguments {
-    /// How sites break: connections refused (kill), or made and never answered (hang)
-    #[arg(long, value_enum, default_value_t = Faults::Kill)]
-    fault: Faults,
-    /// The time from one request to the next
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
-    interval: Duration,
-    /// What a request may take
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
-    timeout: Duration,
-    /// How long each of the five states lasts
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
-    state_duration: Duration,
-    /// The downtime that a failover may have
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
-    max_downtime: Duration,
-    /// The TTL of the own name server's answers, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
-    ttl: u32,
-    /// The TTL of answers that are about to change, or not the best there could be
-    /// [default: that of all answers]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
-    ttl_min: Option<u32>,
-    /// The client's network, told to the name server [default with own sites: one in Vietnam]
-    #[arg(long, value_name = "PREFIX")]
-    subnet: Option<IpNet>,
-    /// Ask this name server instead of an own one; a resolver may stand between
-    #[arg(long, value_name = "IP:PORT", value_parser = server, conflicts_with_all = ["ttl", "ttl_min"],
-        requires_all = ["name", "sites", "stop_command", "start_command"])]
-    server: Option<SocketAddr>,
-    /// The name to resolve
-    #[arg(long, requires = "server")]
-    name: Option<Name>,
-    /// The port of the sites
-    #[arg(long, requires = "server", default_value_t = 80)]
-    port: u16,
-    /// What is requested
-    #[arg(long, requires = "server", default_value = "/")]
-    path: String,
-    /// The sites' names, the preferred one first
-    #[arg(long, value_name = "A,B", requires = "server", value_parser = site_names)]
-    sites: Option<[String; 2]>,
-    /// Stops the site RHUMB_SITE with the fault RHUMB_FAULT; run by sh
-    #[arg(long, value_name = "COMMAND", requires = "server")]
-    stop_command: Option<String>,
-    /// Starts the site RHUMB_SITE, which has the fault RHUMB_FAULT; run by sh
-    #[arg(long, value_name = "COMMAND", requires = "server")]
-    start_command: Option<String>,
-    /// How to print
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Faults {
-    Kill,
-    Hang,
-    /// One walk with each
-    Both,
-}
-
-impl Faults {
-    fn list(self) -> &'static [Fault] {
-        match self {
-            Faults::Kill => &[Fault::Kill],
-            Faults::Hang => &[Fault::Hang],
-            Faults::Both => &[Fault::Kill, Fault::Hang],
-        }
-    }
-}
+/// How long a state lasts unless it is said: ten times the requests that make a downtime of a
+/// second show, at the usual interval.
+const STATE_DURATION: Duration = Duration::from_secs(10);
 
 /// Arguments as meant.
 struct Drill {
@@ -139,10 +60,16 @@ struct Drill {
     target: Target,
     breaker: Breaker,
     output: Output,
+    svg: Option<PathBuf>,
 }
 
 pub(super) fn run<D: Daemon>(arguments: Arguments) -> Result<ExitCode, Failed> {
-    runtime()?.block_on(drill::<D>(arguments))
+    runtime()?.block_on(async {
+        match arguments.pool.clone() {
+            Some(pool) => withdrawal::drill(pool, arguments).await,
+            None => drill::<D>(arguments).await,
+        }
+    })
 }
 
 async fn drill<D: Daemon>(arguments: Arguments) -> Result<ExitCode, Failed> {
@@ -166,8 +93,11 @@ async fn drill<D: Daemon>(arguments: Arguments) -> Result<ExitCode, Failed> {
     restored?;
     let report = report?;
     match drill.output {
-        Output::Text => print!("{report}"),
+        Output::Text => print(&report.to_string())?,
         Output::Json => print_json(&report)?,
+    }
+    if let Some(file) = &drill.svg {
+        draw(file, &report.pictures())?;
     }
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -187,25 +117,27 @@ async fn prepare<D: Daemon>(arguments: Arguments) -> Result<(Drill, Option<D>), 
         name,
         port,
         path,
+        connect,
         sites,
         stop_command,
         start_command,
+        svg,
         output,
+        ..
     } = arguments;
-    let pace = Pace { interval, state_duration };
-    let drill = |server, subnet: Option<IpNet>, name: Name, port, path, breaker| {
-        let host = name.to_string();
-        let host = host.trim_end_matches('.');
-        let host = if port == 80 { host.to_owned() } else { format!("{host}:{port}") };
-        let subnet = subnet.map(|subnet| ClientSubnet::new(subnet.addr(), subnet.prefix_len()));
+    let path = (!connect).then_some(path);
+    let state_duration = state_duration.unwrap_or(STATE_DURATION);
+    let drill = |server, subnet: Option<IpNet>, name: Name, port, breaker| {
+        let (host, subnet) = (host(&name, port), subnet.map(client_subnet));
         Drill {
             faults: fault,
-            pace,
+            pace: Pace { interval, state_duration },
             max_downtime,
             upstream: Upstream { server, name, subnet },
             target: Target { port, host, path, timeout },
             breaker,
             output,
+            svg,
         }
     };
 
@@ -213,7 +145,7 @@ async fn prepare<D: Daemon>(arguments: Arguments) -> Result<(Drill, Option<D>), 
         (server, name, sites, stop_command, start_command)
     {
         let breaker = Breaker::new(names, Means::Commands { stop, start });
-        return Ok((drill(server, subnet, name, port, path, breaker), None));
+        return Ok((drill(server, subnet, name, port, breaker), None));
     }
 
     let least = 2 * Duration::from_secs(ttl.into()) + DETECTION;
@@ -240,7 +172,7 @@ async fn prepare<D: Daemon>(arguments: Arguments) -> Result<(Drill, Option<D>), 
     let subnet = subnet.unwrap_or_else(|| usual.parse().expect("the demo's networks are prefixes"));
     let name = NAME.parse().expect("the demo's name is a name");
     let breaker = Breaker::new(SITES.map(|(name, ..)| name.to_owned()), Means::Own(loopback.sites));
-    Ok((drill(server, Some(subnet), name, port, "/".to_owned(), breaker), Some(loopback.daemon)))
+    Ok((drill(server, Some(subnet), name, port, breaker), Some(loopback.daemon)))
 }
 
 impl Drill {
@@ -277,31 +209,19 @@ impl Drill {
     }
 }
 
-/// Ends the process as clap does for what it finds wrong itself: with code 2.
-fn usage(message: impl std::fmt::Display) -> ! {
-    super::Arguments::command().error(ErrorKind::ValueValidation, message).exit()
+/// The Host header for that name and port.
+fn host(name: &Name, port: u16) -> String {
+    let host = name.to_string();
+    let host = host.trim_end_matches('.');
+    if port == 80 { host.to_owned() } else { format!("{host}:{port}") }
 }
 
-/// Below a millisecond timers are no longer exact.
-fn time(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if time < Duration::from_millis(1) => Err("at least 1ms".to_owned()),
-        Ok(time) => Ok(time),
-        Err(error) => Err(format!("{error}; write it as in 10ms or 1s")),
-    }
+fn client_subnet(subnet: IpNet) -> ClientSubnet {
+    ClientSubnet::new(subnet.addr(), subnet.prefix_len())
 }
 
-/// With or without the port.
-fn server(text: &str) -> Result<SocketAddr, String> {
-    let with_port = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
-    text.parse().or_else(|_| with_port()).map_err(|_| "not an IP address, with or without a port".to_owned())
-}
-
-fn site_names(text: &str) -> Result<[String; 2], String> {
-    match text.split_once(',') {
-        Some((preferred, other)) if !preferred.is_empty() && !other.is_empty() && !other.contains(',') => {
-            Ok([preferred.to_owned(), other.to_owned()])
-        }
-        _ => Err("two names with a comma between, the preferred one first".to_owned()),
-    }
+/// Writes `pictures`, one below the other.
+fn draw(file: &Path, pictures: &[Picture<'_>]) -> Result<(), Failed> {
+    let failed = |error| Failed::new(format_args!("--svg {}: {error}", file.display()));
+    std::fs::write(file, picture::draw(pictures)).map_err(failed)
 }

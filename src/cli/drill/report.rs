@@ -1,12 +1,13 @@
 //! What a drill prints.
 
-use std::collections::BTreeSet;
 use std::fmt::{self, Display};
-use std::net::{IpAddr, SocketAddr};
-use std::time::SystemTime;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::log::{self, AnswerEntry, LogEntry};
+use super::picture::{Mark, Picture};
 use super::recording::{Recording, Stage};
 use super::seconds::Seconds;
 use super::summary::{Failover, StateSummary, Summary};
@@ -31,7 +32,7 @@ pub(super) struct Report {
 /// A walk with one fault. Times count from its start.
 #[derive(Serialize)]
 pub(super) struct Run {
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "log::rfc3339")]
     started: SystemTime,
     fault: Fault,
     passed: bool,
@@ -42,52 +43,49 @@ pub(super) struct Run {
     answers: Vec<AnswerEntry>,
 }
 
-#[derive(Serialize)]
-struct LogEntry {
-    started: Seconds,
-    latency: Seconds,
-    address: Option<IpAddr>,
-    failure: Option<String>,
-}
-
-#[derive(Serialize)]
-struct AnswerEntry {
-    at: Seconds,
-    addresses: BTreeSet<IpAddr>,
-}
-
 impl Report {
     /// Whether no bar was missed.
     pub(super) fn passed(&self) -> bool {
         self.runs.iter().all(|run| run.passed)
     }
+
+    /// Each run as a picture.
+    pub(super) fn pictures(&self) -> Vec<Picture<'_>> {
+        self.runs.iter().map(|run| self.picture(run)).collect()
+    }
+
+    fn picture<'r>(&self, run: &'r Run) -> Picture<'r> {
+        let Run { started, fault, summary, log, answers, .. } = run;
+        let date = humantime::format_rfc3339_seconds(*started);
+        let ttl = humantime::format_duration(summary.ttl.0);
+        let used = summary.states.iter().flat_map(|state| &state.used);
+        let verdict =
+            if run.passed { "passed".to_owned() } else { format!("missed: {}", summary.missed.join("; ")) };
+        let states = summary.states.iter();
+        Picture {
+            title: format!("Drill: {}, fault {}", self.name.trim_end_matches('.'), fault.word()),
+            lines: vec![format!("{date}, answers from {}, TTL {ttl}", self.server), verdict],
+            ended: summary.states.last().map_or(Seconds(Duration::ZERO), |state| state.ended),
+            states: states.map(|state| Mark { at: state.began, label: state.label.clone() }).collect(),
+            marks: Vec::new(),
+            log,
+            answers,
+            places: used.map(|used| (used.address, used.site.clone())).collect(),
+        }
+    }
 }
 
 impl Run {
     pub(super) fn new(started: SystemTime, fault: Fault, summary: Summary, recording: Recording) -> Self {
-        let mut lookups = recording.lookups;
-        lookups.dedup_by(|next, last| next.addresses == last.addresses);
-        let answers =
-            lookups.into_iter().map(|l| AnswerEntry { at: Seconds(l.answered), addresses: l.addresses });
-        let log = recording.requests.into_iter().map(|request| LogEntry {
-            started: Seconds(request.started),
-            latency: Seconds(request.ended - request.started),
-            address: request.address,
-            failure: request.failure,
-        });
         Run {
             started,
             fault,
             passed: summary.missed.is_empty(),
             summary,
-            log: log.collect(),
-            answers: answers.collect(),
+            log: log::log(recording.requests),
+            answers: log::answers(recording.lookups),
         }
     }
-}
-
-fn rfc3339<S: Serializer>(date: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339_millis(*date))
 }
 
 impl Display for Report {
@@ -191,7 +189,7 @@ fn met(state: &StateSummary) -> String {
 }
 
 /// A part of a whole.
-struct Percent(usize, usize);
+pub(super) struct Percent(pub(super) usize, pub(super) usize);
 
 impl Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -202,8 +200,6 @@ impl Display for Percent {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::recording::{Request, Span};
     use super::*;
 
