@@ -25,7 +25,7 @@ machine, or --server:
 It does not begin while another pool of the name is unhealthy. It brings the pool back at once when \
 another one becomes unhealthy, when fewer than --abort-below of the requests of the last five \
 seconds succeed, when somebody else changes the order, and when it is interrupted; should it die, \
-the daemon brings the pool back by itself within six seconds.
+the daemon brings the pool back by itself within five seconds.
 
 With --stop-command and --start-command sites are broken for real. Against `rhumb demo`, for \
 instance:
@@ -39,8 +39,9 @@ The client resolves the name through a cache that honours TTLs, as a resolver do
 http://NAME:PORT/PATH from the first address of the answer, over a fresh connection each time. It \
 tries no second address. The preferred site is the one that is answered while both serve.
 
-Exit code 1: the drill did not begin, or was cut short; a downtime was longer than --max-downtime, the preferred site never came back, or a \
-request failed later than one TTL after the right answer was there.";
+Exit code 1: a downtime was longer than --max-downtime, what was taken out or broken never came \
+back, a request failed later than one TTL after the right answer was there, or the drill did not \
+begin or was cut short.";
 
 #[derive(Args)]
 #[command(after_long_help = MORE_HELP)]

@@ -72,6 +72,12 @@ const STYLE: &str = "\
 }
 ";
 
+/// The verdict, a line each.
+pub(super) fn missed_or_passed(missed: &[String], passed: bool) -> impl Iterator<Item = String> {
+    let missed = missed.iter().map(|bar| format!("missed: {bar}"));
+    missed.chain(passed.then(|| "passed".to_owned()))
+}
+
 /// Draws `pictures`, one below the other.
 pub(super) fn draw(pictures: &[Picture<'_>]) -> String {
     let mut svg = Svg::default();
@@ -192,12 +198,12 @@ impl Picture<'_> {
         }
     }
 
-    /// At most a hundred bars, each with a request at the least.
+    /// At most 150 bars, each with a request at the least.
     fn bucket(&self) -> Duration {
         let starts = self.log.iter().map(|entry| entry.started.0);
         let gaps = starts.clone().zip(starts.skip(1)).map(|(one, next)| next.saturating_sub(one));
         let widest = gaps.max().unwrap_or_default();
-        step(self.ended.0, 100).max(widest)
+        step(self.ended.0, 150).max(widest)
     }
 
     fn draw_lane(&self, svg: &mut Svg, y: f64, number: usize, address: Option<IpAddr>) {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::log::{self, AnswerEntry, LogEntry};
-use super::picture::{Mark, Picture};
+use super::picture::{Mark, Picture, missed_or_passed};
 use super::recording::{Recording, Stage};
 use super::seconds::Seconds;
 use super::summary::{Failover, StateSummary, Summary};
@@ -59,12 +59,12 @@ impl Report {
         let date = humantime::format_rfc3339_seconds(*started);
         let ttl = humantime::format_duration(summary.ttl.0);
         let used = summary.states.iter().flat_map(|state| &state.used);
-        let verdict =
-            if run.passed { "passed".to_owned() } else { format!("missed: {}", summary.missed.join("; ")) };
+        let mut lines = vec![format!("{date}, answers from {}, TTL {ttl}", self.server)];
+        lines.extend(missed_or_passed(&summary.missed, run.passed));
         let states = summary.states.iter();
         Picture {
             title: format!("Drill: {}, fault {}", self.name.trim_end_matches('.'), fault.word()),
-            lines: vec![format!("{date}, answers from {}, TTL {ttl}", self.server), verdict],
+            lines,
             ended: summary.states.last().map_or(Seconds(Duration::ZERO), |state| state.ended),
             states: states.map(|state| Mark { at: state.began, label: state.label.clone() }).collect(),
             marks: Vec::new(),

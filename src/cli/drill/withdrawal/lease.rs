@@ -16,11 +16,11 @@ use crate::cli::client::Endpoint;
 use crate::cli::drill::clock::Clock;
 use crate::control::{PoolStatus, Status};
 
-/// How long the order outlives the drill: three renewals, of which two may be late.
-pub(super) const LEASE: Duration = Duration::from_secs(6);
+/// How long the order outlives the drill at most: long enough that a renewal may be late.
+pub(super) const LEASE: Duration = Duration::from_millis(4_500);
 
 /// From one renewal to the next, and what a reply of the admin API may take.
-const RENEWAL: Duration = Duration::from_secs(2);
+const RENEWAL: Duration = Duration::from_millis(1_500);
 
 /// From one attempt to bring the subject back to the next.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -142,7 +142,7 @@ async fn renew(desk: Arc<Desk>, mut stopped: watch::Receiver<()>, lost: watch::S
         let renewed = match desk.pool().await {
             Ok(pool) if desk.is_ours(&pool) => desk.take_out().await,
             Ok(pool) => Err(Failed(match desk.subject.order(&pool) {
-                Some(order) => format!("somebody else has ordered it to be {}", order.state),
+                Some(order) => format!("somebody else has ordered {}", order.state),
                 None => "somebody else has taken the order back, or the daemon was restarted".to_owned(),
             })),
             Err(error) => Err(error),

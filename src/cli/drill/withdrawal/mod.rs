@@ -44,7 +44,7 @@ const OBSERVING: Duration = Duration::from_millis(50);
 const GUARD: Duration = Duration::from_millis(500);
 
 /// What clients need beside a TTL to be where the answers send them.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_millis(500);
 
 /// Arguments as meant.
 struct Withdrawal {
@@ -214,7 +214,7 @@ impl Withdrawal {
         let ttl =
             subject.obstacle(&self.domain.to_string(), &status).map_err(|reason| self.refusal(&reason))?;
         let least = ttl + REST;
-        let state_duration = self.state_duration.unwrap_or_else(|| STATE_DURATION.max(2 * ttl + REST));
+        let state_duration = self.state_duration.unwrap_or(STATE_DURATION.max(2 * ttl));
         if state_duration < least {
             return Err(self.refusal(&format!(
                 "--state-duration: with a TTL of {} clients follow within {}",

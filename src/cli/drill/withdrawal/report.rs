@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::subject::Subject;
 use crate::cli::drill::log::{self, AnswerEntry, LogEntry};
-use crate::cli::drill::picture::{Mark, Picture};
+use crate::cli::drill::picture::{Mark, Picture, missed_or_passed};
 use crate::cli::drill::recording::{Lookup, Recording, Request, Span};
 use crate::cli::drill::report::Percent;
 use crate::cli::drill::seconds::Seconds;
@@ -194,7 +194,7 @@ impl Report {
         }
         // A pool may be made to come back slowly.
         let is_held = matches!(standing.as_deref(), Some("held" | "awaits-release" | "returning"));
-        if self.used_again.is_none() && !is_held {
+        if self.answered_again.is_none() && !is_held {
             missed.push(format!("{subject} never came back"));
         }
         missed
@@ -205,17 +205,15 @@ impl Report {
         let Facts { server, name, subject, started, ttl, aborted, ended, places, .. } = &self.facts;
         let date = humantime::format_rfc3339_seconds(*started);
         let ttl = humantime::format_duration(ttl.0);
-        let verdict = match (aborted, self.passed) {
-            (Some(reason), _) => format!("aborted: {reason}"),
-            (None, true) => "passed".to_owned(),
-            (None, false) => format!("missed: {}", self.missed.join("; ")),
-        };
+        let mut lines = vec![format!("{date}, answers from {server}, TTL {ttl}")];
+        lines.extend(aborted.iter().map(|reason| format!("aborted: {reason}")));
+        lines.extend(missed_or_passed(&self.missed, self.passed));
         let states =
             self.states.iter().map(|state| Mark { at: state.began, label: state.state.word().to_owned() });
         let aborts = aborted.iter().map(|_| Mark { at: *ended, label: "aborted".to_owned() });
         Picture {
             title: format!("Drill: {subject} of {} taken out", name.trim_end_matches('.')),
-            lines: vec![format!("{date}, answers from {server}, TTL {ttl}"), verdict],
+            lines,
             ended: self.states.last().map_or(*ended, |state| state.ended),
             states: states.collect(),
             marks: aborts.collect(),
@@ -270,11 +268,11 @@ impl Display for Report {
             let downtime = downtime.map_or("no end".to_owned(), |downtime| downtime.to_string());
             writeln!(f, "downtime          {downtime} from {began} on, failed requests: {failed}")?;
         }
-        let or_never = |time: Option<Seconds>| time.map_or("never".to_owned(), |time| time.to_string());
-        writeln!(f, "answers left it   {}", or_never(self.unanswered))?;
-        writeln!(f, "clients left it   {}", or_never(self.unused))?;
-        writeln!(f, "answered again    {}", or_never(self.answered_again))?;
-        writeln!(f, "used again        {}", or_never(self.used_again))?;
+        let or_not = |time: Option<Seconds>| time.map_or("not seen".to_owned(), |time| time.to_string());
+        writeln!(f, "answers left it   {}", or_not(self.unanswered))?;
+        writeln!(f, "clients left it   {}", or_not(self.unused))?;
+        writeln!(f, "answered again    {}", or_not(self.answered_again))?;
+        writeln!(f, "used again        {}", or_not(self.used_again))?;
         if let Some(standing) = standing {
             writeln!(f, "pool in the end   {}", standing.replace('-', " "))?;
         }
@@ -298,3 +296,6 @@ impl Display for Report {
         if self.passed { writeln!(f, "passed") } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

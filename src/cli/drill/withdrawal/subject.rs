@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::order;
-use crate::control::{OrderStatus, PoolStatus, Status};
+use crate::control::{AddressStatus, OrderStatus, PoolStatus, Status};
 
 /// A pool, or one address of it.
 #[derive(Clone, Debug, Serialize)]
@@ -68,14 +68,14 @@ impl Subject {
                 None => format!("{self} has no addresses of its own: drill the pools that it leads to"),
             });
         }
-        let orders = pool.order.iter().chain(covered.filter_map(|address| address.order.as_ref()));
-        if let Some(OrderStatus { state, reason, .. }) = orders.into_iter().next() {
+        let order = covered.find_map(|address| address.order.as_ref()).or(pool.order.as_ref());
+        if let Some(OrderStatus { state, reason, .. }) = order {
             let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             return Err(format!(
                 "{self} is {state} by order already{reason}, which is not the drill's to end"
             ));
         }
-        let available = |address: &&crate::control::AddressStatus| address.available;
+        let available = |address: &&AddressStatus| address.available;
         if !pool.addresses.iter().filter(available).any(|address| self.covers(&address.name)) {
             return Err(format!("{self} is not given to clients now: {}", pool.reason));
         }
@@ -117,4 +117,88 @@ impl Subject {
 fn among<'n>(what: &str, names: impl Iterator<Item = &'n str>) -> String {
     let names: Vec<&str> = names.collect();
     if names.is_empty() { String::new() } else { format!("\nhint: the {what} are {}", names.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const DOMAIN: &str = "www.example.com";
+
+    fn address(name: &str, available: bool) -> Value {
+        json!({ "name": name, "target": "192.0.2.1", "weight": 1, "health": "up", "available": available,
+            "share": 1.0, "state": "auto", "streak": 3 })
+    }
+
+    fn pool(name: &str, standing: &str, addresses: Vec<Value>) -> Value {
+        let available = addresses.iter().filter(|address| address["available"] == true).count();
+        json!({ "name": name, "policy": "weighted", "standing": standing, "reason": "it has its reasons",
+            "share": 1.0, "available": available, "addresses": addresses, "names": [] })
+    }
+
+    fn status(pools: Vec<Value>) -> Status {
+        let names: Vec<_> = pools.iter().map(|pool| pool["name"].clone()).collect();
+        let domain = json!({ "name": DOMAIN, "policy": "nearest", "ttl": 5, "pools": names });
+        let status = json!({ "generation": 1, "domains": [domain], "pools": pools });
+        serde_json::from_value(status).expect("a status")
+    }
+
+    fn subject(pool: &str, address: Option<&str>) -> Subject {
+        Subject { pool: pool.to_owned(), address: address.map(str::to_owned) }
+    }
+
+    #[test]
+    fn every_other_pool_is_to_be_well() {
+        for (standing, trouble) in [
+            ("in-service", None),
+            ("returning", None),
+            ("down", Some("pool b is down: it has its reasons")),
+            ("below-minimum", Some("pool b is below minimum: it has its reasons")),
+            ("held", Some("pool b is held: it has its reasons")),
+        ] {
+            let a = pool("a", "in-service", vec![address("one", true)]);
+            let status = status(vec![a, pool("b", standing, vec![address("two", true)])]);
+            for name in [None, Some("one")] {
+                assert_eq!(subject("a", name).trouble(DOMAIN, &status).as_deref(), trouble, "{standing}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pool_that_is_alone_lends_an_address_but_not_all() {
+        let status =
+            |other| status(vec![pool("a", "in-service", vec![address("one", true), address("two", other)])]);
+        assert_eq!(subject("a", Some("one")).obstacle(DOMAIN, &status(true)), Ok(Duration::from_secs(5)));
+        for (name, status, words) in
+            [(Some("one"), status(false), "address one of pool a"), (None, status(true), "pool a")]
+        {
+            let expected = Err(format!("{DOMAIN} has nothing in service but {words}"));
+            assert_eq!(subject("a", name).obstacle(DOMAIN, &status), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_out_or_ordered_already_is_left_alone() {
+        let b = || pool("b", "in-service", vec![address("two", true)]);
+        let obstacle = |a, name| subject("a", name).obstacle(DOMAIN, &status(vec![a, b()])).unwrap_err();
+        let down = pool("a", "down", vec![address("one", false)]);
+        assert_eq!(obstacle(down, None), "pool a is not given to clients now: it has its reasons");
+        let nested = pool("a", "in-service", Vec::new());
+        assert!(obstacle(nested, None).starts_with("pool a has no addresses of its own"));
+
+        let mut ordered = address("one", true);
+        ordered["order"] = json!({ "state": "up", "reason": "a test" });
+        for name in [None, Some("one")] {
+            let a = pool("a", "in-service", vec![ordered.clone(), address("other", true)]);
+            let told = obstacle(a, name);
+            assert!(
+                told.ends_with("is up by order already (a test), which is not the drill's to end"),
+                "{told}"
+            );
+        }
+        let a = pool("a", "in-service", vec![ordered, address("other", true)]);
+        assert!(subject("a", Some("other")).obstacle(DOMAIN, &status(vec![a, b()])).is_ok());
+    }
 }
