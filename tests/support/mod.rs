@@ -23,7 +23,7 @@ pub(crate) mod site;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two questions for something that does not announce itself.
-const ASK_AGAIN: Duration = Duration::from_millis(5);
+pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 #[allow(clippy::disallowed_methods, reason = "tests of the running program live in real time")]
 pub(crate) fn now() -> Instant {

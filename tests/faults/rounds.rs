@@ -1,0 +1,111 @@
+//! Breaking, measuring and mending, again and again.
+
+use std::time::{Duration, Instant};
+
+use crate::network::address;
+use crate::support::{PATIENCE, now};
+use crate::table::{Measured, Row};
+use crate::world::{Who, World};
+
+/// An answer that has not changed for this long is settled: longer than any probe's timeout.
+const CALM: Duration = Duration::from_millis(400);
+
+/// What is broken, and by when it has to be noticed.
+pub(crate) struct Fault<'f> {
+    pub(crate) name: &'static str,
+    /// After this no wrong answer is given: by rhumb, and by gdnsd.
+    pub(crate) bounds: [Duration; 2],
+    /// Breaks the first site. Returns when that was.
+    pub(crate) breaks: &'f dyn Fn(&mut World) -> Instant,
+    /// Undoes it.
+    pub(crate) mends: &'f dyn Fn(&mut World),
+}
+
+/// Breaks and mends the first site `rounds` times.
+pub(crate) fn measure(world: &mut World, fault: &Fault, rounds: usize) -> Vec<Row> {
+    let [first, second] = [1, 2].map(address);
+    let mut rows: Vec<Row> = world
+        .asked
+        .iter()
+        .map(|asked| {
+            let bound = fault.bounds[usize::from(asked.who == Who::Gdnsd)];
+            Row::new(fault.name, asked.who, Some(bound))
+        })
+        .collect();
+    let begin = now();
+    // How often each server's answer has to change.
+    let mut due = 0;
+    for round in 0..rounds {
+        settle(world, first, round);
+        // Faults come at any moment between two probes.
+        let pause = if world.has_gdnsd() { 2000 } else { 500 };
+        std::thread::sleep(Duration::from_millis(fastrand::u64(..pause)));
+        let broken = (fault.breaks)(world);
+        settle(world, second, round);
+        for (asked, row) in world.asked.iter().zip(&mut rows) {
+            row.measured.push(asked.stream.wrong_for(broken, second));
+        }
+        (fault.mends)(world);
+        due += 2;
+    }
+    settle(world, first, rounds);
+    for (asked, row) in world.asked.iter().zip(&mut rows) {
+        // The first answer of all is none.
+        row.wrong_flips = asked.stream.changes_since(begin).saturating_sub(due);
+        row.unanswered = asked.stream.unanswered();
+    }
+    rows
+}
+
+/// Waits until every server answers nothing but `expected`.
+fn settle(world: &World, expected: std::net::Ipv4Addr, round: usize) {
+    let begin = now();
+    for asked in &world.asked {
+        let in_time = asked.stream.await_only(expected, CALM, begin + PATIENCE);
+        assert!(
+            in_time,
+            "round {round}: {} does not turn to {expected}: {}",
+            asked.who.name(),
+            asked.stream.story(begin)
+        );
+    }
+}
+
+/// Watches for `length` that the answer stays.
+pub(crate) fn watch(world: &World, name: &'static str, length: Duration) -> Vec<Row> {
+    let begin = now();
+    std::thread::sleep(length);
+    let rows = world.asked.iter().map(|asked| {
+        let mut row = Row::new(name, asked.who, None);
+        row.watched = Some(length);
+        row.wrong_flips = asked.stream.changes_since(begin);
+        row.unanswered = asked.stream.unanswered();
+        if row.wrong_flips > 0 {
+            eprintln!("{name}: {} answered {}", asked.who.name(), asked.stream.story(begin));
+        }
+        row
+    });
+    rows.collect()
+}
+
+/// Waits until the world is as it should be before anything is broken.
+pub(crate) fn await_calm(world: &World) {
+    settle(world, address(1), 0);
+}
+
+/// The same for another answer.
+pub(crate) fn await_answer(world: &World, number: u8) {
+    settle(world, address(number), 0);
+}
+
+/// Whether `rows` keep their bounds, with `allowance` for a machine that is busy; says which does not.
+pub(crate) fn judge(rows: &[Row], allowance: Duration) {
+    for row in rows.iter().filter(|row| row.who == Who::Rhumb) {
+        assert_eq!(row.wrong_flips, 0, "{}: answers that changed and should not have", row.fault);
+        assert_eq!(row.unanswered, 0, "{}: queries without an answer", row.fault);
+        if let Some(bound) = row.bound {
+            let Measured { worst, .. } = row.summary();
+            assert!(worst <= bound + allowance, "{}: {worst:?} after the fault, not {bound:?}", row.fault);
+        }
+    }
+}
