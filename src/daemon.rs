@@ -21,14 +21,17 @@ use crate::admin::{self, Token};
 use crate::cli;
 use crate::config::{AdminSettings, Loaded, LogFormat, LogLevel, LogSettings, TcpSettings};
 use crate::control::{Controller, Event};
+use crate::plan::ConditionRule;
 use crate::routing::{Service, Worker};
 use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
+use crate::store::JournalError;
 use crate::telemetry::{self, LogGuard, Metrics};
 
 mod changes;
 mod control_loop;
 mod counted;
 mod measured;
+mod orders;
 mod privileges;
 mod service;
 mod unprobed;
@@ -37,6 +40,7 @@ use changes::Changes;
 use control_loop::ControlLoop;
 use counted::Counted;
 use measured::Measured;
+use orders::Orders;
 
 /// How long TCP clients have to get their answers after a stop: more than a resolver waits for
 /// one, less than a service manager waits before it kills (systemd: 90 s, Kubernetes: 30 s).
@@ -69,6 +73,9 @@ pub enum DaemonError {
     /// The file with the secrets of cookies cannot be used.
     #[error("cookie secret file {path}: {error}", path = .0.display(), error = .1)]
     CookieSecret(PathBuf, io::Error),
+    /// What was ordered of addresses cannot be read.
+    #[error("edits: {0}\nhint: --ignore-edits starts without them, and puts the file aside")]
+    Edits(#[from] JournalError),
     /// The user to become is missing, or this process may not become it.
     #[error("cannot become user `{0}`: {1}")]
     User(String, io::Error),
@@ -96,13 +103,17 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts with `loaded`; `file` is what a reload reads. Returns when DNS is answered. Logs
-    /// from now on as `[log]` says.
+    /// from now on as `[log]` says. `ignore_edits`: what was ordered before is put aside unread.
     ///
     /// # Errors
     ///
-    /// If a socket cannot be had, the token or the secrets of cookies cannot be read, or the user
-    /// cannot be become.
-    pub async fn start(loaded: Loaded, file: Option<PathBuf>) -> Result<Daemon, DaemonError> {
+    /// If a socket cannot be had, the token, the secrets of cookies or what was ordered before
+    /// cannot be read, or the user cannot be become.
+    pub async fn start(
+        loaded: Loaded,
+        file: Option<PathBuf>,
+        ignore_edits: bool,
+    ) -> Result<Daemon, DaemonError> {
         let Loaded { settings, geoip: _, geo, plan } = loaded;
         let log = start_logging(&settings.log);
         let listeners = Listeners::bind(&settings.server.listen, settings.server.workers)?;
@@ -121,8 +132,12 @@ impl Daemon {
         let udp_service = Arc::new(service);
         // Without a file there is nothing of this daemon's on disk.
         let state_dir = file.is_some().then(|| settings.server.state_dir.clone());
+        let orders = Orders::start(state_dir.clone(), ignore_edits)?;
         let (measured, plan) = Measured::start(state_dir, Arc::new(plan));
         let mut controller = Controller::new(plan, geo, control_loop::now());
+        for event in orders.events() {
+            controller.handle(event, control_loop::now());
+        }
         let cookies = secrets.or_else(|| service::own_secrets(&settings.server));
         controller.handle(Event::Secrets { cookies }, control_loop::now());
         let published = controller.published().clone();
@@ -131,7 +146,7 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let changes = Changes::new(file, settings.server.service.clone(), measured);
-        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes);
+        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes, orders);
         let counted = Counted::default();
         let metrics = Metrics::start(counted.clone().into_sources());
         let context = admin::Context {
@@ -197,7 +212,7 @@ impl cli::Daemon for Daemon {
     type Error = DaemonError;
 
     async fn start(loaded: Loaded) -> Result<Self, DaemonError> {
-        Daemon::start(loaded, None).await
+        Daemon::start(loaded, None, false).await
     }
 
     fn dns(&self) -> &[SocketAddr] {
@@ -212,20 +227,20 @@ impl cli::Daemon for Daemon {
         self.shutdown().await;
     }
 
-    async fn serve(loaded: Loaded, file: &Path) -> Result<(), DaemonError> {
-        serve(loaded, file).await
+    async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), DaemonError> {
+        serve(loaded, file, ignore_edits).await
     }
 }
 
 /// Runs the daemon with `loaded` until SIGTERM or SIGINT, of which a second one cuts the stop
 /// short; SIGHUP reads `file` anew.
-async fn serve(loaded: Loaded, file: &Path) -> Result<(), DaemonError> {
+async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Registered before the start, so that an early SIGHUP does not end the process.
     let hangup = signal(SignalKind::hangup())?;
     let mut daemon = tokio::select! {
-        started = Daemon::start(loaded, Some(file.to_owned())) => started?,
+        started = Daemon::start(loaded, Some(file.to_owned()), ignore_edits) => started?,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
@@ -303,7 +318,11 @@ fn first_round(controller: &Controller) -> Duration {
     let table = controller.published().load();
     let plan = table.plan();
     // Of all pools: of the addresses that names will have, none is known yet.
-    let checks = plan.pools.iter().filter_map(|pool| pool.health_check);
+    let of_conditions = plan.conditions.iter().filter_map(|condition| match condition.rule {
+        ConditionRule::Check { check, .. } => Some(check),
+        ConditionRule::Of { .. } => None,
+    });
+    let checks = plan.pools.iter().filter_map(|pool| pool.health_check).chain(of_conditions);
     let slowest = checks
         .map(|check| &plan.health_checks[check.index()])
         .map(|check| check.interval.min(Duration::from_secs(1)) + check.timeout)

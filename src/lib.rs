@@ -8,7 +8,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 5 | [`daemon`]: wires it together |
-//! | 4 | [`serve`], [`probe`], [`resolver`], [`admin`], [`telemetry`], [`cli`]: the outside world |
+//! | 4 | [`serve`], [`probe`], [`resolver`], [`admin`], [`store`], [`telemetry`], [`cli`]: the outside world |
 //! | 3 | [`control`]: the sole writer |
 //! | 2 | [`config`]: text to plan; [`routing`]: plan and verdicts to answers |
 //! | 1 | [`plan`]: what the operator asked for |
@@ -36,4 +36,5 @@ pub mod probe;
 pub mod resolver;
 pub mod routing;
 pub mod serve;
+pub mod store;
 pub mod telemetry;

@@ -70,6 +70,42 @@ fn a_check_that_nobody_ever_passes_is_suspected() {
 }
 
 #[test]
+fn an_acknowledged_order_outlives_a_kill() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let text = scene.two_sites([&first, &second], [QUICK, QUICK]);
+    let mut daemon = scene.start(&text);
+    for round in 0..5 {
+        let (state, given) = if round % 2 == 0 { ("down", second.ip()) } else { ("auto", first.ip()) };
+        let order = format!(r#"{{"state": "{state}", "reason": "round {round}"}}"#);
+        assert_eq!(send_json(daemon.admin(), "PATCH", "/v1/pools/first", &order).status, 200);
+        drop(daemon);
+        daemon = scene.start(&text);
+        assert_eq!(daemon.resolve(DOMAIN), [given], "round {round}: the first answer of the next start");
+    }
+    drop(daemon);
+    let journal = scene.path().join("state/edits.journal");
+    let kept = std::fs::read_to_string(&journal).expect("it is there");
+    std::fs::write(&journal, kept.replacen("round", "RoUnD", 1)).expect("it can be written");
+    let config = scene.configure(&text);
+    let output = run(&["serve", "--config", config.to_str().expect("UTF-8")]);
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaint.contains("edits.journal:2: the record is damaged"), "{complaint}");
+    assert!(complaint.contains("--ignore-edits starts without them"), "{complaint}");
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused_and_changes_nothing() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let daemon = scene.start(&scene.two_sites([&first, &second], [QUICK, QUICK]));
+    // Where the journal would be there is something else, which no privilege turns into a file.
+    std::fs::create_dir_all(scene.path().join("state/edits.journal")).expect("it can be made");
+    let refused = send_json(daemon.admin(), "PATCH", "/v1/pools/first", r#"{"state": "down"}"#);
+    assert_eq!((refused.status, refused.header("content-type")), (507, "application/problem+json"));
+    assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
+}
+
+#[test]
 fn a_site_leaves_by_its_own_word() {
     let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
     let daemon = scene.start(&scene.two_sites([&first, &second], [QUICK, QUICK]));

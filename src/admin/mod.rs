@@ -56,7 +56,8 @@ pub enum Request {
     /// Letting the pool of this name come back that is kept away.
     Release(String, oneshot::Sender<Result<(), NotReleasable>>),
     /// What is to become of an address, or of a whole pool.
-    Order((String, Option<String>), Order, oneshot::Sender<Result<(), NoSuch>>),
+    /// The answer means that it is in force, and will be after a restart.
+    Order((String, Option<String>), Order, oneshot::Sender<Result<(), NotOrdered>>),
     /// What the last probes of an address found: pool and address.
     History((String, String), oneshot::Sender<Result<HistoryStatus, NoSuch>>),
     /// What a site says of its address, or of its pool; `None`: it is there.
@@ -68,6 +69,17 @@ pub enum Request {
     /// given before; empty: none. The answer, which is how many there are, means that they are in
     /// force, and will be after a restart.
     Measured(Bytes, oneshot::Sender<Result<usize, NotMeasured>>),
+}
+
+/// Why an order is not in force.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOrdered {
+    /// What it is about is not there.
+    #[error(transparent)]
+    Missing(#[from] NoSuch),
+    /// It cannot be kept, for this reason.
+    #[error("{0}")]
+    NotKept(String),
 }
 
 /// Why measured latencies were not taken over.

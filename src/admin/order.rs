@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::body::Members;
 use super::{Context, Problem, Request, state};
-use crate::control::{Absence, NoSuch, Order, PoolStatus};
+use crate::control::{Absence, Order, PoolStatus};
 
 /// Enough to say why, for whoever reads it in a line of status.
 const LONGEST_REASON: usize = 200;
@@ -86,12 +86,15 @@ async fn reported(
     ask(context, subject, |subject| Request::Report(subject, absence, reply), answer).await
 }
 
-async fn ask(
+async fn ask<E>(
     context: Context,
     subject: Subject,
     request: impl FnOnce(Subject) -> Request,
-    answer: oneshot::Receiver<Result<(), NoSuch>>,
-) -> Result<Json<PoolStatus>, Problem> {
+    answer: oneshot::Receiver<Result<(), E>>,
+) -> Result<Json<PoolStatus>, Problem>
+where
+    Problem: From<E>,
+{
     let pool = subject.0.clone();
     context.requests.send(request(subject)).await.map_err(|_| Problem::stopping())?;
     answer.await.map_err(|_| Problem::stopping())??;

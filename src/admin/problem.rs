@@ -7,6 +7,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::NotOrdered;
 use crate::control::NoSuch;
 
 /// Why a request was not carried out.
@@ -36,6 +37,17 @@ impl Problem {
 
     pub(super) fn stopping() -> Self {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stopping", "the daemon is shutting down")
+    }
+}
+
+impl From<NotOrdered> for Problem {
+    fn from(reason: NotOrdered) -> Self {
+        match reason {
+            NotOrdered::Missing(missing) => missing.into(),
+            NotOrdered::NotKept(_) => {
+                Problem::new(StatusCode::INSUFFICIENT_STORAGE, "Not kept", reason.to_string())
+            }
+        }
     }
 }
 

@@ -41,8 +41,13 @@ pub trait Daemon: Sized {
     /// Stops it.
     fn shutdown(self) -> impl Future<Output = ()>;
 
-    /// Runs with `loaded` until a signal says stop; `file` is what a reload reads.
-    fn serve(loaded: Loaded, file: &Path) -> impl Future<Output = Result<(), Self::Error>>;
+    /// Runs with `loaded` until a signal says stop; `file` is what a reload reads. `ignore_edits`:
+    /// what was ordered by API before is put aside.
+    fn serve(
+        loaded: Loaded,
+        file: &Path,
+        ignore_edits: bool,
+    ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
 /// Authoritative DNS for global server load balancing: every query is answered with the nearest

@@ -8,8 +8,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::changes::{Change, Changed, Changes, Reloaded};
 use super::list;
+use super::orders::{Ordered, Orders};
 use super::unprobed::Unprobed;
-use crate::admin::{NotMeasured, Request};
+use crate::admin::{NotMeasured, NotOrdered, Request};
 use crate::config::Settings;
 use crate::control::{Absence, Controller, Event, Notice};
 use crate::health::{Failure, Outcome, Stage, Verdict};
@@ -28,6 +29,7 @@ pub(super) struct ControlLoop {
     /// What only a restart changes, as it was at the start.
     settings: Settings,
     changes: Changes,
+    orders: Orders,
     unprobed: Unprobed,
 }
 
@@ -37,6 +39,7 @@ impl ControlLoop {
         controller: Controller,
         settings: Settings,
         changes: Changes,
+        orders: Orders,
     ) -> (Self, watch::Receiver<bool>) {
         let (settled, is_settled) = watch::channel(controller.is_settled());
         // Without a bound: a report must not wait, and there is at most one per target and interval.
@@ -57,6 +60,7 @@ impl ControlLoop {
             settled,
             settings,
             changes,
+            orders,
             unprobed,
         };
         (control, is_settled)
@@ -75,6 +79,7 @@ impl ControlLoop {
                 () = until(self.controller.due()) => self.elapse(),
                 Some(report) = self.reports.recv() => self.observe(report),
                 Some(answer) = self.answers.recv() => self.learn(answer),
+                Some(ordered) = self.orders.next() => self.order(ordered),
                 Some(changed) = self.changes.next() => self.go_over(changed),
                 Some(request) = requests.recv() => self.serve(request),
                 _ = stopped.wait_for(|stopped| *stopped) => return,
@@ -124,15 +129,10 @@ impl ControlLoop {
             }
             Request::Measured(given, reply) => self.changes.ask(Change::Measured(given, reply)),
             Request::Order((pool, address), order, reply) => {
-                let known = self.controller.has_address(&pool, address.as_deref()).map(|()| {
-                    let on = address.as_deref().unwrap_or("all");
-                    let reason = order.reason.as_deref().unwrap_or("none given");
-                    tracing::info!(%pool, address = on, state = %order.state, reason, "ordered by the operator");
-                    let event = Event::Ordered { pool, address, order };
-                    let notices = self.controller.handle(event, now());
-                    self.tell(notices);
-                });
-                let _ = reply.send(known);
+                match self.controller.has_address(&pool, address.as_deref()) {
+                    Ok(()) => self.orders.ask((pool, address), order, reply),
+                    Err(missing) => drop(reply.send(Err(missing.into()))),
+                }
             }
             Request::History((pool, address), reply) => {
                 let _ = reply.send(self.controller.history(&pool, &address, now()));
@@ -163,6 +163,26 @@ impl ControlLoop {
                 let _ = reply.send(released);
             }
         }
+    }
+
+    /// Puts an order into force that is kept.
+    fn order(&mut self, ordered: Ordered) {
+        let Ordered { subject, order, kept, reply } = ordered;
+        let outcome = kept.map_err(|reason| NotOrdered::NotKept(reason.to_string())).map(|()| {
+            self.orders.note(&subject, &order);
+            let (pool, address) = subject;
+            let on = address.as_deref().unwrap_or("all");
+            let reason = order.reason.as_deref().unwrap_or("none given");
+            tracing::info!(%pool, address = on, state = %order.state, reason, "ordered by the operator");
+            let event = Event::Ordered { pool, address, order };
+            let notices = self.controller.handle(event, now());
+            self.tell(notices);
+        });
+        if let Err(reason) = &outcome {
+            tracing::error!("an order was refused: {reason}");
+        }
+        // Whoever gave it may have gone away.
+        let _ = reply.send(outcome);
     }
 
     /// Puts what came of a change into effect.
@@ -210,6 +230,11 @@ impl ControlLoop {
         }
         let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
         self.tell(notices);
+        // What was ordered of a pool that is back stands again.
+        for event in self.orders.events() {
+            let notices = self.controller.handle(event, now());
+            self.tell(notices);
+        }
         // Without a file the one of our own stays.
         if cookies.is_some() {
             let notices = self.controller.handle(Event::Secrets { cookies }, now());
