@@ -30,6 +30,7 @@ use crate::telemetry::{self, LogGuard, Metrics};
 mod changes;
 mod control_loop;
 mod counted;
+mod descriptors;
 mod measured;
 mod orders;
 mod privileges;
@@ -116,6 +117,7 @@ impl Daemon {
     ) -> Result<Daemon, DaemonError> {
         let Loaded { settings, geoip: _, geo, plan } = loaded;
         let log = start_logging(&settings.log);
+        descriptors::raise_limit();
         let listeners = Listeners::bind(&settings.server.listen, settings.server.workers)?;
         let dns = listeners.local_addresses();
         let (admin_listener, token) = open_admin(&settings.admin).await?;
@@ -146,7 +148,7 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let changes = Changes::new(file, settings.server.service.clone(), measured);
-        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes, orders);
+        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes, orders)?;
         let counted = Counted::default();
         let metrics = Metrics::start(counted.clone().into_sources());
         let context = admin::Context {

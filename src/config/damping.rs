@@ -26,12 +26,16 @@ pub(super) fn damping(value: Value<'_>) -> Option<Damping> {
 /// Notes a rule that the probes of `check` can never meet.
 pub(super) fn check_reach(damping: &Located<Damping>, check: &HealthCheck, report: &Report) {
     let Damping { flips, window, hold: _ } = damping.value;
-    let HealthCheck { interval, fall, rise, .. } = check;
+    let HealthCheck { interval, fast_interval, fall, rise, tripwire, .. } = check;
     // From the first flip to the last one there are as many turns as flips are borne, and they alternate.
+    // What a tripwire sets off takes no time.
+    let falls = if *tripwire { 0 } else { u64::from(*fall) };
     let (pairs, rest) = (u64::from(flips / 2), u64::from(flips % 2));
-    let probes = pairs * (u64::from(*fall) + u64::from(*rise)) + rest * u64::from(*fall.min(rise));
-    // The first of them may have been due just before the window.
-    let needed = interval.as_millis() * u128::from(probes.saturating_sub(1));
+    let probes = pairs * (falls + u64::from(*rise)) + rest * falls.min(u64::from(*rise));
+    // The first of them may have been due just before the window. Of two that follow each other one
+    // at least is confirming, but for a threshold of one.
+    let apart = if *fall.min(rise) > 1 { fast_interval } else { interval };
+    let needed = apart.as_millis() * u128::from(probes.saturating_sub(1));
     if needed > window.as_millis() {
         report.error_with_hint(
             damping.place,
@@ -41,7 +45,7 @@ pub(super) fn check_reach(damping: &Located<Damping>, check: &HealthCheck, repor
             ),
             format!(
                 "probed every {}, with `fall` = {fall} and `rise` = {rise}, it takes {probes} probes",
-                humantime::format_duration(*interval)
+                humantime::format_duration(*apart)
             ),
         );
     }

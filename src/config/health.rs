@@ -9,6 +9,8 @@ use super::source::Located;
 pub struct HealthSettings {
     /// Scripts that run at the same time, at least 1.
     pub max_scripts: usize,
+    /// Probes that may be under way at once, at least 1; more wait for their turn.
+    pub max_in_flight: usize,
 }
 
 /// Enough to hide that scripts wait for their targets, few enough that a small machine still answers
@@ -16,11 +18,18 @@ pub struct HealthSettings {
 const DEFAULT_MAX_SCRIPTS: usize = 16;
 /// A machine that runs more processes than that at once is no name server any more.
 const MAX_MAX_SCRIPTS: usize = 1024;
+/// So many that 10,000 addresses probed every second are still probed in time when all of them are cut
+/// off at once, and each probe takes its timeout of half a second; so few that their sockets do not
+/// use up a host's memory.
+const DEFAULT_IN_FLIGHT: usize = 8192;
+/// No process has as many descriptors.
+const MAX_IN_FLIGHT: usize = 1_000_000;
 
 /// `[health]` as written.
 #[derive(Default)]
 pub(super) struct HealthSpec {
     max_scripts: Option<Located<usize>>,
+    max_in_flight: Option<Located<usize>>,
     isolation: Option<Located<IsolationSpec>>,
 }
 
@@ -30,6 +39,7 @@ impl HealthSpec {
         let mut table = value.table()?;
         let spec = HealthSpec {
             max_scripts: table.optional("max_scripts", integer(1..=MAX_MAX_SCRIPTS)),
+            max_in_flight: table.optional("max_in_flight", integer(1..=MAX_IN_FLIGHT)),
             isolation: table.optional("isolation", IsolationSpec::read),
         };
         table.finish();
@@ -43,6 +53,9 @@ impl HealthSpec {
 
     /// Fills in the defaults.
     pub(super) fn convert(self) -> HealthSettings {
-        HealthSettings { max_scripts: self.max_scripts.map_or(DEFAULT_MAX_SCRIPTS, |count| count.value) }
+        HealthSettings {
+            max_scripts: self.max_scripts.map_or(DEFAULT_MAX_SCRIPTS, |count| count.value),
+            max_in_flight: self.max_in_flight.map_or(DEFAULT_IN_FLIGHT, |count| count.value),
+        }
     }
 }

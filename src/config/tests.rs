@@ -147,7 +147,7 @@ fn an_empty_file_has_the_defaults() {
     assert_eq!((responses_per_second, slip, exempt), (200, 2, Vec::new()));
     assert_eq!(admin.listen.to_string(), "127.0.0.1:8053");
     assert!(resolver.servers.is_empty());
-    assert_eq!(health.max_scripts, 16);
+    assert_eq!((health.max_scripts, health.max_in_flight), (16, 8192));
     assert_eq!(log, LogSettings { format: LogFormat::Text, level: LogLevel::Info });
     assert_eq!(geoip, GeoipSettings::default());
     assert_eq!(plan, Plan { isolation: plan.isolation.clone(), ..Plan::default() });

@@ -8,7 +8,7 @@ use super::names::Lookup;
 use super::orders::{Absence, Order};
 use crate::dns::Name;
 use crate::geo::GeoTable;
-use crate::health::{Hold, Outcome, Stage, TargetId, Timings, Transition};
+use crate::health::{Hold, Outcome, Stage, TargetId, Timings, Transition, Verdict};
 use crate::plan::{AddressState, Plan, Watch};
 use crate::routing::CookieSecrets;
 
@@ -173,8 +173,8 @@ pub enum Notice {
     Rewatch,
     /// Some addresses more are to be watched, and some no longer.
     Rewatched {
-        /// Those that are new.
-        started: Vec<(TargetId, Watch)>,
+        /// Those that are new, and what is believed of them.
+        started: Vec<(TargetId, Watch, Verdict)>,
         /// Those that are gone.
         stopped: Vec<TargetId>,
     },

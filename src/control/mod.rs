@@ -13,7 +13,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 use crate::geo::GeoTable;
-use crate::health::{Failure, Heard, Outcome, Stage, TargetId, Timings, Transition};
+use crate::health::{Failure, Heard, Outcome, Stage, TargetId, Timings, Transition, Verdict};
 use crate::plan::{ConditionId, Endpoint, Plan, Pool, PoolId, Watch};
 use crate::routing::RoutingTable;
 
@@ -94,10 +94,12 @@ impl Controller {
         &self.published
     }
 
-    /// Everything that is to be watched now.
-    pub fn watches(&self) -> impl Iterator<Item = (TargetId, Watch)> {
-        let targets = self.targets.iter().map(|(id, target)| (*id, &target.watch));
-        targets.chain(self.network.watches()).map(|(id, watch)| (id, (**watch).clone()))
+    /// Everything that is to be watched now, and what is believed of it.
+    pub fn watches(&self) -> impl Iterator<Item = (TargetId, Watch, Verdict)> {
+        let believed = |target: &Target| target.machine().verdict();
+        let targets = self.targets.iter().map(move |(id, target)| (*id, &target.watch, believed(target)));
+        let network = self.network.watches().map(|(id, watch)| (id, watch, Verdict::Unknown));
+        targets.chain(network).map(|(id, watch, verdict)| (id, (**watch).clone(), verdict))
     }
 
     /// What a target is, while it is watched.

@@ -116,7 +116,8 @@ impl Controller {
             let target = self.watch_one(Owner::Pool(id), watch, &mut before);
             self.pools[id.index()].targets[position] = Some(target);
             if !stopped.remove(&target) {
-                started.push((target, (*self.targets[&target].watch).clone()));
+                let new = &self.targets[&target];
+                started.push((target, (*new.watch).clone(), new.machine().verdict()));
             }
         }
         stopped.iter().for_each(|target| self.network.forget(*target));

@@ -81,10 +81,10 @@ pub(super) enum Change {
 }
 
 impl Target {
-    /// An address of which nothing is known.
+    /// An address that has not been probed.
     pub(super) fn new(watch: Watch, owner: Owner) -> Self {
         Target {
-            machine: HealthMachine::new(thresholds(&watch.check)),
+            machine: HealthMachine::believing(watch.check.initial, thresholds(&watch.check)),
             damping: Damping::new(damping_rules(&watch.check)),
             watch: Arc::new(watch),
             owner,
@@ -103,7 +103,10 @@ impl Target {
     pub(super) fn watched(mut self, watch: Watch) -> Self {
         self.retract();
         Target {
-            machine: self.machine.with_thresholds(thresholds(&watch.check)),
+            machine: match self.has_told {
+                true => self.machine.with_thresholds(thresholds(&watch.check)),
+                false => HealthMachine::believing(watch.check.initial, thresholds(&watch.check)),
+            },
             damping: self.damping.with_rules(damping_rules(&watch.check)),
             watch: Arc::new(watch),
             ..self
@@ -276,7 +279,7 @@ impl Target {
 
     /// Whether it is known to be up or down, or will never be probed with effect.
     pub(super) fn is_known(&self) -> bool {
-        self.has_told || self.forced.is_some()
+        self.has_told || self.forced.is_some() || self.machine.verdict() != Verdict::Unknown
     }
 
     /// Whether a probe has ended.
@@ -284,7 +287,8 @@ impl Target {
         self.has_told
     }
 
-    /// Before its first probe has ended nothing is known, and it has to wait. When that probe
+    /// Before its first probe has ended nothing is known, unless the check says what to believe, and it
+    /// has to wait. When that probe
     /// could not be carried out, for a reason of our own, it counts as up: nothing speaks against it.
     fn is_up(&self, now: Instant) -> bool {
         match self.machine().verdict() {

@@ -1,5 +1,6 @@
 //! The loop around the controller: outcomes, requests and reloads in, tables out.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::changes::{Change, Changed, Changes, Reloaded};
-use super::list;
 use super::orders::{Ordered, Orders};
 use super::unprobed::Unprobed;
+use super::{descriptors, list};
 use crate::admin::{NotMeasured, NotOrdered, Request};
 use crate::config::Settings;
 use crate::control::{Absence, Controller, Event, Notice};
 use crate::health::{Failure, Outcome, Stage, Verdict};
-use crate::probe::{Prober, Report};
+use crate::probe::{Limits, ProbeThread, Prober, Report, Trigger};
 use crate::resolver::{Answer, Resolver};
 use crate::telemetry::Metrics;
 
@@ -22,6 +23,8 @@ use crate::telemetry::Metrics;
 pub(super) struct ControlLoop {
     controller: Controller,
     prober: Prober,
+    /// After the prober, whose tasks are to end before it does.
+    _probe_thread: ProbeThread,
     reports: mpsc::UnboundedReceiver<Report>,
     resolver: Resolver,
     answers: mpsc::UnboundedReceiver<Answer>,
@@ -35,17 +38,25 @@ pub(super) struct ControlLoop {
 
 impl ControlLoop {
     /// A loop around `controller`, and what tells when the first round of probes has ended.
+    ///
+    /// # Errors
+    ///
+    /// If the thread for the probes cannot be had.
     pub(super) fn new(
         controller: Controller,
         settings: Settings,
         changes: Changes,
         orders: Orders,
-    ) -> (Self, watch::Receiver<bool>) {
+    ) -> io::Result<(Self, watch::Receiver<bool>)> {
         let (settled, is_settled) = watch::channel(controller.is_settled());
         // Without a bound: a report must not wait, and there is at most one per target and interval.
         let (sender, reports) = mpsc::unbounded_channel();
-        let mut prober = Prober::new(sender, Handle::current(), settings.health.max_scripts);
+        let probe_thread = ProbeThread::start()?;
+        let limits =
+            Limits { max_in_flight: settings.health.max_in_flight, max_scripts: settings.health.max_scripts };
+        let mut prober = Prober::new(sender, probe_thread.handle(), limits);
         prober.watch(controller.watches());
+        descriptors::check(&prober, &settings);
         // Likewise: there is at most one per name and second.
         let (sender, answers) = mpsc::unbounded_channel();
         let mut resolver = Resolver::new(settings.resolver.servers.clone(), sender, Handle::current());
@@ -54,6 +65,7 @@ impl ControlLoop {
         let control = ControlLoop {
             controller,
             prober,
+            _probe_thread: probe_thread,
             reports,
             resolver,
             answers,
@@ -63,7 +75,7 @@ impl ControlLoop {
             orders,
             unprobed,
         };
-        (control, is_settled)
+        Ok((control, is_settled))
     }
 
     /// Runs until `stopped` says so or is gone.
@@ -88,7 +100,7 @@ impl ControlLoop {
     }
 
     fn observe(&mut self, report: Report) {
-        let Report { target, outcome, timings, started, finished } = report;
+        let Report { target, trigger, outcome, timings, lateness: _, started, finished } = report;
         if let Some(watch) = self.controller.watch(target) {
             if let Outcome::Fail(failure @ Failure::Local(_)) = &outcome
                 && let Some(probes) = self.unprobed.note(failure.to_string(), finished)
@@ -97,6 +109,9 @@ impl ControlLoop {
                 tracing::warn!(%pool, %address, %check, probes, "{failure}");
             }
             Metrics::probed(watch, &outcome, finished.saturating_duration_since(started));
+            if trigger == Trigger::Tripped {
+                Metrics::tripped(watch, outcome == Outcome::Pass);
+            }
         }
         let notices = self.controller.handle(Event::Probed { target, outcome, started, timings }, finished);
         if notices.iter().any(|notice| matches!(notice, Notice::Published { .. })) {
@@ -309,6 +324,7 @@ impl ControlLoop {
                 }
                 Notice::Rewatch => {
                     self.prober.watch(self.controller.watches());
+                    descriptors::check(&self.prober, &self.settings);
                     self.resolver.resolve(self.controller.names());
                 }
                 Notice::Rewatched { started, stopped } => self.prober.rewatch(started, &stopped),

@@ -21,10 +21,15 @@ const MAX_INTERVAL: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Serving a slot late matters where the timeout equals the interval: a timer fires a little
 /// after its time, and without that grace an address that hangs would be probed at half its rate,
 /// just when it matters.
+///
+/// While a change is to be confirmed, probes may be wanted sooner than their slots; that moves no
+/// slot either: [`hurry`](Self::hurry).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cadence {
     interval: Duration,
     slot: Instant,
+    /// A probe that comes before the slot, and not in its place.
+    hurried: Option<Instant>,
 }
 
 impl Cadence {
@@ -32,20 +37,33 @@ impl Cadence {
     /// a second, as `seed` decides. An interval of zero counts as one nanosecond.
     pub fn new(interval: Duration, seed: u64, now: Instant) -> Self {
         let interval = interval.clamp(Duration::from_nanos(1), MAX_INTERVAL);
-        Cadence { interval, slot: now + fraction(interval.min(MAX_SPREAD), seed) }
+        Cadence { interval, slot: now + fraction(interval.min(MAX_SPREAD), seed), hurried: None }
     }
 
     /// When the next probe starts. It lies in the past if that slot is served late.
     pub fn due(&self) -> Instant {
-        self.slot
+        self.hurried.map_or(self.slot, |hurried| hurried.min(self.slot))
     }
 
-    /// The probe of the current slot ran from `started` to `finished`: moves on to the next slot
+    /// The next probe starts at `at`, unless its slot is before that.
+    pub fn hurry(&mut self, at: Instant) {
+        self.hurried = Some(at).filter(|at| *at < self.slot);
+    }
+
+    /// A probe, that of the current slot or a hurried one, ran from `started` to `finished`: moves on to the next slot
     /// to serve.
     pub fn advance(&mut self, started: Instant, finished: Instant) {
-        self.slot += self.interval;
         let grace = self.interval / 2;
-        let too_close = (started + grace).saturating_duration_since(self.slot);
+        // After a hurried probe a slot is served however near it is: else an address that hangs from then
+        // on would not be seen to for longer than an interval.
+        let nearest = match self.hurried.take() {
+            Some(_) => started,
+            None => {
+                self.slot += self.interval;
+                started + grace
+            }
+        };
+        let too_close = nearest.saturating_duration_since(self.slot);
         let too_late = finished.saturating_duration_since(self.slot).saturating_sub(grace);
         let skipped = too_close.max(too_late).as_nanos().div_ceil(self.interval.as_nanos());
         // More than fit in u32 are skipped only where the interval is one of nanoseconds; the
@@ -141,6 +159,25 @@ mod tests {
             }
             assert!(tenths.iter().all(|count| (900..1100).contains(count)), "{tenths:?}");
         }
+    }
+
+    #[test]
+    fn hurried_probes_move_no_slot() {
+        let mut cadence = Cadence::new(ms(100), 7, Instant::now());
+        let origin = cadence.due();
+        let mut starts = Vec::new();
+        // Each probe takes 5 ms; the first three are followed by another 20 ms after their start.
+        for number in 0..8 {
+            let started = cadence.due();
+            starts.push((started - origin).as_millis());
+            cadence.advance(started, started + ms(5));
+            if number < 3 {
+                cadence.hurry(started + ms(20));
+            }
+        }
+        assert_eq!(starts, [0, 20, 40, 60, 100, 200, 300, 400]);
+        cadence.hurry(cadence.due() + ms(1));
+        assert_eq!((cadence.due() - origin).as_millis(), 500, "nothing is put off");
     }
 
     #[test]

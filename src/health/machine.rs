@@ -44,8 +44,8 @@ pub struct Thresholds {
 ///                +--------+     `fall` failures in a row
 /// ```
 ///
-/// The first outcome decides alone, so that one round of probes settles every address. From then
-/// on a single contrary outcome ends the other side's streak, and a [`Failure::Local`] is as if
+/// The first outcome decides alone, so that one round of probes settles every address, unless the
+/// machine was made to [believe](Self::believing) something from the start. From then on a single contrary outcome ends the other side's streak, and a [`Failure::Local`] is as if
 /// the probe had not been.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthMachine {
@@ -87,6 +87,12 @@ impl HealthMachine {
             streak: 0,
             last_failure: None,
         }
+    }
+
+    /// A machine that believes `verdict` before it has seen anything, so that the thresholds count
+    /// from the first outcome on.
+    pub fn believing(verdict: Verdict, thresholds: Thresholds) -> Self {
+        HealthMachine { verdict, passing: verdict == Verdict::Up, ..HealthMachine::new(thresholds) }
     }
 
     /// The same belief under other thresholds: what was seen so far stays seen.
@@ -284,6 +290,26 @@ mod tests {
             ]
         );
         assert_eq!(machine.last_failure(), Some(&Failure::Refused));
+    }
+
+    #[test]
+    fn what_is_believed_from_the_start_is_turned_by_the_thresholds() {
+        let thresholds = Thresholds { fall: 2, rise: 3 };
+        for (initial, symbols, expected) in [
+            (Verdict::Up, "-", Verdict::Up),
+            (Verdict::Up, "--", Verdict::Down),
+            (Verdict::Up, "-+-", Verdict::Up),
+            (Verdict::Down, "++", Verdict::Down),
+            (Verdict::Down, "+++", Verdict::Up),
+            (Verdict::Unknown, "-", Verdict::Down),
+        ] {
+            let mut machine = HealthMachine::believing(initial, thresholds);
+            assert_eq!((machine.verdict(), machine.flip_is_near()), (initial, false));
+            for symbol in symbols.chars() {
+                machine.observe(&outcome(symbol), Instant::now());
+            }
+            assert_eq!(machine.verdict(), expected, "{initial}, {symbols}");
+        }
     }
 
     #[test]

@@ -162,6 +162,9 @@ pub enum LocalFailure {
     /// The check's path or host cannot be put into a request.
     #[error("the check cannot be asked: {0}")]
     BadRequest(String),
+    /// This process stood still while the probe was under way: it was stopped or got no processor.
+    #[error("this process stood still for {}", Span(*.0))]
+    Stalled(Duration),
     /// Any other refusal of the operating system, in its words.
     #[error("{0}")]
     System(String),
@@ -359,6 +362,11 @@ mod tests {
             ),
             (Failure::Unresolved, "name does not resolve", "unresolved"),
             (Failure::Closed, "closed without an answer", "closed"),
+            (
+                Failure::Local(LocalFailure::Stalled(Duration::from_millis(1200))),
+                "not probed: this process stood still for 1s 200ms",
+                "local",
+            ),
             (Failure::Local(LocalFailure::OutOfDescriptors), "not probed: out of file descriptors", "local"),
         ] {
             let outcome = Outcome::Fail(failure);

@@ -38,6 +38,9 @@ impl Isolation {
                 timeout: CANARY_TIMEOUT,
                 fall: 1,
                 rise: 1,
+                fast_interval: CANARY_INTERVAL,
+                initial: crate::health::Verdict::Unknown,
+                tripwire: false,
                 damping: None,
             },
         })

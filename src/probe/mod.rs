@@ -2,17 +2,18 @@
 //!
 //! Every watched address has a task of its own, with its own schedule and timeout: a slow one
 //! delays no other, and ending the task closes its sockets. What a probe finds leaves as a
-//! [`Report`]; nothing is judged here.
+//! [`Report`]; what follows from it is decided elsewhere. A task keeps a belief of its own only to know
+//! when to look more closely. All of them run on one [`ProbeThread`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
-use crate::health::{Cadence, Outcome, TargetId, Timings};
+use crate::health::{Outcome, TargetId, Timings, Verdict};
 use crate::plan::Watch;
 
 mod attempt;
@@ -22,12 +23,16 @@ mod dns;
 mod grpc;
 mod http;
 mod icmp;
+mod pulse;
 mod resolve;
+mod schedule;
 mod script;
 mod shared;
 mod target;
 mod tcp;
+mod thread;
 mod tls;
+mod tripwire;
 mod udp;
 mod unguessable;
 mod words;
@@ -35,18 +40,26 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use schedule::Trigger;
+pub use shared::Limits;
+pub use thread::ProbeThread;
+
+use pulse::Beating;
 use shared::Shared;
-use target::Probe;
 
 /// What one probe found, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// What was probed.
     pub target: TargetId,
+    /// Why.
+    pub trigger: Trigger,
     /// What was found.
     pub outcome: Outcome,
     /// How long its phases took.
     pub timings: Timings,
+    /// How much later than it was due the probe started.
+    pub lateness: Duration,
     /// When the probe started.
     pub started: Instant,
     /// When the outcome was known.
@@ -59,6 +72,8 @@ pub struct Prober {
     runtime: Handle,
     shared: Arc<Shared>,
     running: HashMap<TargetId, Running>,
+    /// While something is watched.
+    beating: Option<Beating>,
 }
 
 /// A target's task, which ends with this value.
@@ -67,58 +82,56 @@ struct Running(JoinHandle<()>);
 impl Prober {
     /// A prober that watches nothing yet. Its tasks run on `runtime`, whose I/O and time drivers
     /// must be enabled, and send to `reports`; they end when nobody receives any more. At most
-    /// `max_scripts` of the operator's scripts run at the same time.
-    pub fn new(reports: UnboundedSender<Report>, runtime: Handle, max_scripts: usize) -> Self {
-        Prober { reports, runtime, shared: Arc::new(Shared::new(max_scripts)), running: HashMap::new() }
+    /// as much is done at once as `limits` say.
+    pub fn new(reports: UnboundedSender<Report>, runtime: Handle, limits: Limits) -> Self {
+        let shared = Arc::new(Shared::new(limits));
+        Prober { reports, runtime, shared, running: HashMap::new(), beating: None }
     }
 
-    /// Watches exactly `targets` from now on: starts those whose id is new, stops those that are
-    /// gone, and leaves the others as they are.
+    /// Watches exactly `targets` from now on, of which something is believed: starts those whose id
+    /// is new, stops those that are gone, and leaves the others as they are.
     ///
     /// A report of a target that is gone may still be on its way; its receiver drops it.
-    pub fn watch(&mut self, targets: impl IntoIterator<Item = (TargetId, Watch)>) {
+    pub fn watch(&mut self, targets: impl IntoIterator<Item = (TargetId, Watch, Verdict)>) {
         let mut before = std::mem::take(&mut self.running);
-        for (target, watch) in targets {
-            let running = before.remove(&target).unwrap_or_else(|| self.start(target, watch));
-            self.running.insert(target, running);
+        for (target, watch, verdict) in targets {
+            match before.remove(&target) {
+                Some(running) => drop(self.running.insert(target, running)),
+                None => self.start(target, watch, verdict),
+            }
         }
+        drop(before);
+        self.rest_if_idle();
     }
 
     /// Stops to watch `stopped` and starts to watch `started`, whose ids are new. See
     /// [`watch`](Self::watch).
-    pub fn rewatch(&mut self, started: Vec<(TargetId, Watch)>, stopped: &[TargetId]) {
+    pub fn rewatch(&mut self, started: Vec<(TargetId, Watch, Verdict)>, stopped: &[TargetId]) {
         for target in stopped {
             self.running.remove(target);
         }
-        for (target, watch) in started {
-            let running = self.start(target, watch);
-            self.running.insert(target, running);
+        for (target, watch, verdict) in started {
+            self.start(target, watch, verdict);
         }
+        self.rest_if_idle();
     }
 
-    fn start(&self, target: TargetId, watch: Watch) -> Running {
-        let (shared, reports) = (Arc::clone(&self.shared), self.reports.clone());
-        Running(self.runtime.spawn(async move {
-            // Before the first slot, because reading root certificates may take longer than a
-            // probe's timeout.
-            let mut probe = Probe::new(watch, &shared).await;
-            let mut cadence = Cadence::new(probe.interval(), target.0, now());
-            loop {
-                tokio::select! {
-                    biased;
-                    never = probe.idle() => match never {},
-                    () = tokio::time::sleep_until(cadence.due().into()) => {}
-                }
-                let started = now();
-                // Boxed so that the kilobytes of a probe under way are not also held between two.
-                let (outcome, timings) = Box::pin(probe.run(started)).await;
-                let finished = now();
-                if reports.send(Report { target, outcome, timings, started, finished }).is_err() {
-                    return;
-                }
-                cadence.advance(started, finished);
-            }
-        }))
+    /// How many targets are watched.
+    pub fn watched(&self) -> usize {
+        self.running.len()
+    }
+
+    fn start(&mut self, target: TargetId, watch: Watch, verdict: Verdict) {
+        let Prober { reports, runtime, shared, running, beating } = self;
+        beating.get_or_insert_with(|| shared.pulse.beat(runtime));
+        let task = target::run(target, watch, verdict, Arc::clone(shared), reports.clone());
+        running.insert(target, Running(runtime.spawn(task)));
+    }
+
+    fn rest_if_idle(&mut self) {
+        if self.running.is_empty() {
+            self.beating = None;
+        }
     }
 }
 

@@ -1,32 +1,86 @@
 //! The probes of one target: of its address, or of all that its name resolves to.
 
-use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::attempt::{Attempt, Check};
 use super::budget::Budget;
 use super::http::Session;
 use super::resolve::Lookup;
+use super::schedule::Schedule;
 use super::shared::Shared;
-use crate::health::{Outcome, Timings};
+use super::tripwire::Tripwire;
+use super::{Report, now};
+use crate::health::{Failure, LocalFailure, Outcome, TargetId, Timings, Verdict};
 use crate::plan::{Endpoint, Watch};
+
+/// Probes `target`, which `verdict` is believed of, until nobody receives the reports any more.
+pub(super) async fn run(
+    target: TargetId,
+    watch: Watch,
+    verdict: Verdict,
+    shared: Arc<Shared>,
+    reports: UnboundedSender<Report>,
+) {
+    // Before the first slot, because reading root certificates may take longer than a probe's
+    // timeout.
+    let mut probe = Probe::new(watch, &shared).await;
+    let mut schedule = Schedule::new(&probe.check.watch.check, verdict, target.0, now());
+    let mut tripwire = Tripwire::new(&probe.check.watch, now());
+    loop {
+        let (due, trigger) = schedule.due();
+        tokio::select! {
+            biased;
+            () = probe.idle() => {
+                if tripwire.kept_has_ended(now()) {
+                    schedule.trip(now());
+                }
+                continue;
+            }
+            () = tripwire.ended() => {
+                schedule.trip(now());
+                continue;
+            }
+            () = tokio::time::sleep_until(due.into()) => {}
+        }
+        let Ok(turn) = shared.turns.acquire().await else { return };
+        let started = now();
+        let had_connection = probe.has_kept();
+        // Boxed so that the kilobytes of a probe under way are not also held between two.
+        let (outcome, timings) = Box::pin(probe.run(started)).await;
+        let finished = now();
+        drop(turn);
+        schedule.ended(&outcome, started, finished);
+        tripwire.probed(trigger, &outcome, schedule.is_up(), finished);
+        // The end of the kept connection was met by the probe itself.
+        let has_gone = matches!(outcome, Outcome::Fail(Failure::Refused | Failure::Reset | Failure::Closed));
+        if had_connection && has_gone && tripwire.kept_has_ended(finished) {
+            schedule.trip(finished);
+        }
+        let lateness = started.saturating_duration_since(due);
+        let report = Report { target, trigger, outcome, timings, lateness, started, finished };
+        if reports.send(report).is_err() {
+            return;
+        }
+    }
+}
 
 /// The probes of one target, and what one leaves to the next.
 pub(super) struct Probe {
     pub(super) check: Arc<Check>,
     lookup: Lookup,
     kept: Option<Session>,
+    shared: Arc<Shared>,
 }
 
 impl Probe {
     pub(super) async fn new(watch: Watch, shared: &Arc<Shared>) -> Self {
-        Probe { check: Arc::new(Check::new(watch, shared).await), lookup: Lookup::default(), kept: None }
-    }
-
-    pub(super) fn interval(&self) -> Duration {
-        self.check.watch.check.interval
+        let check = Arc::new(Check::new(watch, shared).await);
+        Probe { check, lookup: Lookup::default(), kept: None, shared: Arc::clone(shared) }
     }
 
     /// Probes once. Takes no longer than the check's timeout, counted from `started`.
@@ -46,9 +100,20 @@ impl Probe {
         self.kept = kept;
         let outcome = match result {
             Ok(()) => Outcome::Pass,
+            Err(failure @ Failure::TimedOut { .. }) => {
+                let standstill = self.shared.pulse.standstill(started, now(), watch.check.timeout);
+                Outcome::Fail(
+                    standstill.map_or(failure, |still| Failure::Local(LocalFailure::Stalled(still))),
+                )
+            }
             Err(failure) => Outcome::Fail(failure),
         };
         (outcome, timings)
+    }
+
+    /// Whether a connection is kept for the next probe, as far as is known.
+    pub(super) fn has_kept(&self) -> bool {
+        self.kept.is_some()
     }
 
     #[cfg(test)]
@@ -57,12 +122,16 @@ impl Probe {
     }
 
     /// Looks after the kept connection between two probes: drains it, and closes it when the other
-    /// side does. To be dropped when the next probe is due.
-    pub(super) async fn idle(&mut self) -> Infallible {
+    /// side does, which is when this returns. To be dropped when the next probe is due.
+    pub(super) async fn idle(&mut self) {
         if let Some(session) = &mut self.kept {
             session.linger().await;
+            let was_ended = session.is_over();
             self.kept = None;
+            if was_ended {
+                return;
+            }
         }
-        std::future::pending().await
+        pending().await
     }
 }

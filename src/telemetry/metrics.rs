@@ -135,6 +135,13 @@ impl Metrics {
         }
     }
 
+    /// A connection that should have lasted had ended; `is_up`: a probe at once has passed all the same.
+    pub fn tripped(watch: &Watch, is_up: bool) {
+        let outcome = if is_up { "pass" } else { "fail" };
+        counter!("rhumb_tripwires_total", "pool" => watch.pool_or_none().to_owned(), "outcome" => outcome)
+            .increment(1);
+    }
+
     /// An address has turned.
     pub fn turned(watch: &Watch, transition: &Transition) {
         let to = match transition.to {
@@ -192,6 +199,10 @@ fn describe() {
     describe_counter!("rhumb_address_failures_total", "Probes that failed, by address and reason.");
     describe_gauge!("rhumb_address_up", "Whether an address is believed to be up; NaN: nothing is known.");
     describe_gauge!("rhumb_isolated", "Whether the daemon takes itself to be cut off from the network.");
+    describe_counter!(
+        "rhumb_tripwires_total",
+        "Connections whose end had an address probed at once, by what came of it."
+    );
     describe_gauge!(
         "rhumb_pool_check_suspected",
         "Whether every address of the pool has failed in the same way since it is watched."

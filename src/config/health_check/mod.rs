@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::damping::{check_reach, damping};
-use super::reader::{Table, Value, Words, duration, integer};
+use super::reader::{Table, Value, Words, boolean, duration, integer};
 use super::report::Report;
 use super::source::Located;
+use crate::health::Verdict;
 use crate::plan::{CheckKind, Damping, HealthCheck};
 
 mod dns;
@@ -41,8 +42,22 @@ const DEFAULT_FALL: u32 = 2;
 const DEFAULT_RISE: u32 = 2;
 /// Oftener would be an attack on the site; the longest is a day.
 const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
+/// Confirming probes come four times as often: with two failures in a row until down, that a site is
+/// down is known after little more than one interval.
+const FAST_FACTOR: u32 = 4;
+/// Unless told otherwise, what confirms a failure comes this much later at least, so that a moment's
+/// trouble, such as a route that changes, is not seen twice.
+const MIN_DEFAULT_FAST: Duration = Duration::from_millis(50);
+/// Oftener would be an attack on the site, even for the few probes that confirm a change.
+const FAST_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(86_400);
 /// No connection is made in less than a millisecond beyond the own rack.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+
+const INITIAL: Words<Verdict> = Words {
+    what: "state",
+    known: &[("up", Verdict::Up), ("down", Verdict::Down), ("unknown", Verdict::Unknown)],
+    planned: &[],
+};
 
 /// What one probe does, by its word.
 #[derive(Clone, Copy, PartialEq)]
@@ -81,6 +96,9 @@ pub(super) struct HealthCheckSpec {
     timeout: Option<Located<Duration>>,
     fall: Option<Located<u32>>,
     rise: Option<Located<u32>>,
+    fast_interval: Option<Located<Duration>>,
+    initial: Option<Located<Verdict>>,
+    tripwire: Option<Located<bool>>,
     damping: Option<Located<Damping>>,
 }
 
@@ -179,6 +197,9 @@ impl HealthCheckSpec {
             timeout: table.optional("timeout", duration(TIMEOUTS)),
             fall: table.optional("fall", integer(1..=u32::MAX)),
             rise: table.optional("rise", integer(1..=u32::MAX)),
+            fast_interval: table.optional("fast_interval", duration(FAST_INTERVALS)),
+            initial: table.optional("initial", |value| INITIAL.read(value)),
+            tripwire: table.optional("tripwire", boolean),
             damping: table.optional("damping", damping),
         };
         table.finish();
@@ -193,24 +214,50 @@ impl HealthCheckSpec {
     /// Fills in the defaults and reads the files it names, relative paths being taken from
     /// `base_dir`; `None`: there is a mistake, and it has been noted.
     pub(super) fn convert(self, name: String, base_dir: &Path, report: &Report) -> Option<HealthCheck> {
-        let HealthCheckSpec { kind, interval, timeout, fall, rise, damping } = self;
+        let HealthCheckSpec {
+            kind,
+            interval,
+            timeout,
+            fall,
+            rise,
+            fast_interval,
+            initial,
+            tripwire,
+            damping,
+        } = self;
         let interval_or_default = interval.map_or(DEFAULT_INTERVAL, |interval| interval.value);
-        if let Some(timeout) = timeout.filter(|timeout| timeout.value > interval_or_default) {
+        for (what, span) in [("timeout", &timeout), ("fast interval", &fast_interval)] {
+            if let Some(span) = span.as_ref().filter(|span| span.value > interval_or_default) {
+                report.error(
+                    span.place,
+                    format!(
+                        "the {what} is longer than the interval of {}",
+                        humantime::format_duration(interval_or_default)
+                    ),
+                );
+            }
+        }
+        let kind = kind?.convert(base_dir, report)?;
+        let is_over_tcp = kind.is_over_tcp();
+        if let Some(tripwire) = tripwire.as_ref().filter(|_| !is_over_tcp) {
             report.error(
-                timeout.place,
-                format!(
-                    "the timeout is longer than the interval of {}",
-                    humantime::format_duration(interval_or_default)
-                ),
+                tripwire.place,
+                "a tripwire is a TCP connection, which this type of check does not use",
             );
         }
         let check = HealthCheck {
             name,
-            kind: kind?.convert(base_dir, report)?,
+            kind,
             interval: interval_or_default,
+            fast_interval: fast_interval.map_or_else(
+                || (interval_or_default / FAST_FACTOR).max(MIN_DEFAULT_FAST).min(interval_or_default),
+                |fast| fast.value,
+            ),
             timeout: timeout.map_or(DEFAULT_TIMEOUT.min(interval_or_default), |timeout| timeout.value),
             fall: fall.map_or(DEFAULT_FALL, |fall| fall.value),
             rise: rise.map_or(DEFAULT_RISE, |rise| rise.value),
+            initial: initial.map_or(Verdict::Unknown, |initial| initial.value),
+            tripwire: is_over_tcp && tripwire.is_none_or(|tripwire| tripwire.value),
             damping: damping.as_ref().map(|damping| damping.value),
         };
         if let Some(damping) = &damping {

@@ -12,7 +12,7 @@ fn doubting(canaries: &[&str]) -> World {
     let canaries: Vec<SocketAddr> = canaries.iter().map(|it| it.parse().expect("an address")).collect();
     let mut world =
         World::of(Plan { isolation: Some(Isolation { share: 0.8, canaries }), ..plan(SITES, CHECK) });
-    let targets: Vec<TargetId> = world.controller.watches().map(|(target, _)| target).collect();
+    let targets: Vec<TargetId> = world.controller.watches().map(|(target, ..)| target).collect();
     for target in targets {
         world.controller.handle(probed(target, Outcome::Pass, world.now), world.now);
     }
@@ -31,8 +31,8 @@ fn round(world: &mut World, symbols: &str) -> Vec<Notice> {
 }
 
 fn canary(world: &mut World, symbol: char) -> Vec<Notice> {
-    let is_canary = |(_, watch): &(TargetId, Watch)| watch.pool.is_none();
-    let (target, _) = world.controller.watches().find(is_canary).expect("there is a canary");
+    let is_canary = |(_, watch, _): &(TargetId, Watch, Verdict)| watch.pool.is_none();
+    let (target, ..) = world.controller.watches().find(is_canary).expect("there is a canary");
     world.controller.handle(probed(target, outcome(symbol), world.now), world.now)
 }
 

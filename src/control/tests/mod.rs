@@ -85,6 +85,9 @@ fn plan(pools: Pools<'_>, check: Check) -> Plan {
             timeout: Duration::from_millis(100),
             fall: check.fall,
             rise: check.rise,
+            fast_interval: Duration::from_millis(check.interval),
+            initial: Verdict::Unknown,
+            tripwire: false,
             damping: None,
         }],
         pools: pools
@@ -178,7 +181,7 @@ impl World {
 
     fn settled_of(plan: Plan) -> Self {
         let mut world = World::of(plan);
-        let targets: Vec<TargetId> = world.controller.watches().map(|(target, _)| target).collect();
+        let targets: Vec<TargetId> = world.controller.watches().map(|(target, ..)| target).collect();
         for target in targets {
             world.pass(HALF_SECOND);
             world.controller.handle(probed(target, Outcome::Pass, world.now), world.now);
@@ -233,7 +236,7 @@ impl World {
     fn target(&self, pool: u8, address: u8) -> TargetId {
         let endpoint = Endpoint::Ip([10, 0, pool, address].into());
         let mut watches = self.controller.watches();
-        watches.find(|(_, watch)| watch.endpoint == endpoint).expect("a watched address").0
+        watches.find(|(_, watch, _)| watch.endpoint == endpoint).expect("a watched address").0
     }
 
     /// Probes of one address, half a second apart, and what came of them.

@@ -54,9 +54,9 @@ impl World {
 
     /// The last octets of the watched addresses of the first pool.
     fn watched(&self) -> Vec<u8> {
-        let endpoints = self.controller.watches().filter(|(_, watch)| watch.pool_or_none() == "a");
+        let endpoints = self.controller.watches().filter(|(_, watch, _)| watch.pool_or_none() == "a");
         let mut octets: Vec<u8> = endpoints
-            .map(|(_, watch)| match watch.endpoint {
+            .map(|(_, watch, _)| match watch.endpoint {
                 Endpoint::Ip(IpAddr::V4(ip)) => ip.octets()[3],
                 other => panic!("{other}"),
             })
@@ -245,8 +245,8 @@ fn a_name_in_two_pools_is_one_name() {
     let watched: Vec<String> = world
         .controller
         .watches()
-        .filter(|(_, watch)| watch.address == "alb/10.0.0.7")
-        .map(|(_, watch)| watch.pool_or_none().to_owned())
+        .filter(|(_, watch, _)| watch.address == "alb/10.0.0.7")
+        .map(|(_, watch, _)| watch.pool_or_none().to_owned())
         .collect();
     assert_eq!(watched.len(), 2, "{watched:?}");
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::health::Verdict;
+
 mod dns;
 mod exchange;
 mod grpc;
@@ -27,12 +29,20 @@ pub struct HealthCheck {
     pub kind: CheckKind,
     /// From one probe's start to the next one's.
     pub interval: Duration,
+    /// The same while a change is to be confirmed; never above `interval`.
+    pub fast_interval: Duration,
     /// How long one probe may take, connection and all; never above `interval`.
     pub timeout: Duration,
     /// Failures in a row until an address is down, at least 1.
     pub fall: u32,
     /// Passes in a row until an address is up again, at least 1.
     pub rise: u32,
+    /// What is believed of an address before its first probe; unless unknown, it takes `fall` or
+    /// `rise` outcomes to turn it.
+    pub initial: Verdict,
+    /// Whether an idle connection is held beside the probes, whose end has them confirm at once that
+    /// the address is still there.
+    pub tripwire: bool,
     /// When an address is held down for flipping too often; `None`: never.
     pub damping: Option<Damping>,
 }
@@ -74,6 +84,36 @@ pub enum CheckKind {
         /// What it is asked inside of.
         tls: TlsCheck,
     },
+}
+
+impl CheckKind {
+    /// Whether it is carried by TCP, so that there can be a connection which shows by its end that
+    /// the server has gone.
+    pub fn is_over_tcp(&self) -> bool {
+        match self {
+            CheckKind::Tcp(_)
+            | CheckKind::Tls(_)
+            | CheckKind::Grpc(_)
+            | CheckKind::Http(_)
+            | CheckKind::Https { .. } => true,
+            // What a connection to a name server, or a script's, is for is their own business.
+            CheckKind::Dns(_) | CheckKind::Icmp(_) | CheckKind::Script(_) | CheckKind::Udp(_) => false,
+        }
+    }
+
+    /// Whether one connection is kept for all probes of an address.
+    pub fn keeps_connection(&self) -> bool {
+        match self {
+            CheckKind::Http(http) | CheckKind::Https { http, .. } => http.reuse,
+            CheckKind::Dns(_)
+            | CheckKind::Grpc(_)
+            | CheckKind::Icmp(_)
+            | CheckKind::Script(_)
+            | CheckKind::Tcp(_)
+            | CheckKind::Udp(_)
+            | CheckKind::Tls(_) => false,
+        }
+    }
 }
 
 impl HealthCheck {

@@ -121,6 +121,9 @@ fn watch(address: SocketAddr, check: &GrpcCheck) -> Watch {
             timeout: AMPLE,
             fall: 2,
             rise: 2,
+            fast_interval: AMPLE,
+            initial: crate::health::Verdict::Unknown,
+            tripwire: false,
             damping: None,
         },
     }

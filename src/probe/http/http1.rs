@@ -82,6 +82,11 @@ impl Http1 {
         }
     }
 
+    /// Whether the other side has ended the connection.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
     pub(super) async fn end(&mut self) {
         if !self.over {
             let _ = (&mut self.connection).await;

@@ -101,6 +101,11 @@ impl Session {
         on_wire!(&self.wire, http => http.is_reusable())
     }
 
+    /// Whether the other side has ended the connection.
+    pub(in super::super) fn is_over(&self) -> bool {
+        on_wire!(&self.wire, http => http.is_over())
+    }
+
     /// Sends another `request` and returns the status of the response as soon as its head is there.
     pub(super) async fn ask(&mut self, request: Request<()>, budget: &mut Budget) -> Result<u16, Failure> {
         (self.room, self.is_cut) = (MAX_BODY, false);

@@ -28,6 +28,9 @@ fn watch(script: &ScriptCheck, port: Option<u16>) -> Watch {
             timeout: AMPLE,
             fall: 2,
             rise: 2,
+            fast_interval: Duration::from_millis(50),
+            initial: crate::health::Verdict::Unknown,
+            tripwire: false,
             damping: None,
         },
     }

@@ -15,8 +15,8 @@ use super::http::Stream;
 use super::shared::Shared;
 use super::target::Probe;
 use super::tls::Tls;
-use super::{Report, now};
-use crate::health::{Failure, Outcome, TargetId};
+use super::{Limits, Report, now};
+use crate::health::{Failure, Outcome, TargetId, Verdict};
 use crate::plan::{
     CheckKind, Endpoint, HealthCheck, HttpCheck, HttpVersion, StatusRange, TcpCheck, TlsCheck, Trust, Watch,
 };
@@ -29,6 +29,7 @@ mod https;
 mod schedule;
 mod tcp;
 mod timings;
+mod tripwire;
 mod udp;
 
 /// Longer than anything here takes on the slowest machine.
@@ -232,6 +233,9 @@ fn watch(address: SocketAddr, kind: CheckKind) -> Watch {
             timeout: AMPLE,
             fall: 2,
             rise: 2,
+            fast_interval: Duration::from_millis(50),
+            initial: Verdict::Unknown,
+            tripwire: false,
             damping: None,
         },
     }
