@@ -41,6 +41,8 @@ pub(super) struct Tripwire {
     kind: Kind,
     habits: Habits,
     is_up: bool,
+    /// Whether the last probe failed as if the connection of its own were in the way of it.
+    is_suspect: bool,
 }
 
 enum Kind {
@@ -73,7 +75,7 @@ impl Tripwire {
             },
             Endpoint::Name(_) => Kind::None,
         };
-        Tripwire { kind, habits: Habits::new(now), is_up: false }
+        Tripwire { kind, habits: Habits::new(now), is_up: false, is_suspect: false }
     }
 
     /// The kept connection was ended by the server: returns whether that is news.
@@ -89,7 +91,7 @@ impl Tripwire {
     /// Holds the connection; returns when it has ended. May be dropped and called again at any time.
     pub(super) async fn ended(&mut self) {
         let Kind::Own { address, timeout, state } = &mut self.kind else { return pending().await };
-        if !self.is_up {
+        if !self.is_up || self.is_suspect {
             return pending().await;
         }
         loop {
@@ -119,6 +121,27 @@ impl Tripwire {
         }
     }
 
+    /// A server that serves one connection after the other has no time for probes while it waits for
+    /// a connection that says nothing. Where a probe fails like that the connection is given up, and
+    /// if the next one passes, not made again for a long while.
+    fn step_aside(&mut self, outcome: &Outcome, now: Instant) {
+        let was_suspect = std::mem::take(&mut self.is_suspect);
+        match outcome {
+            Outcome::Pass if was_suspect => self.habits.next = now + REST,
+            Outcome::Fail(Failure::TimedOut { .. } | Failure::Refused | Failure::Reset | Failure::Closed) => {
+                if let Kind::Own { state, .. } = &mut self.kind
+                    && let State::Held(stream) = state
+                    && !is_at_end(stream)
+                {
+                    *state = State::Apart;
+                    self.habits.next = now + PAUSE;
+                    self.is_suspect = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// A probe has ended, after which the target is believed to be up or not.
     pub(super) fn probed(&mut self, trigger: Trigger, outcome: &Outcome, is_up: bool, now: Instant) {
         if is_up && !self.is_up {
@@ -126,6 +149,7 @@ impl Tripwire {
         } else if trigger == Trigger::Tripped && *outcome == Outcome::Pass {
             self.habits.in_vain(now);
         }
+        self.step_aside(outcome, now);
         self.is_up = is_up;
         if let (false, Kind::Own { state, .. }) = (is_up, &mut self.kind) {
             *state = State::Apart;
@@ -165,6 +189,14 @@ async fn connect(address: SocketAddr, timeout: Duration) -> Result<TcpStream, Fa
     // Without it the connection is still worth something.
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
     Ok(stream)
+}
+
+/// Whether the other side has ended the connection, as far as is known.
+fn is_at_end(stream: &TcpStream) -> bool {
+    match stream.try_read(&mut [0; 256]) {
+        Ok(length) => length == 0,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    }
 }
 
 /// Waits until the other side has ended the connection, which is true, or has said so much that it

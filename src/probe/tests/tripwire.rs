@@ -173,3 +173,25 @@ async fn without_a_tripwire_there_is_no_other_connection() {
     site.until_accepted(5).await;
     assert_eq!(site.accepted.load(Ordering::Relaxed), 5);
 }
+
+#[tokio::test]
+async fn a_server_of_one_connection_at_a_time_is_left_alone() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let address = listener.local_addr().expect("is bound");
+    let server = tokio::spawn(async move {
+        let (saw, _) = unbounded_channel();
+        while let Ok((stream, _)) = listener.accept().await {
+            converse(stream, Script::Reply(OK), &saw).await;
+        }
+    });
+    let mut watch = wired(address, CheckKind::Http(http_check()), Duration::from_millis(300));
+    watch.check.timeout = Duration::from_millis(200);
+    let (_prober, mut reported) = started(vec![watch]);
+    let mut outcomes = Vec::new();
+    while outcomes.len() < 8 {
+        outcomes.push(reported.recv().await.expect("the prober runs").outcome);
+    }
+    let failed = outcomes.iter().filter(|outcome| **outcome != Outcome::Pass).count();
+    assert!((0..=1).contains(&failed), "{outcomes:?}");
+    server.abort();
+}
