@@ -115,8 +115,8 @@ async fn a_killed_server_is_known_to_be_down_at_once() {
     }
     delays.sort();
     let (median, p99) = (delays[delays.len() / 2], delays[delays.len() * 99 / 100]);
-    eprintln!("from the kill to the second failure: median {median:?}, p99 {p99:?}");
-    assert!(median < Duration::from_millis(10), "{delays:?}");
+    // What one in a hundred takes is told by the bench; here the machine may do other things too.
+    assert!(median < Duration::from_millis(10), "median {median:?}, p99 {p99:?}");
 }
 
 #[tokio::test]
