@@ -43,6 +43,10 @@ pub(super) struct Tripwire {
     is_up: bool,
     /// Whether the last probe failed as if the connection of its own were in the way of it.
     is_suspect: bool,
+    /// How often in a row that was so, and the next probe, without it, passed.
+    in_the_way: u32,
+    /// How often that may be: a failure more has to be borne by the thresholds.
+    tolerance: u32,
 }
 
 enum Kind {
@@ -75,7 +79,8 @@ impl Tripwire {
             },
             Endpoint::Name(_) => Kind::None,
         };
-        Tripwire { kind, habits: Habits::new(now), is_up: false, is_suspect: false }
+        let tolerance = if watch.check.fall > 1 { HABIT } else { 1 };
+        Tripwire { kind, habits: Habits::new(now), is_up: false, is_suspect: false, in_the_way: 0, tolerance }
     }
 
     /// The kept connection was ended by the server: returns whether that is news.
@@ -122,12 +127,22 @@ impl Tripwire {
     }
 
     /// A server that serves one connection after the other has no time for probes while it waits for
-    /// a connection that says nothing. Where a probe fails like that the connection is given up, and
-    /// if the next one passes, not made again for a long while.
+    /// a connection that says nothing. Where a probe fails like that the connection is given up; if the
+    /// next one passes, and that is so again and again, it is not made again for a long while.
     fn step_aside(&mut self, outcome: &Outcome, now: Instant) {
         let was_suspect = std::mem::take(&mut self.is_suspect);
         match outcome {
-            Outcome::Pass if was_suspect => self.habits.next = now + REST,
+            Outcome::Pass if was_suspect => {
+                self.in_the_way += 1;
+                self.habits.next = now + PAUSE;
+                if self.in_the_way >= self.tolerance {
+                    self.in_the_way = 0;
+                    self.habits.next = now + REST;
+                }
+            }
+            Outcome::Pass if matches!(self.kind, Kind::Own { state: State::Held(_), .. }) => {
+                self.in_the_way = 0;
+            }
             Outcome::Fail(Failure::TimedOut { .. } | Failure::Refused | Failure::Reset | Failure::Closed) => {
                 if let Kind::Own { state, .. } = &mut self.kind
                     && let State::Held(stream) = state

@@ -14,12 +14,11 @@ use super::site::Site;
 pub(crate) const DOMAIN: &str = "www.ai.example.com";
 
 /// A check quick enough to wait for, and patient with a machine that is busy for a moment, in TOML.
-/// Without a tripwire, as a site serves one connection after the other.
-pub(crate) const QUICK: &str = r#"interval = "500ms", timeout = "500ms", tripwire = false"#;
+pub(crate) const QUICK: &str = r#"interval = "500ms", timeout = "500ms""#;
 
 /// A check that is carried out once, in effect: what follows comes after the test. Nor does it
 /// end by itself: a probe that hangs hangs until the site lets go of it.
-pub(crate) const ONCE: &str = r#"interval = "1h", timeout = "1h""#;
+pub(crate) const ONCE: &str = r#"interval = "1h", timeout = "1h", tripwire = false"#;
 
 /// No rate limit, in TOML.
 pub(crate) const UNLIMITED: &str = "rate_limit = { responses_per_second = 0 }";

@@ -4,14 +4,10 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use socket2::SockRef;
 
 use super::{PATIENCE, own_address};
-
-/// A client that sends no request within this time is not waited for.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An HTTP server at an address of its own, on port 8080.
 pub(crate) struct Site {
@@ -39,8 +35,8 @@ struct State {
     status: Option<u16>,
     /// Replies with these first, the last one first.
     exceptions: Vec<u16>,
-    /// Connections that wait for a reply that never comes.
-    held: Vec<TcpStream>,
+    /// Connections that are open, or were: whoever is killed lets go of all of them.
+    open: Vec<TcpStream>,
 }
 
 impl Site {
@@ -66,7 +62,10 @@ impl Site {
         SockRef::from(&*listener).shutdown(Shutdown::Both).expect("it listens");
         acceptor.join().expect("accepting does not panic");
         drop(listener);
-        self.shared.lock().held.clear();
+        for stream in self.shared.lock().open.drain(..) {
+            // Most are closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 
     /// Its process is started again, and is well.
@@ -83,7 +82,9 @@ impl Site {
             let (shared, accepting) = (Arc::clone(&self.shared), Arc::clone(&listener));
             let acceptor = std::thread::spawn(move || {
                 while let Ok((stream, _)) = accepting.accept() {
-                    shared.serve(stream);
+                    shared.accepted(&stream);
+                    let shared = Arc::clone(&shared);
+                    std::thread::spawn(move || shared.serve(stream));
                 }
             });
             self.running = Some(Running { listener, acceptor });
@@ -134,30 +135,48 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serve(&self, stream: TcpStream) {
+    fn accepted(&self, stream: &TcpStream) {
         let mut state = self.lock();
-        let reply = state.exceptions.pop().or(state.status);
-        let held = if reply.is_none() { stream.try_clone().ok() } else { None };
-        state.held.extend(held);
+        // Those that were closed are let go of now and then.
+        if state.connections % 64 == 0 {
+            state.open.retain(|stream| stream.peer_addr().is_ok());
+        }
+        state.open.extend(stream.try_clone());
         state.connections += 1;
         drop(state);
         self.asked.notify_all();
-        if let Some(status) = reply {
-            // A client that has gone away needs no reply.
-            let _ = respond(stream, status);
+    }
+
+    fn serve(&self, stream: TcpStream) {
+        // A client that has gone away needs no reply, and one that asks for nothing gets none.
+        let _ = self.respond(stream);
+    }
+
+    fn respond(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let mut request = Vec::new();
+        let mut buffer = [0; 1024];
+        while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+            match stream.read(&mut buffer)? {
+                0 => return Ok(()),
+                length => request.extend_from_slice(&buffer[..length]),
+            }
+        }
+        let mut state = self.lock();
+        let reply = state.exceptions.pop().or(state.status);
+        drop(state);
+        match reply {
+            Some(status) => {
+                let replied = reply_with(&mut stream, status);
+                // The other handle of it would keep it open.
+                stream.shutdown(Shutdown::Both).and(replied)
+            }
+            // Until the client or the site has had enough.
+            None => stream.read(&mut buffer).map(drop),
         }
     }
 }
 
-fn respond(mut stream: TcpStream, status: u16) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
-    let mut request = Vec::new();
-    let mut buffer = [0; 1024];
-    while !request.windows(4).any(|window| window == b"\r\n\r\n") {
-        match stream.read(&mut buffer)? {
-            0 => return Ok(()),
-            length => request.extend_from_slice(&buffer[..length]),
-        }
-    }
+/// A whole response, after which the connection ends.
+fn reply_with(stream: &mut TcpStream, status: u16) -> std::io::Result<()> {
     write!(stream, "HTTP/1.1 {status} As Told\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
 }

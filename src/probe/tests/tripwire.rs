@@ -188,10 +188,12 @@ async fn a_server_of_one_connection_at_a_time_is_left_alone() {
     watch.check.timeout = Duration::from_millis(200);
     let (_prober, mut reported) = started(vec![watch]);
     let mut outcomes = Vec::new();
-    while outcomes.len() < 8 {
+    while outcomes.len() < 14 {
         outcomes.push(reported.recv().await.expect("the prober runs").outcome);
     }
     let failed = outcomes.iter().filter(|outcome| **outcome != Outcome::Pass).count();
-    assert!((0..=1).contains(&failed), "{outcomes:?}");
+    assert!(failed <= 3, "{outcomes:?}");
+    let last = &outcomes[outcomes.len() - 4..];
+    assert!(last.iter().all(|outcome| *outcome == Outcome::Pass), "{outcomes:?}");
     server.abort();
 }
