@@ -40,13 +40,13 @@ fn fails_over_and_back(fault: impl Fn(&mut Site), reason: &str) {
 
     first.revive();
     daemon.await_answer(DOMAIN, first.ip());
-    daemon.await_line(0, &["INFO", "up: passed, 2 of 2", "pool=first", "address=a"]);
+    daemon.await_line(0, &["INFO", "up: passed after ", "2 of 2", "pool=first", "address=a"]);
     assert_eq!((turned("down"), turned("up")), (1.0, ups_before + 1.0));
     assert_eq!(swaps(), swaps_before + 2.0);
     assert_eq!(sample(daemon.admin(), r#"rhumb_address_available{pool="first",address="a"}"#), 1.0);
 
     assert_eq!(daemon.lines(&["down: "]).len(), 1, "one line for one transition");
-    assert_eq!(daemon.lines(&["up: passed, 2 of 2"]).len(), 1, "one line for one transition");
+    assert_eq!(daemon.lines(&["up: passed after ", "2 of 2"]).len(), 1, "one line for one transition");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
@@ -144,11 +144,11 @@ impl Controller {
         match event {
             Event::Probed { target, outcome, started, timings } => {
                 let heard = heard(&outcome, started, timings);
+                let took = now.saturating_duration_since(started);
                 if let Some(target) = self.targets.get_mut(&target) {
-                    let took = now.saturating_duration_since(started);
                     target.history.add(&outcome, now, took, timings);
                 }
-                self.observe(target, &outcome, heard, now)
+                self.observe(target, &outcome, (heard, took), now)
             }
             Event::Resolved { name, lookup } => self.learn(&name, lookup, now),
             Event::Elapsed => self.elapse(now),
@@ -198,7 +198,7 @@ impl Controller {
         &mut self,
         id: TargetId,
         outcome: &Outcome,
-        heard: Option<Heard>,
+        (heard, took): (Option<Heard>, Duration),
         now: Instant,
     ) -> Vec<Notice> {
         if let Some(heard) = heard {
@@ -212,7 +212,7 @@ impl Controller {
         let had_told = target.has_told();
         let signs = |target: &Target| (target.flip_is_near(), target.failure_from_the_start().is_some());
         let before = signs(target);
-        let observed = target.observe(outcome, heard, is_doubted, now);
+        let observed = target.observe(outcome, (heard, took), is_doubted, now);
         let is_news = !had_told || signs(target) != before;
         let (owner, watch) = (target.owner, target.watch.clone());
         self.untold -= usize::from(!had_told);

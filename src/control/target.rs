@@ -118,12 +118,12 @@ impl Target {
         Target { owner, ..self }
     }
 
-    /// Takes in the outcome of a probe, and what it heard, at `now`. `is_doubted`: silence alone is
+    /// Takes in the outcome of a probe, what it heard and how long it took, at `now`. `is_doubted`: silence alone is
     /// not enough to be called down.
     pub(super) fn observe(
         &mut self,
         outcome: &Outcome,
-        heard: Option<Heard>,
+        (heard, took): (Option<Heard>, Duration),
         is_doubted: bool,
         now: Instant,
     ) -> Observed {
@@ -140,6 +140,7 @@ impl Target {
         let before = (is_doubted && silent.is_some() && self.machine.verdict() == Verdict::Up)
             .then(|| self.machine.clone());
         let transition = self.machine.observe(outcome, now);
+        let transition = transition.map(|turned| Transition { took: Some(took), ..turned });
         match (silent, self.machine.streak()) {
             _ if heard.is_none() => {}
             (Some(heard), 1) => self.silent_since = Some(heard.started),

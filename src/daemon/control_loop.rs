@@ -100,7 +100,7 @@ impl ControlLoop {
     }
 
     fn observe(&mut self, report: Report) {
-        let Report { target, trigger, outcome, timings, lateness: _, started, finished } = report;
+        let Report { target, trigger, outcome, timings, lateness, started, finished } = report;
         if let Some(watch) = self.controller.watch(target) {
             if let Outcome::Fail(failure @ Failure::Local(_)) = &outcome
                 && let Some(probes) = self.unprobed.note(failure.to_string(), finished)
@@ -108,7 +108,8 @@ impl ControlLoop {
                 let (pool, address, check) = (watch.pool_or_none(), &watch.address, &watch.check.name);
                 tracing::warn!(%pool, %address, %check, probes, "{failure}");
             }
-            Metrics::probed(watch, &outcome, finished.saturating_duration_since(started));
+            let took = finished.saturating_duration_since(started);
+            Metrics::probed(watch, &outcome, took, lateness);
             if trigger == Trigger::Tripped {
                 Metrics::tripped(watch, outcome == Outcome::Pass);
             }

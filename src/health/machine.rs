@@ -1,7 +1,7 @@
 //! Outcomes to verdicts.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Failure, Outcome};
 
@@ -59,7 +59,7 @@ pub struct HealthMachine {
 
 /// A verdict has changed.
 ///
-/// Displayed, it is the reason in an operator's words: "connection refused, 2 of 2".
+/// Displayed, it is the reason in an operator's words: "connection refused after 0.3 ms, 2 of 2".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// The verdict until now.
@@ -74,6 +74,8 @@ pub struct Transition {
     pub needed: u32,
     /// The last of them.
     pub reason: Outcome,
+    /// How long its probe took, where that is known.
+    pub took: Option<Duration>,
 }
 
 impl HealthMachine {
@@ -123,7 +125,15 @@ impl HealthMachine {
         }
         let from = std::mem::replace(&mut self.verdict, to);
         self.since = Some(now);
-        Some(Transition { from, to, at: now, streak: self.streak, needed, reason: outcome.clone() })
+        Some(Transition {
+            from,
+            to,
+            at: now,
+            streak: self.streak,
+            needed,
+            reason: outcome.clone(),
+            took: None,
+        })
     }
 
     /// Forgets the outcomes that speak against the verdict: they have to come anew. Returns whether
@@ -185,10 +195,16 @@ impl fmt::Display for Verdict {
 
 impl fmt::Display for Transition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)?;
+        match (&self.reason, self.took) {
+            // It says so itself.
+            (Outcome::Fail(Failure::TimedOut { .. }), _) | (_, None) => {}
+            (_, Some(took)) => write!(f, " after {:.1} ms", took.as_secs_f64() * 1e3)?,
+        }
         match self.from {
-            Verdict::Unknown => write!(f, "{}, first probe", self.reason),
+            Verdict::Unknown => f.write_str(", first probe"),
             Verdict::Up | Verdict::Down => {
-                write!(f, "{}, {} of {}", self.reason, self.streak, self.needed)
+                write!(f, ", {} of {}", self.streak, self.needed)
             }
         }
     }
@@ -197,8 +213,6 @@ impl fmt::Display for Transition {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "simulated time needs some instant to start from")]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -276,7 +290,8 @@ mod tests {
         let mut lines = Vec::new();
         for (second, symbol) in "+-!-+++".chars().enumerate() {
             let now = start + Duration::from_secs(second as u64);
-            if let Some(transition) = machine.observe(&outcome(symbol), now) {
+            if let Some(mut transition) = machine.observe(&outcome(symbol), now) {
+                transition.took = (second > 0).then_some(Duration::from_micros(340));
                 assert_eq!((transition.at, machine.since()), (now, Some(now)));
                 lines.push(format!("{second}: {} -> {}, {transition}", transition.from, transition.to));
             }
@@ -285,8 +300,8 @@ mod tests {
             lines,
             [
                 "0: unknown -> up, passed, first probe",
-                "3: up -> down, connection refused, 2 of 2",
-                "6: down -> up, passed, 3 of 3",
+                "3: up -> down, connection refused after 0.3 ms, 2 of 2",
+                "6: down -> up, passed after 0.3 ms, 3 of 3",
             ]
         );
         assert_eq!(machine.last_failure(), Some(&Failure::Refused));

@@ -117,8 +117,9 @@ impl Metrics {
         self.handle.render()
     }
 
-    /// A probe has ended after `took`.
-    pub fn probed(watch: &Watch, outcome: &Outcome, took: Duration) {
+    /// A probe has ended after `took`, which started so much later than it was due.
+    pub fn probed(watch: &Watch, outcome: &Outcome, took: Duration, lateness: Duration) {
+        histogram!("rhumb_probe_lateness_seconds").record(lateness.as_secs_f64());
         let pool = || watch.pool_or_none().to_owned();
         let check = || watch.check.name.clone();
         counter!("rhumb_probes_total", "pool" => pool(), "check" => check(), "outcome" => outcome.label())
@@ -195,6 +196,11 @@ fn describe() {
     describe_counter!("rhumb_udp_events_total", "What the UDP sockets saw.");
     describe_counter!("rhumb_tcp_events_total", "What the TCP listeners saw.");
     describe_counter!("rhumb_probes_total", "Probes ended, by outcome.");
+    describe_histogram!(
+        "rhumb_probe_lateness_seconds",
+        Unit::Seconds,
+        "How much later than they were due probes started."
+    );
     describe_histogram!("rhumb_probe_duration_seconds", Unit::Seconds, "How long probes took.");
     describe_counter!("rhumb_address_failures_total", "Probes that failed, by address and reason.");
     describe_gauge!("rhumb_address_up", "Whether an address is believed to be up; NaN: nothing is known.");

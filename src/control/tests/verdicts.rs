@@ -51,7 +51,7 @@ fn a_transition_is_in_the_very_next_answer() {
     assert_eq!((*published, world.generation()), (generation + 1, generation + 1));
     assert_eq!((watch.pool_or_none(), &watch.address[..]), ("a", "1"));
     assert_eq!((transition.from, transition.to, transition.at), (Verdict::Up, Verdict::Down, world.now));
-    assert_eq!(transition.to_string(), "connection refused, 2 of 2");
+    assert_eq!(transition.to_string(), "connection refused after 0.0 ms, 2 of 2");
     assert_eq!(world.told("a"), [(0, 2)]);
 
     world.probed(0, 2, "--");
