@@ -213,16 +213,20 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 async fn serve(listener: TcpListener, site: &'static str, mut fault: watch::Receiver<Fault>) {
     let mut connections = JoinSet::new();
     loop {
-        let serves = *fault.borrow_and_update() == Fault::None;
+        let now = *fault.borrow_and_update();
+        // Looked at here and nowhere else: a change that has been seen is not told of again.
+        if now == Fault::Kill {
+            break;
+        }
         tokio::select! {
             biased;
             changed = fault.changed() => {
-                if changed.is_err() || *fault.borrow() == Fault::Kill {
+                if changed.is_err() {
                     break;
                 }
             }
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if serves => match accepted {
+            accepted = listener.accept(), if now == Fault::None => match accepted {
                 Ok((stream, _)) => {
                     connections.spawn(serve_connection(stream, site, fault.clone()));
                 }
@@ -254,5 +258,22 @@ async fn serve_connection(stream: TcpStream, site: &'static str, mut fault: watc
             // A client that goes away is no event of the site's.
             _ = &mut connection, if serves => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_site_that_is_killed_before_it_has_looked_up_is_dead() {
+        let mut sites = Sites::start(0).await.expect("a port of loopback");
+        // On this runtime of one thread no server has run yet.
+        let killed = timeout(Duration::from_secs(10), sites.set("vietnam", Fault::Kill)).await;
+        assert!(killed.expect("its servers end").is_ok());
+        let address = SocketAddr::new(SITES[0].2[0], sites.port());
+        assert!(TcpStream::connect(address).await.is_err(), "{address} is closed");
     }
 }
