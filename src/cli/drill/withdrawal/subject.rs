@@ -87,6 +87,9 @@ impl Subject {
 
     /// Why nobody else can be relied on to serve `domain`, if so.
     pub(super) fn trouble(&self, domain: &str, status: &Status) -> Option<String> {
+        if status.isolated.is_some() {
+            return Some("the daemon takes itself to be cut off, and cannot tell who is well".to_owned());
+        }
         let pools = status.domains.iter().find(|found| found.name == domain).map(|found| &found.pools[..]);
         let is_other = |pool: &&PoolStatus| {
             pools.is_some_and(|pools| pools.contains(&pool.name)) && pool.name != self.pool
@@ -157,6 +160,7 @@ mod tests {
             ("down", Some("pool b is down: it has its reasons")),
             ("below-minimum", Some("pool b is below minimum: it has its reasons")),
             ("held", Some("pool b is held: it has its reasons")),
+            ("unmet", Some("pool b is unmet: it has its reasons")),
         ] {
             let a = pool("a", "in-service", vec![address("one", true)]);
             let status = status(vec![a, pool("b", standing, vec![address("two", true)])]);
@@ -164,6 +168,17 @@ mod tests {
                 assert_eq!(subject("a", name).trouble(DOMAIN, &status).as_deref(), trouble, "{standing}");
             }
         }
+    }
+
+    #[test]
+    fn a_daemon_that_is_cut_off_is_not_relied_on() {
+        let pools = ["a", "b"].map(|name| pool(name, "in-service", vec![address("one", true)]));
+        let mut status = status(pools.to_vec());
+        assert_eq!(subject("a", None).trouble(DOMAIN, &status), None);
+        status.isolated =
+            serde_json::from_value(json!({ "seconds": 1.0, "silent": 2, "of": 2 })).expect("a status");
+        let told = subject("a", None).trouble(DOMAIN, &status).expect("it is trouble");
+        assert!(told.starts_with("the daemon takes itself to be cut off"), "{told}");
     }
 
     #[test]

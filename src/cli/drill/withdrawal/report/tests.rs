@@ -88,7 +88,8 @@ fn bars_are_missed() {
     let staying: Vec<_> = REQUESTS.iter().map(|&(at, _, succeeded)| (at, A, succeeded)).collect();
     let gone: Vec<_> = LOOKUPS.iter().map(|&(at, ip)| (at, if at > 20_000 { B } else { ip })).collect();
     let stale: Vec<_> = LOOKUPS.iter().map(|&(at, _)| (at, A)).collect();
-    let cases: [(&[(u64, IpAddr, bool)], &[(u64, IpAddr)], &str, &[&str]); 5] = [
+    type Case<'c> = (&'c [(u64, IpAddr, bool)], &'c [(u64, IpAddr)], &'c str, &'c [&'c str]);
+    let cases: [Case<'_>; 5] = [
         (&failing, &LOOKUPS, "in-service", &["9.705 s of downtime, where at most 0.800 s is allowed"]),
         (&staying, &LOOKUPS, "in-service", &["pool a was used to the end, though it was out"]),
         (&REQUESTS, &stale, "in-service", &["pool a was answered to the end, though it was out"]),
