@@ -68,7 +68,7 @@ enum Command {
     /// Show it all on this machine: two sites, a name server between them, nothing to configure
     Demo(demo::Arguments),
     /// Break sites on purpose and measure what a client sees
-    Drill(drill::Arguments),
+    Drill(Box<drill::Arguments>),
     /// Explain why a client gets the answer it gets, step by step
     Explain(explain::Arguments),
     /// Show domains, pools, addresses and their health
@@ -101,7 +101,7 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Serve(arguments) => serve::run::<D>(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Demo(arguments) => demo::run::<D>(arguments),
-        Command::Drill(arguments) => drill::run::<D>(arguments),
+        Command::Drill(arguments) => drill::run::<D>(*arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Pool(arguments) => pool::run(arguments),
