@@ -1,11 +1,13 @@
 //! The faults.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::Thoroughness;
-use crate::rounds::{Fault, await_calm, measure};
+use crate::rounds::{Fault, measure};
+use crate::site;
+use crate::steady;
 use crate::support::now;
 use crate::table::Row;
 use crate::world::{CHECK, Plan, World};
@@ -26,14 +28,29 @@ pub(crate) const ALL: &[Case] = &[
     Case { name: "a_link_that_is_down", fault: "link down", run: link_down },
     Case { name: "packets_that_are_dropped", fault: "packets dropped", run: dropped },
     Case { name: "a_status_that_turns", fault: "200 turns 503", run: status },
+    Case { name: "a_full_backlog", fault: "backlog full", run: backlog },
+    Case { name: "an_expired_certificate", fault: "certificate expired", run: expired },
+    Case { name: "a_body_that_trickles", fault: "body trickles", run: trickle },
+    Case { name: "a_delay_above_the_timeout", fault: "delay of 500 ms, timeout 300 ms", run: long_delay },
+    Case { name: "a_site_that_restarts", fault: "50 restarts in a row", run: steady::restarts },
+    Case {
+        name: "a_delay_below_the_timeout",
+        fault: "delay of 500 ms, timeout 2 s",
+        run: steady::short_delay,
+    },
+    Case { name: "a_lossy_link", fault: "30 % of packets lost, `fall = 3`, timeout 4 s", run: steady::loss },
+    Case { name: "a_site_that_flaps", fault: "up and down every second, damped", run: steady::flapping },
+    Case { name: "a_resolver_that_is_gone", fault: "resolver killed", run: steady::resolver },
+    Case { name: "the_own_link_that_is_down", fault: "the daemon's own link down", run: steady::own_link },
 ];
 
 /// The times of [`CHECK`].
-const INTERVAL: Duration = Duration::from_millis(500);
-const TIMEOUT: Duration = Duration::from_millis(300);
-const FALL: u32 = 2;
+pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(300);
+/// As many as [`CHECK`] has, for `rise` as well.
+pub(crate) const FALL: u32 = 2;
 /// For what the daemon itself does, and one query's millisecond.
-const SWAP: Duration = Duration::from_millis(10);
+pub(crate) const SWAP: Duration = Duration::from_millis(10);
 
 /// Of what is seen at the end of each probe: the first one starts up to an interval after the fault.
 const SEEN_AT_ONCE: Duration = INTERVAL.saturating_mul(FALL).saturating_add(SWAP);
@@ -89,7 +106,7 @@ fn dropped(name: &'static str, how: &Thoroughness) -> Vec<Row> {
 
 fn status(name: &'static str, how: &Thoroughness) -> Vec<Row> {
     let breaks = |world: &mut World| {
-        let broken: Instant = now();
+        let broken = now();
         world.first().tell("status 503");
         broken
     };
@@ -98,14 +115,74 @@ fn status(name: &'static str, how: &Thoroughness) -> Vec<Row> {
     web(how, how.few, &Fault { name, bounds, breaks: &breaks, mends: &mends })
 }
 
+/// Its process accepts nobody, and nobody more can wait to be accepted.
+fn backlog(name: &'static str, how: &Thoroughness) -> Vec<Row> {
+    let breaks = |world: &mut World| {
+        let broken = now();
+        world.first().signal(Signal::SIGSTOP);
+        world.first().fill_backlog();
+        broken
+    };
+    let mends = |world: &mut World| {
+        world.first().signal(Signal::SIGCONT);
+        world.first().empty_backlog();
+    };
+    let bounds = [SEEN_BY_TIMEOUT, GDNSD_BY_TIMEOUT];
+    web(how, how.few, &Fault { name, bounds, breaks: &breaks, mends: &mends })
+}
+
+fn expired(name: &'static str, how: &Thoroughness) -> Vec<Row> {
+    let breaks = |world: &mut World| {
+        let broken = now();
+        world.first().tell("expired");
+        broken
+    };
+    let mends = |world: &mut World| world.first().tell("well");
+    let check = format!(r#"type = "https", path = "/health", host = "{}", {CHECK}"#, site::NAME);
+    rhumb_alone(&check, how.few, &Fault { name, bounds: [SEEN_AT_ONCE; 2], breaks: &breaks, mends: &mends })
+}
+
+/// The text that is looked for comes later than the timeout.
+fn trickle(name: &'static str, how: &Thoroughness) -> Vec<Row> {
+    let breaks = |world: &mut World| {
+        let broken = now();
+        world.first().tell("trickle");
+        broken
+    };
+    let mends = |world: &mut World| world.first().tell("well");
+    let check = format!(r#"{}, expect_body = "{}""#, http(), site::BODY);
+    rhumb_alone(
+        &check,
+        how.few,
+        &Fault { name, bounds: [SEEN_BY_TIMEOUT; 2], breaks: &breaks, mends: &mends },
+    )
+}
+
+fn long_delay(name: &'static str, how: &Thoroughness) -> Vec<Row> {
+    let breaks = |world: &mut World| {
+        let broken = now();
+        world.delay(500);
+        broken
+    };
+    let fault = Fault { name, bounds: [SEEN_BY_TIMEOUT; 2], breaks: &breaks, mends: &|world| world.delay(0) };
+    let mut world = World::start(&Plan { check: &http(), far: true, ..Plan::default() });
+    measure(&mut world, &fault, how.few)
+}
+
+/// A fault that only rhumb is shown.
+fn rhumb_alone(check: &str, rounds: usize, fault: &Fault) -> Vec<Row> {
+    let mut world = World::start(&Plan { check, ..Plan::default() });
+    measure(&mut world, fault, rounds)
+}
+
 /// A fault under the usual check, beside gdnsd if that is wanted.
 fn web(how: &Thoroughness, rounds: usize, fault: &Fault) -> Vec<Row> {
     let check = http();
     let mut world = World::start(&Plan { check: &check, gdnsd: how.gdnsd, ..Plan::default() });
-    await_calm(&world);
     measure(&mut world, fault, rounds)
 }
 
-fn http() -> String {
+/// The usual check.
+pub(crate) fn http() -> String {
     format!(r#"type = "http", path = "/health", {CHECK}"#)
 }

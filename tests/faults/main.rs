@@ -17,8 +17,10 @@ mod cases;
 mod network;
 mod rounds;
 mod site;
+mod steady;
 mod stream;
 mod table;
+mod told;
 mod world;
 
 /// Says to the program that it has been enclosed.

@@ -1,5 +1,6 @@
 //! Breaking, measuring and mending, again and again.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use crate::network::address;
@@ -58,7 +59,7 @@ pub(crate) fn measure(world: &mut World, fault: &Fault, rounds: usize) -> Vec<Ro
 }
 
 /// Waits until every server answers nothing but `expected`.
-fn settle(world: &World, expected: std::net::Ipv4Addr, round: usize) {
+pub(crate) fn settle(world: &World, expected: Ipv4Addr, round: usize) {
     let begin = now();
     for asked in &world.asked {
         let in_time = asked.stream.await_only(expected, CALM, begin + PATIENCE);
@@ -73,8 +74,15 @@ fn settle(world: &World, expected: std::net::Ipv4Addr, round: usize) {
 
 /// Watches for `length` that the answer stays.
 pub(crate) fn watch(world: &World, name: &'static str, length: Duration) -> Vec<Row> {
+    settle(world, address(1), 0);
     let begin = now();
     std::thread::sleep(length);
+    steady_since(world, name, begin)
+}
+
+/// What has changed since `begin`, when the answer was settled and should have stayed.
+pub(crate) fn steady_since(world: &World, name: &'static str, begin: Instant) -> Vec<Row> {
+    let length = begin.elapsed();
     let rows = world.asked.iter().map(|asked| {
         let mut row = Row::new(name, asked.who, None);
         row.watched = Some(length);
@@ -86,16 +94,6 @@ pub(crate) fn watch(world: &World, name: &'static str, length: Duration) -> Vec<
         row
     });
     rows.collect()
-}
-
-/// Waits until the world is as it should be before anything is broken.
-pub(crate) fn await_calm(world: &World) {
-    settle(world, address(1), 0);
-}
-
-/// The same for another answer.
-pub(crate) fn await_answer(world: &World, number: u8) {
-    settle(world, address(number), 0);
 }
 
 /// Whether `rows` keep their bounds, with `allowance` for a machine that is busy; says which does not.

@@ -1,21 +1,21 @@
 //! A site as a process of its own: this very program under another name, so that it can be killed
 //! and stopped. It serves HTTP and HTTPS, and is told on its input how it is.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
 use crate::network::{Namespace, address};
+use crate::told::Told;
 
 /// The first argument of the program that makes it a site.
 pub(crate) const WORD: &str = "site";
@@ -25,28 +25,29 @@ pub(crate) const NAME: &str = "site.example";
 const BACKLOG: i32 = 8;
 /// Between two octets of a body that trickles.
 const TRICKLE: Duration = Duration::from_millis(100);
-/// A server answers this in one segment.
-const BODY: &str = "all is well";
+/// What it answers.
+pub(crate) const BODY: &str = "all is well";
 
 /// How the site's process is, and the host that it runs on.
 pub(crate) struct Site {
     pub(crate) host: Namespace,
     pub(crate) ip: Ipv4Addr,
     certificates: PathBuf,
-    running: Option<Running>,
-}
-
-struct Running {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    running: Option<Told>,
+    /// Connections that wait to be accepted.
+    waiting: Vec<TcpStream>,
 }
 
 impl Site {
     /// Starts that of `host`, which has the address of that number.
     pub(crate) fn start(host: Namespace, number: u8, certificates: &Path) -> Site {
-        let mut site =
-            Site { host, ip: address(number), certificates: certificates.to_owned(), running: None };
+        let mut site = Site {
+            host,
+            ip: address(number),
+            certificates: certificates.to_owned(),
+            running: None,
+            waiting: Vec::new(),
+        };
         site.revive();
         site
     }
@@ -56,51 +57,33 @@ impl Site {
         let program = std::env::current_exe().expect("this program");
         let mut command = Command::new(program);
         command.arg(WORD).arg(self.ip.to_string()).arg(&self.certificates);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = self.host.within(|| command.spawn()).expect("it runs already");
-        let input = child.stdin.take().expect("it is piped");
-        let output = BufReader::new(child.stdout.take().expect("it is piped"));
-        self.running.insert(Running { child, input, output }).await_done();
+        self.running = Some(self.host.within(|| Told::start(command)));
     }
 
     /// Kills the process.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            running.child.kill().expect("nobody has waited for it");
-            running.child.wait().expect("nobody else waits for it");
-        }
+        self.running = None;
     }
 
     /// Tells the process how it is from now on: `status N`, `trickle`, `expired`, `well`.
     pub(crate) fn tell(&mut self, word: &str) {
-        let running = self.running.as_mut().expect("a site that runs");
-        writeln!(running.input, "{word}").expect("it reads");
-        running.await_done();
+        self.running.as_mut().expect("a site that runs").tell(word);
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = self.running.as_ref().expect("a site that runs").child.id();
-        kill(Pid::from_raw(i32::try_from(pid).expect("an int")), signal).expect("nobody has waited for it");
+        self.running.as_ref().expect("a site that runs").signal(signal);
     }
 
     /// Takes every place in the queue of connections: for a process that accepts none.
-    pub(crate) fn fill_backlog(&self) -> Vec<TcpStream> {
+    pub(crate) fn fill_backlog(&mut self) {
         let (to, patience) = (SocketAddr::new(self.ip.into(), 80), Duration::from_millis(100));
-        self.host.within(|| std::iter::from_fn(|| TcpStream::connect_timeout(&to, patience).ok()).collect())
+        let connect = || TcpStream::connect_timeout(&to, patience).ok();
+        self.waiting = self.host.within(|| std::iter::from_fn(connect).collect());
     }
-}
 
-impl Drop for Site {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-impl Running {
-    fn await_done(&mut self) {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("a pipe");
-        assert_eq!(line, "done\n", "the site has ended");
+    /// Gives these places back.
+    pub(crate) fn empty_backlog(&mut self) {
+        self.waiting.clear();
     }
 }
 

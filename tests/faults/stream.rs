@@ -92,14 +92,11 @@ impl Stream {
         self.shared.lock().runs.iter().skip(1).filter(|run| run.first >= from).count()
     }
 
-    /// When the answer last changed.
-    pub(crate) fn last_change(&self) -> Option<Instant> {
-        self.shared.lock().runs.last().map(|run| run.first)
-    }
-
     /// Queries that were not answered so far.
     pub(crate) fn unanswered(&self) -> usize {
-        self.shared.lock().unanswered
+        let mut seen = self.shared.lock();
+        seen.give_up(now());
+        seen.unanswered
     }
 
     /// What was answered since `from`, for people.
@@ -162,11 +159,15 @@ impl Shared {
 }
 
 impl Seen {
-    fn note(&mut self, id: u16, answer: Option<IpAddr>, received: Instant) {
-        while self.waiting.front().is_some_and(|(_, sent)| received.duration_since(*sent) > LOST) {
+    fn give_up(&mut self, now: Instant) {
+        while self.waiting.front().is_some_and(|(_, sent)| now.duration_since(*sent) > LOST) {
             self.waiting.pop_front();
             self.unanswered += 1;
         }
+    }
+
+    fn note(&mut self, id: u16, answer: Option<IpAddr>, received: Instant) {
+        self.give_up(received);
         let Some(place) = self.waiting.iter().position(|(waiting, _)| *waiting == id) else { return };
         self.waiting.remove(place);
         match self.runs.last_mut() {

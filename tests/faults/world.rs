@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::network::{Namespace, Network};
 use crate::site::{Site, make_certificates};
@@ -10,6 +11,7 @@ use crate::support::daemon::serve;
 use crate::support::others::program;
 use crate::support::process::Process;
 use crate::support::scene::{DOMAIN, Scene};
+use crate::told::Told;
 
 /// The host numbers of the sites, in the order in which they are preferred.
 const SITES: [u8; 3] = [1, 2, 3];
@@ -27,10 +29,10 @@ pub(crate) struct World {
     gdnsd: Option<Process>,
     pub(crate) sites: Vec<Site>,
     pub(crate) daemon: Namespace,
-    /// The machine on the first site's cable.
-    pub(crate) between: Option<Namespace>,
-    pub(crate) network: Network,
-    pub(crate) scene: Scene,
+    /// The program on the first site's cable.
+    delayer: Option<Told>,
+    _network: Network,
+    _scene: Scene,
 }
 
 /// A server and the stream of queries to it.
@@ -78,22 +80,25 @@ impl Default for Plan<'_> {
 impl World {
     /// Makes it, and waits until the servers answer.
     pub(crate) fn start(plan: &Plan) -> World {
-        World::start_beside(plan, Network::new())
+        World::start_in(Network::new(), plan)
     }
 
-    /// The same in a network that has something else in it already.
-    pub(crate) fn start_beside(plan: &Plan, network: Network) -> World {
+    /// The same in a network that may have something else in it already.
+    pub(crate) fn start_in(network: Network, plan: &Plan) -> World {
         let mut scene = Scene::new();
-        scene.dns = SocketAddr::new(crate::network::address(DAEMON).into(), 5300);
-        scene.admin = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8053);
+        // Of its own host alone: clients ask whatever becomes of the network.
+        scene.dns.set_ip(Ipv4Addr::LOCALHOST.into());
+        scene.admin.set_ip(Ipv4Addr::LOCALHOST.into());
         let trusted = make_certificates(scene.path());
-        let mut between = None;
+        let mut delayer = None;
         let sites: Vec<Site> = SITES
             .into_iter()
             .map(|number| {
                 let host = if plan.far && number == SITES[0] {
-                    let (host, machine) = network.far_host(number);
-                    between = Some(machine);
+                    let (host, between) = network.far_host(number);
+                    let mut command = Command::new("/usr/bin/python3");
+                    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/delay.py"));
+                    delayer = Some(between.within(|| Told::start(command)));
                     host
                 } else {
                     network.host(number)
@@ -120,12 +125,17 @@ impl World {
             let stream = Stream::start(&daemon, gdnsd_address(&scene), DOMAIN);
             asked.push(Asked { who: Who::Gdnsd, stream });
         }
-        World { asked, rhumb, gdnsd, sites, daemon, between, network, scene }
+        World { asked, rhumb, gdnsd, sites, daemon, delayer, _network: network, _scene: scene }
     }
 
     /// The site that is preferred, and that is broken.
     pub(crate) fn first(&mut self) -> &mut Site {
         &mut self.sites[0]
+    }
+
+    /// Holds what goes to the first site up for as many milliseconds.
+    pub(crate) fn delay(&mut self, milliseconds: u32) {
+        self.delayer.as_mut().expect("a site that is far").tell(&milliseconds.to_string());
     }
 
     /// Whether gdnsd is there.
@@ -170,7 +180,7 @@ plugins => {{ simplefo => {{ www => {{ service_types => [ web ], primary => {fir
         gdnsd_address(scene),
         directory = directory.display(),
     );
-    let zone = "@ 3600 SOA ns1 hostmaster 1 7200 1800 86400 5\n@ 3600 NS ns1\nns1 3600 A 192.0.2.53\nwww 1 DYNA simplefo!www\n";
+    let zone = "@ 3600 SOA ns1 hostmaster 1 7200 1800 86400 5\n@ 3600 NS ns1\nns1 3600 A 127.0.0.1\nwww 1 DYNA simplefo!www\n";
     std::fs::write(directory.join("config"), configuration).expect("the directory is ours");
     std::fs::write(directory.join("zones/ai.example.com"), zone).expect("the directory is ours");
     directory
