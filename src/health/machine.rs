@@ -355,6 +355,42 @@ mod tests {
         }
     }
 
+    /// How often an address that is well turns down in an hour of probes twice a second, of which one
+    /// in a hundred is lost by chance.
+    fn false_falls(fall: u32, seed: u64) -> usize {
+        const INTERVAL: Duration = Duration::from_millis(500);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut machine = HealthMachine::new(Thresholds { fall, rise: 2 });
+        let mut now = Instant::now();
+        machine.observe(&PASS, now);
+        let probes = 0..7_200;
+        let falls = probes.filter(|_| {
+            now += INTERVAL;
+            let outcome = if random.u8(..100) == 0 { FAIL } else { PASS };
+            machine.observe(&outcome, now).is_some_and(|transition| transition.to == Verdict::Down)
+        });
+        falls.count()
+    }
+
+    #[test]
+    fn an_hour_of_losses_by_chance_turns_nobody_down() {
+        // Three in a row are lost once in a million times, and an hour has 7,200: it goes well in 993
+        // hours of a thousand, and so in these.
+        for seed in 0..10 {
+            assert_eq!(false_falls(3, seed), 0, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn losses_by_chance_turn_addresses_down_as_often_as_is_to_be_expected() {
+        // One more for `fall` makes it a hundred times as rare: 71, 0.7 and 0.007 in an hour. The
+        // bounds lie four standard deviations of as many chance events apart from that.
+        for (fall, hours, expected) in [(1, 10, 600..812), (2, 100, 37..106), (3, 1_000, 1..19)] {
+            let falls: usize = (100..100 + hours).map(|seed| false_falls(fall, seed)).sum();
+            assert!(expected.contains(&falls), "fall {fall}: {falls} in {hours} hours, not {expected:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn verdicts_follow_from_the_history(
