@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
     if !arguments.list && std::env::var_os(ENCLOSED).is_none() {
         return enclose();
     }
+    end_when_told();
     arguments.test_threads.get_or_insert(AT_A_TIME);
     let document = std::env::var_os(THOROUGHLY);
     let thoroughness = if document.is_some() { THOROUGH } else { ORDINARY };
@@ -112,4 +114,23 @@ fn enclose() -> ExitCode {
     let error = command.exec();
     eprintln!("tests/faults: {command:?}: {error}");
     ExitCode::FAILURE
+}
+
+/// The first process of its world, as this is once enclosed, hears no signal that it does not ask for.
+fn end_when_told() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+    let told = {
+        let _within = runtime.enter();
+        [SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).expect("a signal"))
+    };
+    std::thread::spawn(move || {
+        let [mut interrupt, mut terminate] = told;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        std::process::exit(130);
+    });
 }
