@@ -185,11 +185,18 @@ impl ControlLoop {
     fn order(&mut self, ordered: Ordered) {
         let Ordered { subject, order, kept, reply } = ordered;
         let outcome = kept.map_err(|reason| NotOrdered::NotKept(reason.to_string())).map(|()| {
+            let is_renewed = self.orders.stands(&subject, &order);
             self.orders.note(&subject, &order);
             let (pool, address) = subject;
             let on = address.as_deref().unwrap_or("all");
             let reason = order.reason.as_deref().unwrap_or("none given");
-            tracing::info!(%pool, address = on, state = %order.state, reason, "ordered by the operator");
+            // Who renews a lease every few seconds need not be told of each time.
+            match is_renewed {
+                true => tracing::debug!(%pool, address = on, state = %order.state, reason, "ordered again"),
+                false => {
+                    tracing::info!(%pool, address = on, state = %order.state, reason, "ordered by the operator");
+                }
+            }
             let event = Event::Ordered { pool, address, order };
             let notices = self.controller.handle(event, now());
             self.tell(notices);

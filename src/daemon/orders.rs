@@ -74,6 +74,17 @@ impl Orders {
         self.kept.recv().await
     }
 
+    /// Whether an order like this one, if for another time, is in force.
+    pub(super) fn stands(&self, (pool, address): &Subject, order: &Order) -> bool {
+        let state = order.state.to_string();
+        let now = now();
+        let is_like = |edit: &Edit| {
+            let is_over = edit.until.is_some_and(|until| Duration::from_millis(until) <= now);
+            edit.state == state && edit.reason == order.reason && !is_over
+        };
+        self.standing.iter().any(|edit| edit.pool == *pool && edit.address == *address && is_like(edit))
+    }
+
     /// Notes that an order is in force, so that it comes back with its pool if a reload takes that
     /// away.
     pub(super) fn note(&mut self, subject: &Subject, order: &Order) {

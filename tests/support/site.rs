@@ -138,7 +138,7 @@ impl Shared {
     fn accepted(&self, stream: &TcpStream) {
         let mut state = self.lock();
         // Those that were closed are let go of now and then.
-        if state.connections % 64 == 0 {
+        if state.connections.is_multiple_of(64) {
             state.open.retain(|stream| stream.peer_addr().is_ok());
         }
         state.open.extend(stream.try_clone());
