@@ -52,6 +52,12 @@ impl Metrics {
                     &PROBE_BUCKETS,
                 )
             })
+            .and_then(|builder| {
+                builder.set_buckets_for_metric(
+                    Matcher::Full("rhumb_probe_lateness_seconds".to_owned()),
+                    &PROBE_BUCKETS,
+                )
+            })
             .expect("the buckets are not empty")
             .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_END))
             .build_recorder();
