@@ -74,12 +74,12 @@ impl AddressSpec {
 /// All addresses of a pool, and the names of it that stand for addresses: of one kind, each only
 /// once, and one at least that takes traffic.
 ///
-/// `needs_port`: the pool's check has no port of its own. `None`: there is a mistake, and it has
-/// been noted.
+/// `without_port`: the type of the pool's check if that has no port of its own. `None`: there is a
+/// mistake, and it has been noted.
 pub(super) fn addresses(
     specs: Located<Vec<Located<AddressSpec>>>,
     policy: PoolPolicy,
-    needs_port: bool,
+    without_port: Option<&str>,
     report: &Report,
 ) -> Option<(Addresses, Vec<Resolved>)> {
     let mut unique_names = Unique::new("address");
@@ -116,10 +116,10 @@ pub(super) fn addresses(
         }
         // Without ranks, the order is one.
         let rank = rank.map_or(if is_priority { in_order } else { 1 }, |rank| rank.value);
-        if needs_port && port.is_none() {
+        if let (Some(kind), None) = (without_port, &port) {
             report.error_with_hint(
                 place,
-                "the address has no `port`, and a check of type `tcp` has none of its own",
+                format!("the address has no `port`, and a check of type `{kind}` has none of its own"),
                 "say where the check connects: port = 443".to_owned(),
             );
         }

@@ -67,11 +67,13 @@ impl ConditionSpec {
             RuleSpec::Check { check, endpoint, port } => {
                 let id = find_check(&check, known.checks, report);
                 if let (Some(id), None) = (id, &port)
-                    && !known.checks[id.index()].has_default_port
+                    && let Some(kind) = known.checks[id.index()].without_port
                 {
                     report.error_with_hint(
                         self.place,
-                        "the condition has no `port`, and its check has none of its own",
+                        format!(
+                            "the condition has no `port`, and a check of type `{kind}` has none of its own"
+                        ),
                         "say where the check connects: port = 5432".to_owned(),
                     );
                 }

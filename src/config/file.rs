@@ -211,8 +211,8 @@ fn convert_health_checks(
     specs
         .into_iter()
         .map(|(name, spec)| {
-            let has_default_port = spec.as_ref().is_none_or(HealthCheckSpec::has_default_port);
-            let check = CheckRef { name: name.value.clone(), has_default_port };
+            let without_port = spec.as_ref().and_then(HealthCheckSpec::without_port);
+            let check = CheckRef { name: name.value.clone(), without_port };
             (check, spec.and_then(|spec| spec.convert(name.value, base_dir, report)))
         })
         .unzip()

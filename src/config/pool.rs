@@ -54,7 +54,8 @@ pub(super) struct PoolSpec {
 /// A health check by its name, and what a pool has to know of it.
 pub(super) struct CheckRef {
     pub(super) name: String,
-    pub(super) has_default_port: bool,
+    /// The word of its type if that has no port of its own and needs one.
+    pub(super) without_port: Option<&'static str>,
 }
 
 impl PoolSpec {
@@ -128,10 +129,10 @@ impl PoolSpec {
             Some(wanted) => Some(find_condition(&wanted, conditions, report)?),
             None => None,
         };
-        let needs_port = health_check.is_some_and(|check| !checks[check.index()].has_default_port);
+        let without_port = health_check.and_then(|check| checks[check.index()].without_port);
         let (addresses, resolved) = match domain {
             Some(domain) => (Addresses::Domain(find_domain(&domain, domains, report)?), Vec::new()),
-            None => addresses(address?, policy, needs_port, report)?,
+            None => addresses(address?, policy, without_port, report)?,
         };
         let default_answers = match (policy, &addresses) {
             (PoolPolicy::RoundRobin, Addresses::Ip(_)) => DEFAULT_ANSWERS,

@@ -116,6 +116,12 @@ enum KindSpec {
 }
 
 impl Kind {
+    /// How it is written.
+    fn word(self) -> &'static str {
+        let (word, _) = KINDS.known.iter().find(|(_, kind)| *kind == self).expect("every type has a word");
+        word
+    }
+
     /// The keys that apply to checks of this type and not to all.
     fn keys(self) -> Vec<&'static str> {
         match self {
@@ -137,8 +143,7 @@ impl KindSpec {
     fn read(kind: Kind, table: &mut Table<'_>) -> Self {
         let own = kind.keys();
         let others: Vec<&str> = keys_of_all().into_iter().filter(|key| !own.contains(key)).collect();
-        let (word, _) = KINDS.known.iter().find(|(_, known)| *known == kind).expect("every type has a word");
-        table.inapplicable(&others, &format!("to a check of type `{word}`"));
+        table.inapplicable(&others, &format!("to a check of type `{}`", kind.word()));
         match kind {
             Kind::Dns => KindSpec::Dns(DnsSpec::read(table)),
             Kind::Grpc => KindSpec::Grpc(GrpcSpec::read(table)),
@@ -152,16 +157,20 @@ impl KindSpec {
         }
     }
 
-    /// Whether a probe knows its port without being told, or needs none.
-    fn has_default_port(&self) -> bool {
-        match self {
+    /// The word of its type if a probe does not know its port without being told.
+    fn without_port(&self) -> Option<&'static str> {
+        let kind = match self {
             KindSpec::Dns(_)
             | KindSpec::Http(_)
             | KindSpec::Https(_)
             | KindSpec::Icmp(_)
-            | KindSpec::Script(_) => true,
-            KindSpec::Grpc(_) | KindSpec::Tcp(_) | KindSpec::Tls(_) | KindSpec::Udp(_) => false,
-        }
+            | KindSpec::Script(_) => return None,
+            KindSpec::Grpc(_) => Kind::Grpc,
+            KindSpec::Tcp(_) => Kind::Tcp,
+            KindSpec::Tls(_) => Kind::Tls,
+            KindSpec::Udp(_) => Kind::Udp,
+        };
+        Some(kind.word())
     }
 
     /// Fills in the defaults; `None`: there is a mistake, and it has been noted. Files that it
@@ -206,9 +215,10 @@ impl HealthCheckSpec {
         Some(spec)
     }
 
-    /// Whether a probe knows its port without being told, or needs none; true if that cannot be told.
-    pub(super) fn has_default_port(&self) -> bool {
-        self.kind.as_ref().is_none_or(KindSpec::has_default_port)
+    /// The word of its type if a probe does not know its port without being told; `None` also if
+    /// that cannot be told.
+    pub(super) fn without_port(&self) -> Option<&'static str> {
+        self.kind.as_ref().and_then(KindSpec::without_port)
     }
 
     /// Fills in the defaults and reads the files it names, relative paths being taken from
