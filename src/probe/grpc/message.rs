@@ -6,7 +6,7 @@
 
 /// What a server says of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Serving {
+pub(super) enum ServingStatus {
     Unknown,
     Serving,
     NotServing,
@@ -29,15 +29,15 @@ const FIXED_32: u8 = 5;
 /// The octets in front of a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
-impl Serving {
+impl ServingStatus {
     /// Its name in the protocol.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Serving::Unknown => "UNKNOWN",
-            Serving::Serving => "SERVING",
-            Serving::NotServing => "NOT_SERVING",
-            Serving::ServiceUnknown => "SERVICE_UNKNOWN",
-            Serving::Other => "of no known status",
+            ServingStatus::Unknown => "UNKNOWN",
+            ServingStatus::Serving => "SERVING",
+            ServingStatus::NotServing => "NOT_SERVING",
+            ServingStatus::ServiceUnknown => "SERVICE_UNKNOWN",
+            ServingStatus::Other => "of no known status",
         }
     }
 }
@@ -59,7 +59,7 @@ pub(super) fn request(service: &str) -> Vec<u8> {
 }
 
 /// What a response says; `None`: it is none.
-pub(super) fn response(framed: &[u8]) -> Option<Serving> {
+pub(super) fn response(framed: &[u8]) -> Option<ServingStatus> {
     let (prefix, mut rest) = framed.split_first_chunk::<PREFIX>()?;
     let [compressed, length @ ..] = *prefix;
     if compressed != 0 || usize::try_from(u32::from_be_bytes(length)).ok()? != rest.len() {
@@ -84,11 +84,11 @@ pub(super) fn response(framed: &[u8]) -> Option<Serving> {
         rest = rest.get(length..)?;
     }
     Some(match status {
-        0 => Serving::Unknown,
-        1 => Serving::Serving,
-        2 => Serving::NotServing,
-        3 => Serving::ServiceUnknown,
-        _ => Serving::Other,
+        0 => ServingStatus::Unknown,
+        1 => ServingStatus::Serving,
+        2 => ServingStatus::NotServing,
+        3 => ServingStatus::ServiceUnknown,
+        _ => ServingStatus::Other,
     })
 }
 
@@ -171,14 +171,14 @@ mod tests {
     #[test]
     fn responses_say_a_status() {
         for (message, expected) in [
-            (&b""[..], Serving::Unknown),
-            (b"\x08\x01", Serving::Serving),
-            (b"\x08\x02", Serving::NotServing),
-            (b"\x08\x03", Serving::ServiceUnknown),
-            (b"\x08\x04", Serving::Other),
-            (b"\x08\x81\0", Serving::Serving),
-            (b"\x08\x02\x08\x01", Serving::Serving),
-            (b"\x10\x05\x1a\x02ab\x21\0\0\0\0\0\0\0\0\x2d\0\0\0\0\x08\x01", Serving::Serving),
+            (&b""[..], ServingStatus::Unknown),
+            (b"\x08\x01", ServingStatus::Serving),
+            (b"\x08\x02", ServingStatus::NotServing),
+            (b"\x08\x03", ServingStatus::ServiceUnknown),
+            (b"\x08\x04", ServingStatus::Other),
+            (b"\x08\x81\0", ServingStatus::Serving),
+            (b"\x08\x02\x08\x01", ServingStatus::Serving),
+            (b"\x10\x05\x1a\x02ab\x21\0\0\0\0\0\0\0\0\x2d\0\0\0\0\x08\x01", ServingStatus::Serving),
         ] {
             assert_eq!(response(&framed(message)), Some(expected), "{message:?}");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use h2::client::{Builder, SendRequest};
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri, Version};
 
 mod message;
@@ -19,7 +19,7 @@ use super::tcp;
 use super::words::shown;
 use crate::health::{Failure, LocalFailure, Phase};
 use crate::plan::{Endpoint, GrpcCheck, Watch};
-use message::Serving;
+use message::ServingStatus;
 
 /// The headers of a response may be this long, in octets: what gRPC's own clients take by default.
 const MAX_HEAD: u32 = 8 * 1024;
@@ -30,9 +30,9 @@ const MAX_RESPONSE: usize = 1024;
 /// Where the health of services is asked for.
 const PATH: &str = "/grpc.health.v1.Health/Check";
 
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const GRPC_STATUS: &str = "grpc-status";
+const GRPC_MESSAGE: &str = "grpc-message";
+const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// A check of type `grpc`, made ready for one target.
 pub(super) struct GrpcProbe {
@@ -113,7 +113,7 @@ fn judge(response: &Response) -> Result<(), Failure> {
     }
     let is_grpc = headers.get(CONTENT_TYPE).is_some_and(|is| is.as_bytes().starts_with(b"application/grpc"));
     // Without a message, the trailers are the headers.
-    let of_call = |name| trailers.get(&name).or_else(|| headers.get(&name));
+    let of_call = |name: &str| trailers.get(name).or_else(|| headers.get(name));
     let code = of_call(GRPC_STATUS).and_then(|code| code.to_str().ok());
     let (true, Some(code)) = (is_grpc, code) else { return Err(Failure::Malformed) };
     if code != "0" {
@@ -122,7 +122,7 @@ fn judge(response: &Response) -> Result<(), Failure> {
         return Err(Failure::Grpc { status: name, said: said.unwrap_or_default() });
     }
     match message::response(message) {
-        Some(Serving::Serving) => Ok(()),
+        Some(ServingStatus::Serving) => Ok(()),
         Some(other) => Err(Failure::NotServing(other.name())),
         None => Err(Failure::Malformed),
     }

@@ -3,6 +3,7 @@
 use std::future::pending;
 
 use hyper::Response as HttpResponse;
+use hyper::header::HeaderName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
