@@ -29,10 +29,10 @@ pub(super) struct Check {
 /// What one probe does, made ready.
 enum Kind {
     Dns(DnsProbe),
-    Grpc(GrpcProbe),
     Icmp(IcmpCheck),
     Script(ScriptCheck),
-    /// Boxed because it is ten times as large as the others.
+    /// Boxed, as the next is, because these are ten times as large as the others.
+    Grpc(Box<GrpcProbe>),
     Http(Box<HttpProbe>),
     Tcp(TcpCheck),
     Tls(TlsProbe),
@@ -52,7 +52,9 @@ impl Check {
     pub(super) async fn new(watch: Watch, shared: &Arc<Shared>) -> Self {
         let kind = match &watch.check.kind {
             CheckKind::Dns(dns) => DnsProbe::new(dns).map(Kind::Dns),
-            CheckKind::Grpc(grpc) => GrpcProbe::new(&watch, grpc).map(Kind::Grpc),
+            CheckKind::Grpc(grpc) => {
+                GrpcProbe::new(&watch, grpc, &shared.tls).await.map(Box::new).map(Kind::Grpc)
+            }
             CheckKind::Icmp(icmp) => Ok(Kind::Icmp(*icmp)),
             CheckKind::Script(script) => Ok(Kind::Script(script.clone())),
             CheckKind::Tcp(check) => Ok(Kind::Tcp(check.clone())),

@@ -105,7 +105,7 @@ pub(super) struct HealthCheckSpec {
 /// What one probe does, as written.
 enum KindSpec {
     Dns(DnsSpec),
-    Grpc(GrpcSpec),
+    Grpc(Box<GrpcSpec>),
     Http(HttpSpec),
     Https(Box<HttpsSpec>),
     Icmp(IcmpSpec),
@@ -126,7 +126,7 @@ impl Kind {
     fn keys(self) -> Vec<&'static str> {
         match self {
             Kind::Dns => dns::KEYS.to_vec(),
-            Kind::Grpc => grpc::KEYS.to_vec(),
+            Kind::Grpc => [grpc::KEYS, tls::KEYS].concat(),
             Kind::Http => http::KEYS.to_vec(),
             Kind::Https => [http::KEYS, tls::KEYS].concat(),
             Kind::Icmp => icmp::KEYS.to_vec(),
@@ -146,7 +146,7 @@ impl KindSpec {
         table.inapplicable(&others, &format!("to a check of type `{}`", kind.word()));
         match kind {
             Kind::Dns => KindSpec::Dns(DnsSpec::read(table)),
-            Kind::Grpc => KindSpec::Grpc(GrpcSpec::read(table)),
+            Kind::Grpc => KindSpec::Grpc(Box::new(GrpcSpec::read(table))),
             Kind::Http => KindSpec::Http(HttpSpec::read(table)),
             Kind::Https => KindSpec::Https(Box::new(HttpsSpec::read(table))),
             Kind::Icmp => KindSpec::Icmp(IcmpSpec::read(table)),
@@ -178,7 +178,7 @@ impl KindSpec {
     fn convert(self, base_dir: &Path, report: &Report) -> Option<CheckKind> {
         match self {
             KindSpec::Dns(dns) => dns.convert(report),
-            KindSpec::Grpc(grpc) => Some(grpc.convert()),
+            KindSpec::Grpc(grpc) => grpc.convert(base_dir, report),
             KindSpec::Http(http) => Some(http.convert(report)),
             KindSpec::Https(https) => https.convert(base_dir, report),
             KindSpec::Icmp(icmp) => icmp.convert(report),

@@ -1,4 +1,4 @@
-//! Checks of type `tls`, and what TLS is to those of type `https`.
+//! Checks of type `tls`, and what TLS is to those of types `https` and `grpc`.
 
 use std::ops::RangeInclusive;
 use std::path::Path;

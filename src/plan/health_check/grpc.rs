@@ -1,5 +1,7 @@
 //! What a `grpc` check asks.
 
+use super::TlsCheck;
+
 /// A service whose health is asked for (the gRPC health checking protocol).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GrpcCheck {
@@ -8,4 +10,6 @@ pub struct GrpcCheck {
     /// The authority that is asked; `None`: the name that the address was resolved from, or else the
     /// address itself, with its port.
     pub host: Option<String>,
+    /// What it is asked inside of; `None`: of TCP alone.
+    pub tls: Option<TlsCheck>,
 }

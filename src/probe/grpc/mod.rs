@@ -1,4 +1,4 @@
-//! The gRPC health checking protocol over HTTP/2.
+//! The gRPC health checking protocol over HTTP/2, be it inside TLS.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -16,6 +16,7 @@ mod tests;
 use super::budget::Budget;
 use super::http::Stream;
 use super::tcp;
+use super::tls::{Alpn, Tls, TlsProbe, endpoint_name};
 use super::words::shown;
 use crate::health::{Failure, LocalFailure, Phase};
 use crate::plan::{Endpoint, GrpcCheck, Watch};
@@ -38,6 +39,7 @@ const GRPC_TIMEOUT: &str = "grpc-timeout";
 pub(super) struct GrpcProbe {
     request: Request<()>,
     message: Bytes,
+    tls: Option<TlsProbe>,
 }
 
 /// What came back.
@@ -53,15 +55,28 @@ impl GrpcProbe {
     ///
     /// # Errors
     ///
-    /// [`LocalFailure::BadRequest`] if the host cannot stand in a request.
-    pub(super) fn new(watch: &Watch, check: &GrpcCheck) -> Result<Self, LocalFailure> {
-        let request = request("http", &authority(watch, check), watch.check.timeout)?;
-        Ok(GrpcProbe { request, message: message::request(&check.service).into() })
+    /// [`LocalFailure::BadRequest`] if the host cannot stand in a request, or what
+    /// [`TlsProbe::new`] fails with.
+    pub(super) async fn new(watch: &Watch, check: &GrpcCheck, tls: &Tls) -> Result<Self, LocalFailure> {
+        let scheme = if check.tls.is_some() { "https" } else { "http" };
+        let request = request(scheme, &authority(watch, check), watch.check.timeout)?;
+        let tls = match &check.tls {
+            None => None,
+            Some(inside) => {
+                let host = check.host.clone().or_else(|| endpoint_name(watch));
+                Some(TlsProbe::new(tls, inside, host, Alpn::Http2).await?)
+            }
+        };
+        Ok(GrpcProbe { request, message: message::request(&check.service).into(), tls })
     }
 
     /// Asks `address` and judges what it says.
     pub(super) async fn probe(&self, address: SocketAddr, budget: &mut Budget) -> Result<(), Failure> {
-        let stream: Box<dyn Stream> = Box::new(tcp::connect(address, budget).await?);
+        let stream = tcp::connect(address, budget).await?;
+        let stream: Box<dyn Stream> = match &self.tls {
+            None => Box::new(stream),
+            Some(tls) => Box::new(tls.handshake(address, stream, budget).await?.0),
+        };
         let mut builder = Builder::new();
         let builder = builder.enable_push(false).max_header_list_size(MAX_HEAD);
         let asking = async {

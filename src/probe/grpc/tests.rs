@@ -15,7 +15,7 @@ use tonic_health::server::health_reporter;
 
 use super::super::now;
 use super::*;
-use crate::plan::{CheckKind, HealthCheck};
+use crate::plan::{CheckKind, HealthCheck, TlsCheck, Trust};
 
 /// Longer than anything here takes on the slowest machine.
 const AMPLE: Duration = Duration::from_secs(60);
@@ -101,8 +101,9 @@ async fn answer(
 }
 
 async fn probe(address: SocketAddr, service: &str, timeout: Duration) -> Result<(), Failure> {
-    let check = GrpcCheck { service: service.into(), host: None };
-    GrpcProbe::new(&watch(address, &check), &check)
+    let check = GrpcCheck { service: service.into(), host: None, tls: None };
+    GrpcProbe::new(&watch(address, &check), &check, &Tls::default())
+        .await
         .expect("it can be asked")
         .probe(address, &mut Budget::new(now(), timeout))
         .await
@@ -253,21 +254,23 @@ async fn the_connection_ends_with_the_probe() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
-#[test]
-fn requests_say_who_is_asked_and_for_how_long() {
+#[tokio::test]
+async fn requests_say_who_is_asked_and_for_how_long() {
     let name = || Some("api.example.net".parse().expect("a name"));
     let address = SocketAddr::from(([192, 0, 2, 1], 50051));
-    for (host, resolved_from, endpoint, expected) in [
-        (Some("api.example.com"), name(), "192.0.2.1", "api.example.com"),
-        (None, name(), "192.0.2.1", "api.example.net:50051"),
-        (None, None, "192.0.2.1", "192.0.2.1:50051"),
-        (None, None, "2001:db8::1", "[2001:db8::1]:50051"),
+    let unverified = TlsCheck { sni: None, trust: Trust::Anyone, identity: None, min_lifetime: None };
+    for (host, resolved_from, endpoint, tls, expected) in [
+        (Some("api.example.com"), name(), "192.0.2.1", None, "http://api.example.com"),
+        (None, name(), "192.0.2.1", None, "http://api.example.net:50051"),
+        (None, None, "192.0.2.1", None, "http://192.0.2.1:50051"),
+        (None, None, "2001:db8::1", None, "http://[2001:db8::1]:50051"),
+        (None, name(), "192.0.2.1", Some(unverified), "https://api.example.net:50051"),
     ] {
-        let check = GrpcCheck { service: String::new(), host: host.map(str::to_owned) };
+        let check = GrpcCheck { service: String::new(), host: host.map(str::to_owned), tls };
         let endpoint = Endpoint::Ip(endpoint.parse().expect("an address"));
         let watch = Watch { resolved_from, endpoint, ..watch(address, &check) };
-        let probe = GrpcProbe::new(&watch, &check).expect("it can be asked");
-        assert_eq!(probe.request.uri().to_string(), format!("http://{expected}{PATH}"));
+        let probe = GrpcProbe::new(&watch, &check, &Tls::default()).await.expect("it can be asked");
+        assert_eq!(probe.request.uri().to_string(), format!("{expected}{PATH}"));
         assert_eq!(probe.request.headers()[GRPC_TIMEOUT], "60000m");
         assert_eq!(probe.request.headers()[TE], "trailers");
     }

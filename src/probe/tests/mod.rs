@@ -23,6 +23,7 @@ use crate::plan::{
 
 mod body;
 mod certificates;
+mod grpc;
 mod http;
 mod http2;
 mod https;
