@@ -57,6 +57,7 @@ files! {
     example_primary_secondary = "example-primary-secondary.toml";
     example_region_zone = "example-region-zone.toml";
     example_route53_failover_tree = "example-route53-failover-tree.toml";
+    example_site_with_database = "example-site-with-database.toml";
     example_traffic_manager = "example-traffic-manager.toml";
     families = "families.toml";
     hash = "hash.toml";
@@ -273,6 +274,7 @@ fn with_health(healthy: &RoutingTable, plan: &Plan, case: &Case) -> Result<Routi
             case_file::Standing::Named(case_file::NamedStanding::Held) => Standing::Held,
             case_file::Standing::Named(case_file::NamedStanding::AwaitsRelease) => Standing::AwaitsRelease,
             case_file::Standing::Named(case_file::NamedStanding::BelowMinimum) => Standing::BelowMinimum,
+            case_file::Standing::Named(case_file::NamedStanding::Unmet) => Standing::Unmet,
             case_file::Standing::With { returning } => Standing::Returning(Share::of(*returning)),
         };
     }

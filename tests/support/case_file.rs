@@ -131,6 +131,7 @@ pub(crate) enum NamedStanding {
     Held,
     AwaitsRelease,
     BelowMinimum,
+    Unmet,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
