@@ -58,6 +58,7 @@ impl Who {
 }
 
 /// What a test says about its world.
+#[derive(Default)]
 pub(crate) struct Plan<'a> {
     /// The check of all sites, with its type, in TOML without braces.
     pub(crate) check: &'a str,
@@ -69,12 +70,6 @@ pub(crate) struct Plan<'a> {
     pub(crate) first: Option<&'a str>,
     /// Further configuration.
     pub(crate) further: &'a str,
-}
-
-impl Default for Plan<'_> {
-    fn default() -> Self {
-        Plan { check: "", gdnsd: false, far: false, first: None, further: "" }
-    }
 }
 
 impl World {
