@@ -67,7 +67,8 @@ fn killed(name: &'static str, how: &Thoroughness) -> Vec<Row> {
         world.first().kill();
         broken
     };
-    let bounds = [SEEN_AT_ONCE, GDNSD_AT_ONCE];
+    // The end of the idle connection tells of it: no probe has to be due.
+    let bounds = [SWAP, GDNSD_AT_ONCE];
     web(how, how.rounds, &Fault { name, bounds, breaks: &breaks, mends: &|world| world.first().revive() })
 }
 
@@ -166,20 +167,20 @@ fn long_delay(name: &'static str, how: &Thoroughness) -> Vec<Row> {
     };
     let fault = Fault { name, bounds: [SEEN_BY_TIMEOUT; 2], breaks: &breaks, mends: &|world| world.delay(0) };
     let mut world = World::start(&Plan { check: &http(), far: true, ..Plan::default() });
-    measure(&mut world, &fault, how.few)
+    measure(&mut world, &fault, how.few, 0)
 }
 
 /// A fault that only rhumb is shown.
 fn rhumb_alone(check: &str, rounds: usize, fault: &Fault) -> Vec<Row> {
     let mut world = World::start(&Plan { check, ..Plan::default() });
-    measure(&mut world, fault, rounds)
+    measure(&mut world, fault, rounds, 0)
 }
 
 /// A fault under the usual check, beside gdnsd if that is wanted.
 fn web(how: &Thoroughness, rounds: usize, fault: &Fault) -> Vec<Row> {
     let check = http();
     let mut world = World::start(&Plan { check: &check, gdnsd: how.gdnsd, ..Plan::default() });
-    measure(&mut world, fault, rounds)
+    measure(&mut world, fault, rounds, how.few)
 }
 
 /// The usual check.

@@ -36,7 +36,7 @@ const AT_A_TIME: usize = 5;
 pub(crate) struct Thoroughness {
     /// Rounds of what is asked for a hundred times.
     pub(crate) rounds: usize,
-    /// Rounds of the other faults.
+    /// Rounds of the other faults, and of all of them under the eyes of gdnsd.
     pub(crate) few: usize,
     /// Whether gdnsd is measured beside rhumb.
     pub(crate) gdnsd: bool,
@@ -57,7 +57,7 @@ const ORDINARY: Thoroughness = Thoroughness {
 
 const THOROUGH: Thoroughness = Thoroughness {
     rounds: 100,
-    few: 20,
+    few: 15,
     gdnsd: true,
     watch: Duration::from_secs(60),
     allowance: Duration::ZERO,

@@ -133,6 +133,12 @@ impl World {
         self.delayer.as_mut().expect("a site that is far").tell(&milliseconds.to_string());
     }
 
+    /// Goes on without gdnsd.
+    pub(crate) fn dismiss_gdnsd(&mut self) {
+        self.asked.retain(|asked| asked.who == Who::Rhumb);
+        self.gdnsd = None;
+    }
+
     /// Whether gdnsd is there.
     pub(crate) fn has_gdnsd(&self) -> bool {
         self.gdnsd.is_some()
