@@ -163,15 +163,19 @@ fn metrics_are_in_prometheus_text_form_and_complete() {
     let families = families(&response.body);
     let expected = [
         ("rhumb_address_available", "gauge"),
+        ("rhumb_address_up", "gauge"),
         ("rhumb_dns_client_subnet_total", "counter"),
         ("rhumb_dns_cookies_total", "counter"),
         ("rhumb_dns_dropped_total", "counter"),
         ("rhumb_dns_rate_limited_total", "counter"),
         ("rhumb_dns_replies_total", "counter"),
         ("rhumb_dns_truncated_total", "counter"),
+        ("rhumb_isolated", "gauge"),
         ("rhumb_outcome_to_swap_seconds", "histogram"),
+        ("rhumb_pool_check_suspected", "gauge"),
         ("rhumb_pool_share", "gauge"),
         ("rhumb_probe_duration_seconds", "histogram"),
+        ("rhumb_probe_lateness_seconds", "histogram"),
         ("rhumb_probes_total", "counter"),
         ("rhumb_reloads_total", "counter"),
         ("rhumb_table_generation", "gauge"),
@@ -183,7 +187,7 @@ fn metrics_are_in_prometheus_text_form_and_complete() {
     for sample in [
         "rhumb_dns_replies_total{rcode=\"NOERROR\"} 1",
         "rhumb_udp_events_total{event=\"received\"} 1",
-        "rhumb_probes_total{pool=\"first\",outcome=\"pass\"} 1",
+        "rhumb_probes_total{pool=\"first\",check=\"first\",outcome=\"pass\"} 1",
         "rhumb_outcome_to_swap_seconds_count 2",
         "rhumb_outcome_to_swap_seconds_bucket{le=\"+Inf\"} 2",
         "rhumb_reloads_total{result=\"accepted\"} 1",

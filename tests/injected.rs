@@ -234,7 +234,7 @@ fn probes_that_cannot_be_carried_out_count_against_nobody() {
         // Twice as many as would take both sites down.
         let failed = injection.await_failures(8);
         let not_probed = || {
-            let series = r#"rhumb_probes_total{pool="first",outcome="local"}"#;
+            let series = r#"rhumb_probes_total{pool="first",check="first",outcome="local"}"#;
             (sample(daemon.admin(), series) >= 3.0).then_some(())
         };
         eventually("the probes to be counted", not_probed);

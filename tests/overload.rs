@@ -185,7 +185,7 @@ fn without_descriptors_udp_goes_on_and_no_site_is_blamed() {
     // None at all for anyone, for twice as many probes as would put every site down.
     limit(&process, TOO_FEW);
     let missed = |metrics: &str, pool: &str| -> u32 {
-        let series = format!("rhumb_probes_total{{pool=\"{pool}\",outcome=\"local\"}} ");
+        let series = format!("rhumb_probes_total{{pool=\"{pool}\",check=\"{pool}\",outcome=\"local\"}} ");
         let value = metrics.lines().find_map(|line| line.strip_prefix(&series));
         value.map_or(0, |value| value.parse().expect("a count"))
     };
