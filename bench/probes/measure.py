@@ -80,23 +80,23 @@ def main():
     server = subprocess.Popen([program, "serve"], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout.readline() == "ready\n"
-        print("| load | who | CPU per probe | ratio | of a core | late p50 | late p99 | memory | per target |")
-        print("|---|---|---|---|---|---|---|---|---|")
+        print("| load | who | CPU per probe | ratio | of a core | late p50 | late p99 | memory | per target | failed |")
+        print("|---|---|---|---|---|---|---|---|---|---|")
         for targets, interval in LOADS:
             load = f"{targets:,} every {interval} ms"
             peer = haproxy(targets, interval)
             row = [load, "HAProxy", f"{peer['cpu_us']:.1f} µs", "1", f"{peer['core']:.0%}", "", ""]
-            print("|", " | ".join([*row, f"{peer['rss_mib']:.0f} MiB", ""]), "|", flush=True)
+            print("|", " | ".join([*row, f"{peer['rss_mib']:.0f} MiB", "", ""]), "|", flush=True)
             for mode, what in [
                 ("close", "rhumb, no tripwire"),
                 ("wire", "rhumb"),
                 ("keep", "rhumb, `reuse = true`"),
             ]:
                 own = rhumb(program, targets, interval, mode)
-                assert own["failed"] == 0, own
                 row = [load, what, f"{own['cpu_us']:.1f} µs", f"{own['cpu_us'] / peer['cpu_us']:.2f}"]
                 row += [f"{own['core']:.0%}", f"{own['late_p50_ms']:.1f} ms", f"{own['late_p99_ms']:.1f} ms"]
                 row += [f"{own['rss_mib']:.0f} MiB", f"{own['bytes_per_target']:,} B"]
+                row += [f"{own['failed']:,} of {own['probes']:,}"]
                 print("|", " | ".join(row), "|", flush=True)
                 time.sleep(1)
     finally:
