@@ -41,7 +41,7 @@ impl Display for Summary<'_> {
             let seconds = rounded(*seconds);
             writeln!(
                 f,
-                "isolated for {seconds}: {silent} of {of} addresses are silent, and nobody is called down for it"
+                "isolated for {seconds}: {silent} of {of} sites are silent, and nobody is called down for it"
             )?;
         }
         for DomainStatus { name, policy, ttl, pools } in domains {

@@ -99,9 +99,9 @@ pub enum Notice {
     /// Hardly anything is heard any more, and this host takes itself to be cut off: nobody is
     /// called down for being silent until others are heard again.
     Isolated {
-        /// How many addresses are silent.
+        /// How many sites are silent: pools, and places of conditions.
         silent: usize,
-        /// Of how many that were believed to be up.
+        /// Of how many with addresses that were believed to be up.
         of: usize,
     },
     /// Others are heard again, and silence counts anew.

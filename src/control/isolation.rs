@@ -1,12 +1,12 @@
 //! Silence is not believed before others are heard.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::target::Target;
+use super::target::{Owner, Target};
 use super::{Controller, Notice, told};
-use crate::health::{Finding, Heard, Inquiry, TargetId};
+use crate::health::{Finding, Heard, Inquiry, TargetId, Witness};
 use crate::plan::{Isolation, Watch};
 
 /// What is known of the network that this host is on.
@@ -112,16 +112,46 @@ impl Network {
         // Within its own interval most of the others come up, and each has its timeout to answer.
         let until = since + check.interval + check.timeout;
         let believed = targets.iter().filter(|(_, target)| target.is_believed_up());
-        let witnesses = believed.map(|(id, target)| (*id, target.heard()));
-        let canaries = self.canaries.iter().map(|(id, canary)| (*id, canary.heard));
+        let witnesses =
+            believed.map(|(id, target)| Witness { target: *id, site: site(target), heard: target.heard() });
+        let canaries =
+            self.canaries.iter().map(|(id, canary)| Witness { target: *id, site: id.0, heard: canary.heard });
         self.inquiry = Some(Inquiry::new((since, until), share, witnesses, canaries));
     }
 }
 
+/// The number of the site that a target belongs to.
+fn site(target: &Target) -> u64 {
+    match target.owner {
+        Owner::Pool(pool) => u64::from(pool.0) << 1,
+        Owner::Condition(condition) => u64::from(condition.0) << 1 | 1,
+    }
+}
+
 impl Controller {
-    /// `suspect` is to be called down, because it has been silent since a moment.
-    pub(super) fn doubt(&mut self, suspect: TargetId, since: Instant) {
+    /// `suspect` is to be called down at `now`, because it has been silent since a moment.
+    pub(super) fn doubt(&mut self, suspect: TargetId, since: Instant, now: Instant) -> Vec<Notice> {
+        if self.network.inquiry.is_none() && self.are_others_heard(since) {
+            return self.believe(suspect, now);
+        }
         self.network.doubt(suspect, since, &self.targets);
+        Vec::new()
+    }
+
+    /// Whether enough others have answered since a moment, without asking anybody. When a site goes
+    /// that has thousands of addresses, this is what each of them costs.
+    fn are_others_heard(&self, since: Instant) -> bool {
+        let Some(share) = self.network.share else { return true };
+        let sites = self.pools.len() + self.conditions.targets.len();
+        let needed = (1.0 - share) * sites as f64;
+        let mut heard = HashSet::new();
+        self.targets.values().any(|target| {
+            let has_answered = target.heard().is_some_and(|heard| heard.answered && heard.started >= since);
+            has_answered
+                && target.is_believed_up()
+                && heard.insert(site(target))
+                && heard.len() as f64 > needed
+        })
     }
 
     /// Puts into effect what the inquiry has come to at `now`, if there is one.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use crate::geo::GeoTable;
-use crate::health::{Failure, Heard, Outcome, Stage, TargetId, Timings, Transition, Verdict};
+use crate::health::{Failure, Heard, Outcome, Phase, Stage, TargetId, Timings, Transition, Verdict};
 use crate::plan::{ConditionId, Endpoint, Plan, Pool, PoolId, Watch};
 use crate::routing::RoutingTable;
 
@@ -224,8 +224,9 @@ impl Controller {
             }
             Observed::Heard(false) => self.believe(id, now),
             Observed::Doubted(since) => {
-                self.doubt(id, since);
-                Vec::new()
+                let mut notices = self.follow(owner, !had_told, now);
+                notices.append(&mut self.doubt(id, since, now));
+                notices
             }
             Observed::Nothing if is_news => self.follow(owner, !had_told, now),
             Observed::Nothing => Vec::new(),
@@ -268,13 +269,13 @@ impl Controller {
             next_target += 1;
             TargetId(next_target)
         };
-        let was_isolated = self.network.isolated().is_some();
+        let isolated_since = self.network.isolated().map(|isolated| isolated.since);
         self.network = std::mem::take(&mut self.network).with_rules(plan.isolation.as_ref(), next_id);
         self.next_target = next_target;
         // The next failure of each brings up the doubt anew.
         for target in self.targets.values_mut() {
             // What was found while nothing could be heard says nothing.
-            if was_isolated {
+            if isolated_since.is_some() {
                 target.forgive()
             } else {
                 target.retract()
@@ -303,6 +304,8 @@ impl Controller {
         let table = RoutingTable::compile_with(plan, geo, |pool| (pools[pool.index()].clone(), health(pool)));
         let following = table.following(&self.published.load());
         notices.splice(..0, [self.publish(following), Notice::Rewatch]);
+        let ended = isolated_since.map(|since| now.saturating_duration_since(since));
+        notices.extend(ended.map(|after| Notice::Reconnected { after }));
         if self.is_settled() {
             notices.push(Notice::Settled);
         }
@@ -369,14 +372,20 @@ fn told(mut notices: Vec<Notice>, watch: Arc<Watch>, transition: Transition) -> 
     notices
 }
 
-/// What a probe has heard of the address; `None`: it was not carried out.
+/// What a probe has heard of the address; `None`: nothing follows for the network from what it found.
 ///
-/// Over a connection that was kept, and on the first of a name's lookups, silence is not told from
-/// slowness: that counts as silence.
+/// Over a connection that was kept, silence is not told from slowness: that counts as silence.
 fn heard(outcome: &Outcome, started: Instant, timings: Timings) -> Option<Heard> {
     let answered = match outcome {
         Outcome::Pass => true,
         Outcome::Fail(Failure::Local(_)) => return None,
+        // What a resolver or a script on this host says has not come from the address.
+        Outcome::Fail(
+            Failure::Unresolved
+            | Failure::Exit { .. }
+            | Failure::Killed { .. }
+            | Failure::TimedOut { phase: Phase::Resolve | Phase::Script, .. },
+        ) => return None,
         Outcome::Fail(Failure::TimedOut { .. }) => timings.connect.is_some(),
         Outcome::Fail(failure) => !failure.is_silent(),
     };

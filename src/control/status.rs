@@ -36,9 +36,9 @@ pub struct Status {
 pub struct IsolatedStatus {
     /// For how many seconds.
     pub seconds: f64,
-    /// How many addresses are silent.
+    /// How many sites are silent: pools, and places of conditions.
     pub silent: usize,
-    /// Of how many that were believed to be up.
+    /// Of how many with addresses that were believed to be up.
     pub of: usize,
 }
 

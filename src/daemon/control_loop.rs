@@ -15,6 +15,7 @@ use crate::admin::{NotMeasured, NotOrdered, Request};
 use crate::config::Settings;
 use crate::control::{Absence, Controller, Event, Notice};
 use crate::health::{Failure, Outcome, Stage, Verdict};
+use crate::plan::AddressState;
 use crate::probe::{Limits, ProbeThread, Prober, Report, Trigger};
 use crate::resolver::{Answer, Resolver};
 use crate::telemetry::Metrics;
@@ -103,7 +104,7 @@ impl ControlLoop {
         let Report { target, trigger, outcome, timings, lateness, started, finished } = report;
         if let Some(watch) = self.controller.watch(target) {
             if let Outcome::Fail(failure @ Failure::Local(_)) = &outcome
-                && let Some(probes) = self.unprobed.note(failure.to_string(), finished)
+                && let Some(probes) = self.unprobed.note(failure, finished)
             {
                 let (pool, address, check) = (watch.pool_or_none(), &watch.address, &watch.check.name);
                 tracing::warn!(%pool, %address, %check, probes, "{failure}");
@@ -145,9 +146,14 @@ impl ControlLoop {
             }
             Request::Measured(given, reply) => self.changes.ask(Change::Measured(given, reply)),
             Request::Order((pool, address), order, reply) => {
+                let subject = (pool, address);
+                // What is gone can still be spoken free, lest the order wait for its return.
+                let is_taken_back = order.state == AddressState::Auto && self.orders.stand_for(&subject);
+                let (pool, address) = subject;
                 match self.controller.has_address(&pool, address.as_deref()) {
-                    Ok(()) => self.orders.ask((pool, address), order, reply),
+                    known if known.is_ok() || is_taken_back => self.orders.ask((pool, address), order, reply),
                     Err(missing) => drop(reply.send(Err(missing.into()))),
+                    Ok(()) => {}
                 }
             }
             Request::History((pool, address), reply) => {
@@ -299,7 +305,7 @@ impl ControlLoop {
                 }
                 Notice::Isolated { silent, of } => {
                     tracing::error!(
-                        "isolated: {silent} of {of} addresses are silent, and nobody is called down for it until others are heard"
+                        "isolated: {silent} of {of} sites are silent, and nobody is called down for it until others are heard"
                     );
                 }
                 Notice::Reconnected { after } => {

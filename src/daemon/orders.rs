@@ -74,6 +74,11 @@ impl Orders {
         self.kept.recv().await
     }
 
+    /// Whether there is an order for what is spoken of, known to the controller or not.
+    pub(super) fn stand_for(&self, (pool, address): &Subject) -> bool {
+        self.standing.iter().any(|edit| edit.pool == *pool && edit.address == *address)
+    }
+
     /// Whether an order like this one, if for another time, is in force.
     pub(super) fn stands(&self, (pool, address): &Subject, order: &Order) -> bool {
         let state = order.state.to_string();

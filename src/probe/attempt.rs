@@ -93,6 +93,11 @@ impl Check {
         Attempt { result, kept, timings: budget.spent() }
     }
 
+    /// Whether it can be asked at all.
+    pub(super) fn is_usable(&self) -> bool {
+        self.kind.is_ok()
+    }
+
     /// Probes the addresses of a name; passes as soon as one of them does.
     ///
     /// They are tried in the order of the resolver, the one with a kept connection first. The next one

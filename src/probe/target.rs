@@ -2,9 +2,11 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::attempt::{Attempt, Check};
@@ -51,7 +53,12 @@ pub(super) async fn run(
         let started = now();
         let had_connection = probe.has_kept();
         // Boxed so that the kilobytes of a probe under way are not also held between two.
-        let (outcome, timings) = Box::pin(probe.run(started)).await;
+        let probed = AssertUnwindSafe(Box::pin(probe.run(started))).catch_unwind().await;
+        let (outcome, timings) = probed.unwrap_or_else(|_| {
+            // It must not end the task, or the target would stay for ever what it was.
+            let failure = LocalFailure::System("the probe has panicked, which the log tells of".to_owned());
+            (Outcome::Fail(Failure::Local(failure)), Timings::default())
+        });
         let finished = now();
         drop(turn);
         schedule.ended(&outcome, started, finished);
@@ -60,6 +67,10 @@ pub(super) async fn run(
         let has_gone = matches!(outcome, Outcome::Fail(Failure::Refused | Failure::Reset | Failure::Closed));
         if had_connection && has_gone && tripwire.kept_has_ended(finished) {
             schedule.trip(finished);
+        }
+        if matches!(outcome, Outcome::Fail(Failure::Local(_))) && !probe.can_ask() {
+            // What it lacks, the host's root certificates for one, may be there by now.
+            probe = Probe::new(probe.check.watch.clone(), &shared).await;
         }
         let lateness = started.saturating_duration_since(due);
         let report = Report { target, trigger, outcome, timings, lateness, started, finished };
@@ -75,12 +86,14 @@ pub(super) struct Probe {
     lookup: Lookup,
     kept: Option<Session>,
     shared: Arc<Shared>,
+    /// Whether the last timeout was forgiven, because the process had stood still.
+    was_stalled: bool,
 }
 
 impl Probe {
     pub(super) async fn new(watch: Watch, shared: &Arc<Shared>) -> Self {
         let check = Arc::new(Check::new(watch, shared).await);
-        Probe { check, lookup: Lookup::default(), kept: None, shared: Arc::clone(shared) }
+        Probe { check, lookup: Lookup::default(), kept: None, shared: Arc::clone(shared), was_stalled: false }
     }
 
     /// Probes once. Takes no longer than the check's timeout, counted from `started`.
@@ -99,9 +112,16 @@ impl Probe {
         };
         self.kept = kept;
         let outcome = match result {
-            Ok(()) => Outcome::Pass,
+            Ok(()) => {
+                self.was_stalled = false;
+                Outcome::Pass
+            }
             Err(failure @ Failure::TimedOut { .. }) => {
                 let standstill = self.shared.pulse.standstill(started, now(), watch.check.timeout);
+                // Once: where the process stands still again and again, an address that is gone
+                // would never be called down.
+                let standstill = standstill.filter(|_| !self.was_stalled);
+                self.was_stalled = standstill.is_some();
                 Outcome::Fail(
                     standstill.map_or(failure, |still| Failure::Local(LocalFailure::Stalled(still))),
                 )
@@ -109,6 +129,11 @@ impl Probe {
             Err(failure) => Outcome::Fail(failure),
         };
         (outcome, timings)
+    }
+
+    /// Whether it has all that it takes to ask.
+    fn can_ask(&self) -> bool {
+        self.check.is_usable()
     }
 
     /// Whether a connection is kept for the next probe, as far as is known.

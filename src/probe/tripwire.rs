@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::budget::Budget;
 use super::schedule::Trigger;
 use super::{now, tcp};
-use crate::health::{Failure, Outcome};
+use crate::health::{Failure, LocalFailure, Outcome};
 use crate::plan::{Endpoint, Watch};
 
 /// As many ends of a connection in a row that meant nothing are a habit of the server.
@@ -142,6 +142,13 @@ impl Tripwire {
             }
             Outcome::Pass if matches!(self.kind, Kind::Own { state: State::Held(_), .. }) => {
                 self.in_the_way = 0;
+            }
+            // Probes need them more.
+            Outcome::Fail(Failure::Local(LocalFailure::OutOfDescriptors)) => {
+                if let Kind::Own { state, .. } = &mut self.kind {
+                    *state = State::Apart;
+                    self.habits.next = now + REST;
+                }
             }
             Outcome::Fail(Failure::TimedOut { .. } | Failure::Refused | Failure::Reset | Failure::Closed) => {
                 if let Kind::Own { state, .. } = &mut self.kind

@@ -109,9 +109,11 @@ impl Journal {
             None => self.ready()?,
         };
         let text: String = records.iter().map(|record| line(record)).collect();
-        // If anything fails the file is not put back, and the next append cuts off what is there.
-        file.write_all(text.as_bytes())?;
-        file.sync_data()?;
+        if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_data()) {
+            // Now, so that nothing of it is there at the next start; the next append makes sure of it.
+            let _ = file.set_len(self.length).and_then(|()| file.sync_all());
+            return Err(error);
+        }
         self.length += text.len() as u64;
         self.records += records.len();
         self.file = Some(file);
@@ -128,19 +130,18 @@ impl Journal {
             let mut file = File::create(&unfinished)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
-            fs::rename(&unfinished, &self.path)?;
-            sync_directory(&self.path)?;
-            Ok(file)
+            fs::rename(&unfinished, &self.path)
         };
-        let written: io::Result<File> = write();
-        if written.is_err() {
+        if let Err(error) = write() {
             // It would take up the space that may be missing; that it failed is told anyway.
             let _ = fs::remove_file(&unfinished);
-            self.file = None;
+            return Err(error);
         }
-        self.file = Some(written?);
+        // From here on it is the file, though its name may not last yet: the next append syncs that.
+        self.file = None;
         self.length = text.len() as u64;
         self.records = records.len();
+        self.file = Some(self.ready()?);
         Ok(())
     }
 
@@ -157,8 +158,8 @@ impl Journal {
             file.write_all(HEADER.as_bytes())?;
         }
         file.sync_all()?;
+        sync_directory(&self.path)?;
         if is_new {
-            sync_directory(&self.path)?;
             self.length = HEADER.len() as u64;
         }
         Ok(file)

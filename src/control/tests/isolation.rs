@@ -135,3 +135,52 @@ fn a_reload_begins_the_doubt_anew() {
     let notices = round(&mut world, ".....");
     assert_eq!(kinds(&notices).iter().filter(|kind| **kind == "turned").count(), 5, "nothing doubts it");
 }
+
+#[test]
+fn a_large_site_does_not_outvote_the_others() {
+    let pools: Pools<'_> = &[("a", &[1, 2, 3, 4, 5, 6, 7, 8]), ("b", &[1]), ("c", &[1])];
+    let rules = Isolation { share: 0.8, canaries: Vec::new() };
+    let mut world = World::of(Plan { isolation: Some(rules), ..plan(pools, CHECK) });
+    let all = |world: &mut World, symbol: char| {
+        let mut notices = world.pass(HALF_SECOND);
+        for (pool, addresses) in (0..).zip(pools) {
+            for &address in addresses.1 {
+                let symbol = if pool == 0 { symbol } else { '+' };
+                let target = world.target(pool, address);
+                let event = probed(target, outcome(symbol), world.now);
+                notices.extend(world.controller.handle(event, world.now));
+            }
+        }
+        notices
+    };
+    all(&mut world, '+');
+    assert_eq!(world.told("www").len(), 8);
+    all(&mut world, '.');
+    let notices = all(&mut world, '.');
+    assert!(!kinds(&notices).contains(&"isolated"), "{notices:?}");
+    assert_eq!(world.told("www"), [(1, 1)], "eight of ten addresses are silent, and they are one site");
+}
+
+#[test]
+fn what_a_resolver_here_says_is_no_sign_of_the_network() {
+    let mut world = doubting(&[]);
+    let unresolved = || Outcome::Fail(Failure::Unresolved);
+    round(&mut world, "....");
+    let target = world.target(4, 1);
+    world.controller.handle(probed(target, unresolved(), world.now), world.now);
+    let notices = round(&mut world, "....");
+    assert!(
+        kinds(&notices).contains(&"isolated"),
+        "four of five are silent, and nobody is heard: {notices:?}"
+    );
+}
+
+#[test]
+fn a_reload_ends_the_isolation_and_says_so() {
+    let mut world = doubting(&[]);
+    round(&mut world, ".....");
+    round(&mut world, ".....");
+    let rules = Isolation { share: 0.8, canaries: Vec::new() };
+    let notices = world.replaced(Plan { isolation: Some(rules), ..plan(SITES, CHECK) });
+    assert!(kinds(&notices).contains(&"reconnected"), "{notices:?}");
+}

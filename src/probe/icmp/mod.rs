@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -105,7 +105,7 @@ impl Pinger {
             Family::V4 => &self.v4,
             Family::V6 => &self.v6,
         };
-        let mut slot = slot.lock().expect("nobody panics while holding it");
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = slot.as_ref() {
             return Ok(Arc::clone(&open.channel));
         }
@@ -138,7 +138,7 @@ impl Channel {
     async fn read(&self) -> Infallible {
         loop {
             let Some((from, message)) = self.socket.receive().await else { continue };
-            let mut waiting = self.waiting.lock().expect("nobody panics while holding it");
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             match message {
                 Message::Reply(Echo { identifier, sequence, token }) => {
                     if self.socket.is_own(identifier) {
@@ -173,7 +173,7 @@ impl Requests {
     async fn send(&mut self) -> Result<(), Failure> {
         let token = unguessable::number();
         let sequence = {
-            let mut waiting = self.channel.waiting.lock().expect("nobody panics while holding it");
+            let mut waiting = self.channel.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.add(self.ip, token, self.tell.clone())
         };
         let sequence = sequence.ok_or(Failure::Local(LocalFailure::OutOfMemory))?;
@@ -191,7 +191,7 @@ impl Requests {
 
 impl Drop for Requests {
     fn drop(&mut self) {
-        let mut waiting = self.channel.waiting.lock().expect("nobody panics while holding it");
+        let mut waiting = self.channel.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for &(sequence, token) in &self.sent {
             waiting.remove(self.ip, sequence, token);
         }

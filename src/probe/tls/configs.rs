@@ -31,7 +31,7 @@ struct Key {
 /// The configurations in use: many targets share few, and root certificates take megabytes.
 #[derive(Default)]
 pub(in super::super) struct Tls {
-    host_roots: OnceCell<Result<Arc<RootCertStore>, LocalFailure>>,
+    host_roots: OnceCell<Arc<RootCertStore>>,
     configs: Mutex<HashMap<Key, Weak<ClientConfig>>>,
 }
 
@@ -49,7 +49,7 @@ impl Tls {
     ) -> Result<Arc<ClientConfig>, LocalFailure> {
         let key = Key { trust: check.trust.clone(), identity: check.identity.clone(), alpn };
         let host_roots = match key.trust {
-            Trust::HostRoots => Some(self.host_roots.get_or_init(host_roots).await.clone()?),
+            Trust::HostRoots => Some(self.host_roots.get_or_try_init(host_roots).await?.clone()),
             Trust::Anyone | Trust::Roots(_) => None,
         };
         // Nothing panics while it is locked.
@@ -67,7 +67,7 @@ impl Tls {
     #[cfg(test)]
     pub(in super::super) fn with_roots(roots: RootCertStore) -> Self {
         let tls = Tls::default();
-        tls.host_roots.set(Ok(Arc::new(roots))).expect("is set once");
+        tls.host_roots.set(Arc::new(roots)).expect("is set once");
         tls
     }
 }
