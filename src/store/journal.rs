@@ -57,7 +57,9 @@ impl Journal {
         let path = directory.join(FILE);
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            // Where something else is in the way of its directory there is none either; that nothing can
+            // be kept there is told when something is to be.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 let journal = Journal { path, file: None, length: 0, records: 0 };
                 return Ok((journal, Read { records: Vec::new(), torn: 0 }));
             }
