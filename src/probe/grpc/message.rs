@@ -1,8 +1,10 @@
 //! The two messages of the gRPC health checking protocol, in the framing of gRPC and the encoding
 //! of protocol buffers:
 //!
-//!     message HealthCheckRequest { string service = 1; }
-//!     message HealthCheckResponse { ServingStatus status = 1; }
+//! ```text
+//! message HealthCheckRequest { string service = 1; }
+//! message HealthCheckResponse { ServingStatus status = 1; }
+//! ```
 
 /// What a server says of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
