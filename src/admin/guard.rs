@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
+use super::principal::Principal;
 use super::{Context, Problem};
 
 /// The secret that requests carry as `Authorization: Bearer TOKEN` (RFC 6750).
@@ -38,7 +39,12 @@ impl fmt::Debug for Token {
 }
 
 /// Lets a request pass that carries the token, where one is needed.
-pub(super) async fn require_token(State(context): State<Context>, request: Request, next: Next) -> Response {
+pub(super) async fn require_token(
+    State(context): State<Context>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    request.extensions_mut().insert(Principal::anyone(String::new()));
     let Some(Token(token)) = &context.token else {
         return next.run(request).await;
     };

@@ -24,6 +24,7 @@ mod history;
 mod latency;
 mod lifecycle;
 mod order;
+mod principal;
 mod problem;
 mod release;
 mod state;
