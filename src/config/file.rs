@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use super::Loaded;
 use super::bias_rules;
 use super::condition::{self, ConditionSpec, Known};
 use super::domain::{DomainSpec, PlacedDomain, References};
 use super::domain_rules;
-use super::geoip::GeoipSpec;
+use super::geoip::{GeoipSettings, GeoipSpec};
 use super::health_check::HealthCheckSpec;
 use super::isolation;
 use super::latency::{self, LatencySpec};
@@ -21,12 +20,13 @@ use super::pool::{CheckRef, PoolSpec};
 use super::reader::{Table, Value, list};
 use super::report::{File, Report};
 use super::sections::Sections;
-use super::settings::SettingsSpec;
+use super::settings::{Settings, SettingsSpec};
 use super::source::{Located, Place};
 use super::unique::Unique;
 use super::zone::{PlacedZone, ZoneSpec};
 use super::zone_rules::{self, ZoneView};
 use crate::dns::Name;
+use crate::geo::GeoTable;
 use crate::plan::{Condition, ConditionId, DomainId, HealthCheck, Plan, Pool, PoolId, ZoneId};
 
 /// A file as written. Lists are in its order.
@@ -39,6 +39,14 @@ pub(super) struct FileSpec {
     pool: Vec<Named<PoolSpec>>,
     domain: Vec<Located<DomainSpec>>,
     latency: Option<Located<Vec<Located<LatencySpec>>>>,
+}
+
+/// What a file means.
+pub(super) struct World {
+    pub(super) settings: Settings,
+    pub(super) geoip: GeoipSettings,
+    pub(super) geo: Arc<GeoTable>,
+    pub(super) plan: Plan,
 }
 
 /// A table under a name of the operator's; `None`: what stands there is no such table.
@@ -97,13 +105,25 @@ impl FileSpec {
         spec
     }
 
-    /// Makes of it what it means; `None`: there is a mistake, and it has been noted.
-    pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Option<Loaded> {
+    /// Makes of it what it means, with the databases that it names unless `map` has come of them
+    /// already; `None`: there is a mistake, and it has been noted.
+    pub(super) fn convert(
+        self,
+        base_dir: &Path,
+        map: Option<(GeoipSettings, Arc<GeoTable>)>,
+        report: &Report,
+    ) -> Option<World> {
         let FileSpec { mut settings, geoip, zone, health_check, condition, pool, domain, latency } = self;
         let isolation = settings.take_isolation();
         let settings = settings.convert(base_dir, report);
-        let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
-        let (geoip, geo) = geoip.convert(base_dir, report);
+        let (geoip, geo) = match map {
+            Some((geoip, geo)) => (geoip, Some(geo)),
+            None => {
+                let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
+                let (geoip, geo) = geoip.convert(base_dir, report);
+                (geoip, geo.map(Arc::new))
+            }
+        };
         let (checks, health_checks) = convert_health_checks(health_check, base_dir, report);
         let domain_ids = domain_ids(&domain);
         let bias_places: Vec<Option<Place>> =
@@ -149,7 +169,7 @@ impl FileSpec {
             latencies,
             isolation: isolation::convert(isolation),
         };
-        Some(Loaded { settings, geoip, geo: Arc::new(geo?), plan })
+        Some(World { settings, geoip, geo: geo?, plan })
     }
 }
 
@@ -336,10 +356,10 @@ pools = [\"p\"]
     fn outcome(read: fn(&File, &Report) -> Option<FileSpec>, text: &str) -> Option<String> {
         let report = Report::default();
         let file = report.add_file("test.toml".to_owned(), text.into()).expect("it is UTF-8");
-        let loaded = read(&file, &report).map(|spec| spec.convert(Path::new(""), &report));
-        match report.into_diagnostics() {
-            Some(diagnostics) => Some(diagnostics.to_string()),
-            None => loaded.map(|loaded| format!("{:?}", loaded.expect("nothing is wrong").plan)),
+        let loaded = read(&file, &report).map(|spec| spec.convert(Path::new(""), None, &report));
+        match report.end() {
+            Err(diagnostics) => Some(diagnostics.to_string()),
+            Ok(_) => loaded.map(|loaded| format!("{:?}", loaded.expect("nothing is wrong").plan)),
         }
     }
 

@@ -62,7 +62,7 @@ pub fn read_latencies(
         }
         Latencies { measurements: reading.measurements, passed_over: reading.passed_over }
     };
-    report.into_diagnostics().map_or(Ok(latencies), Err)
+    report.end().map(|_| latencies)
 }
 
 /// A file of measurements as the configuration names it.
@@ -117,7 +117,7 @@ impl<'r> Reading<'r> {
 
     /// Reads the file at `path`, which is named at `named_at`.
     fn file(&mut self, path: &Path, named_at: Place) {
-        let octets = match std::fs::read(path) {
+        let octets = match self.report.read(path) {
             Ok(octets) => octets,
             Err(reason) => {
                 self.report.error(named_at, format!("cannot read `{}`: {reason}", path.display()));

@@ -15,6 +15,7 @@ mod damping;
 mod diagnostics;
 mod domain;
 mod domain_rules;
+mod edits;
 mod file;
 mod geoip;
 mod health;
@@ -25,6 +26,7 @@ mod location;
 mod master_file;
 mod name;
 mod nesting;
+mod origin;
 mod pool;
 mod pool_service;
 mod presentation;
@@ -51,14 +53,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
+pub use edits::{
+    Change, Desired, Document, Draft, Edit, Object, Outcome, Refusal, Specified, Stamp, Standing, Unfit,
+    UnknownObject,
+};
 pub use geoip::GeoipSettings;
 pub use health::HealthSettings;
 pub use latency::{Latencies, UnknownPool, read_latencies};
+pub use origin::Origin;
 pub use resolver::ResolverSettings;
 pub use service::{RateLimitSettings, ServiceSettings};
 pub use settings::{AdminSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings};
 
-use self::file::FileSpec;
+use self::file::{FileSpec, World};
+use self::origin::Files;
 use self::report::Report;
 use crate::geo::GeoTable;
 use crate::plan::Plan;
@@ -74,6 +82,8 @@ pub struct Loaded {
     pub geo: Arc<GeoTable>,
     /// What is served.
     pub plan: Plan,
+    /// What it was read from.
+    pub origin: Origin,
 }
 
 /// Reads the file at `path`, and the zone files and databases that it names.
@@ -81,26 +91,39 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     let name = path.display().to_string();
     let base_dir = path.parent().unwrap_or(Path::new(""));
     match std::fs::read(path) {
-        Ok(octets) => read(name, octets, base_dir),
+        Ok(octets) => read(name, octets, base_dir, None),
         Err(reason) => Err(Diagnostics::unreadable(name, &reason)),
     }
 }
 
 /// Reads `text`, which messages call `name`; relative paths in it are taken from `base_dir`.
 pub fn parse(name: &str, text: &str, base_dir: &Path) -> Result<Loaded, Diagnostics> {
-    read(name.to_owned(), text.as_bytes().to_vec(), base_dir)
+    read(name.to_owned(), text.as_bytes().to_vec(), base_dir, None)
 }
 
-fn read(name: String, octets: Vec<u8>, base_dir: &Path) -> Result<Loaded, Diagnostics> {
-    let report = Report::default();
-    let loaded = report
-        .add_file(name, octets)
-        .and_then(|file| FileSpec::read(&file, &report))
-        .and_then(|spec| spec.convert(base_dir, &report));
-    match report.into_diagnostics() {
-        Some(diagnostics) => Err(diagnostics),
-        None => Ok(loaded.expect("what cannot be loaded has been reported")),
-    }
+/// What need not be read from disk again.
+type Known = (Files, GeoipSettings, Arc<GeoTable>);
+
+fn read(name: String, octets: Vec<u8>, base_dir: &Path, known: Option<Known>) -> Result<Loaded, Diagnostics> {
+    let (files, map) = match known {
+        Some((files, geoip, geo)) => (files, Some((geoip, geo))),
+        None => (Files::default(), None),
+    };
+    let report = Report::after(files);
+    let read = report.add_file(name.clone(), octets).and_then(|file| {
+        let spec = FileSpec::read(&file, &report)?;
+        Some((spec.convert(base_dir, map, &report)?, file.text))
+    });
+    let files = match report.end() {
+        Ok(files) => files,
+        Err(diagnostics) => return Err(diagnostics),
+    };
+    let (World { settings, geoip, geo, plan }, text) = read.expect("what cannot be loaded has been reported");
+    let document = Document::new(&text);
+    let (geoip_too, geo_too) = (geoip.clone(), Arc::clone(&geo));
+    let base_dir = base_dir.to_owned();
+    let origin = Origin { name, base_dir, document, files, geoip: geoip_too, geo: geo_too };
+    Ok(Loaded { settings, geoip, geo, plan, origin })
 }
 
 #[cfg(test)]

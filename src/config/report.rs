@@ -1,9 +1,12 @@
 //! Collects mistakes while the configuration is read, so that all are told at once.
 
 use std::cell::{Cell, RefCell};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostics::{Diagnostic, Diagnostics};
+use super::origin::{Files, Reading};
 use super::source::{Place, Source};
 
 /// How many pairs of names are compared for hints in one file, about a second's worth. A file with
@@ -17,6 +20,7 @@ pub(super) struct Report {
     mistakes: RefCell<Vec<Mistake>>,
     /// How many pairs of names were compared for hints.
     compared: Cell<usize>,
+    reading: Reading,
 }
 
 /// A file that was added.
@@ -41,6 +45,16 @@ struct Mistake {
 }
 
 impl Report {
+    /// Nothing so far; files that are in `files` are as they were read there.
+    pub(super) fn after(files: Files) -> Self {
+        Report { reading: Reading::after(files), ..Report::default() }
+    }
+
+    /// The octets of a file that the configuration names.
+    pub(super) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.reading.read(path)
+    }
+
     /// Adds a file; `None`: it is not UTF-8, which has been noted.
     pub(super) fn add_file(&self, name: String, octets: Vec<u8>) -> Option<File> {
         let (text, fault) = match String::from_utf8(octets) {
@@ -129,8 +143,8 @@ impl Report {
         }
     }
 
-    /// What was noted, in order; `None` if nothing is wrong.
-    pub(super) fn into_diagnostics(self) -> Option<Diagnostics> {
+    /// What was noted, in order; the files that were read if nothing is wrong.
+    pub(super) fn end(self) -> Result<Files, Diagnostics> {
         let sources = self.sources.into_inner();
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort_by_key(|mistake| mistake.place);
@@ -144,7 +158,7 @@ impl Report {
                 excerpt: Some(source.excerpt(place)),
             }
         });
-        Diagnostics::new(diagnostics.collect())
+        Diagnostics::new(diagnostics.collect()).map_or_else(|| Ok(self.reading.into_files()), Err)
     }
 }
 
