@@ -31,17 +31,17 @@ mod changes;
 mod control_loop;
 mod counted;
 mod descriptors;
+mod edits;
 mod measured;
-mod orders;
 mod privileges;
 mod service;
 mod unprobed;
 
-use changes::Changes;
+use changes::{Changes, Wanted};
 use control_loop::ControlLoop;
 use counted::Counted;
+use edits::Journal;
 use measured::Measured;
-use orders::Orders;
 
 /// How long TCP clients have to get their answers after a stop: more than a resolver waits for
 /// one, less than a service manager waits before it kills (systemd: 90 s, Kubernetes: 30 s).
@@ -115,7 +115,7 @@ impl Daemon {
         file: Option<PathBuf>,
         ignore_edits: bool,
     ) -> Result<Daemon, DaemonError> {
-        let Loaded { settings, geoip: _, geo, plan } = loaded;
+        let Loaded { settings, geoip: _, geo, plan, origin } = loaded;
         let log = start_logging(&settings.log);
         descriptors::raise_limit();
         let listeners = Listeners::bind(&settings.server.listen, settings.server.workers)?;
@@ -125,7 +125,9 @@ impl Daemon {
         // Before privileges are given up: only root may have to know them.
         let secrets = service::named_secrets(&settings.server.service)?;
         if let Some(user) = &settings.server.user {
-            privileges::become_user(user).map_err(|error| DaemonError::User(user.clone(), error))?;
+            let state_dir = file.is_some().then_some(&settings.server.state_dir);
+            privileges::become_user(user, state_dir.map(PathBuf::as_path))
+                .map_err(|error| DaemonError::User(user.clone(), error))?;
         }
 
         let service = service::service(&settings.server, listeners.workers());
@@ -134,10 +136,11 @@ impl Daemon {
         let udp_service = Arc::new(service);
         // Without a file there is nothing of this daemon's on disk.
         let state_dir = file.is_some().then(|| settings.server.state_dir.clone());
-        let orders = Orders::start(state_dir.clone(), ignore_edits)?;
-        let (measured, plan) = Measured::start(state_dir, Arc::new(plan));
+        let journal = Journal::open(state_dir.as_deref(), ignore_edits)?;
+        let desired = edits::standing(origin, Arc::new(plan), &journal);
+        let (measured, plan) = Measured::start(state_dir, Arc::clone(desired.plan()));
         let mut controller = Controller::new(plan, geo, control_loop::now());
-        for event in orders.events() {
+        for event in edits::orders(&desired) {
             controller.handle(event, control_loop::now());
         }
         let cookies = secrets.or_else(|| service::own_secrets(&settings.server));
@@ -147,8 +150,9 @@ impl Daemon {
         let (requests, requested) = mpsc::channel(REQUESTS);
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
-        let changes = Changes::new(file, settings.server.service.clone(), measured);
-        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes, orders)?;
+        let wanted = Wanted { desired: Arc::new(desired), measured };
+        let changes = Changes::new(file, settings.server.service.clone(), wanted, journal);
+        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes)?;
         let counted = Counted::default();
         let metrics = Metrics::start(counted.clone().into_sources());
         let context = admin::Context {

@@ -145,15 +145,16 @@ fn what_is_refused_changes_nothing() {
 fn what_cannot_be_kept_is_not_taken() {
     let scene = Scene::new();
     let text = two_pools(&scene);
-    // A file in the place of the directory.
-    let state = scene.write("state", "");
+    // A directory in the place of the file.
+    let state = scene.path().join("state");
+    std::fs::create_dir_all(state.join("latency.csv")).expect("it is ours");
     let daemon = scene.start(&text);
     daemon.await_line(0, &["ERROR", "latencies given by API are not used"]);
     let csv = "198.51.100.0/24,far,1\n";
     assert_refused(&put_csv(daemon.admin(), PATH, csv), 503, &["cannot keep", "state"]);
     assert_eq!((pools(&daemon), &given(&daemon)[..]), (["near", "near"], ""));
 
-    std::fs::remove_file(&state).and_then(|()| std::fs::create_dir(&state)).expect("it is ours");
+    std::fs::remove_dir(state.join("latency.csv")).expect("it is ours");
     std::os::unix::fs::symlink("/dev/full", state.join("latency.csv.new")).expect("links can be made");
     assert_refused(&put_csv(daemon.admin(), PATH, csv), 507, &["cannot keep", "No space left"]);
     assert_eq!((pools(&daemon), &given(&daemon)[..]), (["near", "near"], ""));

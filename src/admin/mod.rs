@@ -9,26 +9,32 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, patch, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::Diagnostics;
-use crate::control::{Absence, HistoryStatus, NoSuch, NotReleasable, Order, Status};
+use crate::config::{Desired, Diagnostics};
+use crate::control::{Absence, DomainStatus, HistoryStatus, NoSuch, NotReleasable, Page, PoolStatus, Status};
+use crate::dns::Name;
 use crate::routing::RoutingTable;
 
 mod body;
+mod edit;
 mod explain;
 mod guard;
 mod history;
 mod latency;
 mod lifecycle;
-mod order;
+mod listing;
+mod objects;
 mod principal;
 mod problem;
 mod release;
+mod report;
 mod state;
+mod transactions;
 
+pub use edit::{Edited, Editing, Expected, NotEdited};
 pub use guard::Token;
 pub use problem::Problem;
 
@@ -52,13 +58,23 @@ pub struct Context {
 pub enum Request {
     /// The state of everything.
     Status(oneshot::Sender<Status>),
+    /// The pool of this name, if there is one.
+    Pool(String, oneshot::Sender<Option<PoolStatus>>),
+    /// As many pools behind the one of this name; from the first on without one.
+    Pools(Option<String>, usize, oneshot::Sender<Page<PoolStatus>>),
+    /// The domain of this name, if there is one.
+    Domain(Name, oneshot::Sender<Option<DomainStatus>>),
+    /// As many domains behind the one of this name; from the first on without one.
+    Domains(Option<Name>, usize, oneshot::Sender<Page<DomainStatus>>),
     /// Reading the configuration anew; the error says what is wrong with it.
     Reload(oneshot::Sender<Result<(), String>>),
     /// Letting the pool of this name come back that is kept away.
     Release(String, oneshot::Sender<Result<(), NotReleasable>>),
-    /// What is to become of an address, or of a whole pool.
-    /// The answer means that it is in force, and will be after a restart.
-    Order((String, Option<String>), Order, oneshot::Sender<Result<(), NotOrdered>>),
+    /// What is wanted: the file, with edits over it.
+    Desired(oneshot::Sender<Arc<Desired>>),
+    /// Edits to be made or taken back. The answer means that they are in force, and will be after a
+    /// restart.
+    Edit(Editing, oneshot::Sender<Result<Edited, NotEdited>>),
     /// What the last probes of an address found: pool and address.
     History((String, String), oneshot::Sender<Result<HistoryStatus, NoSuch>>),
     /// What a site says of its address, or of its pool; `None`: it is there.
@@ -70,17 +86,6 @@ pub enum Request {
     /// given before; empty: none. The answer, which is how many there are, means that they are in
     /// force, and will be after a restart.
     Measured(Bytes, oneshot::Sender<Result<usize, NotMeasured>>),
-}
-
-/// Why an order is not in force.
-#[derive(Debug, thiserror::Error)]
-pub enum NotOrdered {
-    /// What it is about is not there.
-    #[error(transparent)]
-    Missing(#[from] NoSuch),
-    /// It cannot be kept, for this reason.
-    #[error("{0}")]
-    NotKept(String),
 }
 
 /// Why measured latencies were not taken over.
@@ -107,14 +112,26 @@ fn router(context: Context) -> Router {
     let guarded = Router::new()
         .route("/metrics", get(lifecycle::metrics))
         .route("/v1/status", get(state::status))
-        .route("/v1/domains", get(state::domains))
-        .route("/v1/domains/{name}", get(state::domain))
-        .route("/v1/pools", get(state::pools))
-        .route("/v1/pools/{pool}", get(state::pool).patch(order::of_pool))
-        .route("/v1/pools/{pool}/report", post(order::report_of_pool))
-        .route("/v1/pools/{pool}/addresses/{address}", patch(order::of_address))
+        .route("/v1/domains", get(listing::domains))
+        .route("/v1/domains/{name}", object())
+        .route("/v1/pools", get(listing::pools))
+        .route("/v1/pools/{pool}", object())
+        .route("/v1/pools/{pool}/report", post(report::of_pool))
+        .route("/v1/pools/{pool}/addresses", post(objects::add_address))
+        .route("/v1/pools/{pool}/addresses/{address}", object())
         .route("/v1/pools/{pool}/addresses/{address}/history", get(history::history))
-        .route("/v1/pools/{pool}/addresses/{address}/report", post(order::report_of_address))
+        .route("/v1/pools/{pool}/addresses/{address}/report", post(report::of_address))
+        .route("/v1/health_checks", get(listing::health_checks))
+        .route("/v1/health_checks/{name}", object())
+        .route("/v1/conditions", get(listing::conditions))
+        .route("/v1/conditions/{name}", object())
+        .route("/v1/zones", get(listing::zones))
+        .route("/v1/zones/{zone}/records", get(listing::records))
+        .route("/v1/zones/{zone}/records/{owner}/{type}", object())
+        .route("/v1/transactions", post(transactions::transact))
+        .route("/v1/edits", get(transactions::edits))
+        .route("/v1/edits/export", get(transactions::export))
+        .route("/v1/edits/{id}", get(transactions::edit).delete(transactions::revert))
         .route("/v1/pools/{pool}/release", post(release::release))
         .route("/v1/explain", get(explain::explain))
         .route(
@@ -133,6 +150,11 @@ fn router(context: Context) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(context)
+}
+
+/// Everything that can be done with a thing of the configuration.
+fn object() -> MethodRouter<Context> {
+    get(objects::get).put(objects::put).patch(objects::patch).delete(objects::delete)
 }
 
 impl Context {

@@ -7,7 +7,9 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::NotOrdered;
+use super::NotEdited;
+use super::edit::NotMade;
+use crate::config::{Refusal, UnknownObject};
 use crate::control::NoSuch;
 
 /// Why a request was not carried out.
@@ -31,6 +33,16 @@ impl Problem {
         Problem { field: Some(field.into()), ..problem }
     }
 
+    /// The status of the reply.
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The same about a member of the request.
+    pub(super) fn with_field(self, field: Option<String>) -> Self {
+        Problem { field: field.map(Cow::Owned), ..self }
+    }
+
     pub(super) fn unknown(kind: &str, name: &str) -> Self {
         Problem::new(StatusCode::NOT_FOUND, "Not found", format!("there is no {kind} `{name}`"))
     }
@@ -40,23 +52,28 @@ impl Problem {
     }
 }
 
-impl From<NotOrdered> for Problem {
-    fn from(reason: NotOrdered) -> Self {
-        match reason {
-            NotOrdered::Missing(missing) => missing.into(),
-            NotOrdered::NotKept(_) => {
-                Problem::new(StatusCode::INSUFFICIENT_STORAGE, "Not kept", reason.to_string())
-            }
-        }
-    }
-}
-
 impl From<NoSuch> for Problem {
     fn from(missing: NoSuch) -> Self {
         match missing {
             NoSuch::Pool(name) => Problem::unknown("pool", &name),
             NoSuch::Address(_, name) => Problem::unknown("address", &name),
         }
+    }
+}
+
+impl From<UnknownObject> for Problem {
+    fn from(reason: UnknownObject) -> Self {
+        match reason {
+            UnknownObject::Kind(_) => Problem::new(StatusCode::NOT_FOUND, "Not found", reason.to_string()),
+            UnknownObject::Name(_) => Problem::invalid("name", reason.to_string()),
+            UnknownObject::Type(_) => Problem::invalid("type", reason.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(reason: Refusal) -> Self {
+        Problem::from(NotMade::Edit(NotEdited::Refused(reason)))
     }
 }
 
@@ -70,8 +87,7 @@ pub(super) async fn method_not_allowed() -> Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self)).into_response();
+        let mut response = (self.status(), Json(self)).into_response();
         let kind = header::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response

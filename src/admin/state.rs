@@ -2,38 +2,58 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
 
-use super::{Context, Problem};
-use crate::control::{DomainStatus, PoolStatus, Status};
+use super::{Context, Problem, Request};
+use crate::control::{PoolStatus, Status};
 use crate::dns::Name;
 
 pub(super) async fn status(State(context): State<Context>) -> Result<Json<Status>, Problem> {
     Ok(Json(context.status().await?))
 }
 
-pub(super) async fn domains(State(context): State<Context>) -> Result<Json<Vec<DomainStatus>>, Problem> {
-    Ok(Json(context.status().await?.domains))
-}
-
-pub(super) async fn domain(
-    State(context): State<Context>,
-    Path(name): Path<String>,
-) -> Result<Json<DomainStatus>, Problem> {
-    let asked: Name = name.parse().map_err(|error| Problem::invalid("name", format!("`{name}`: {error}")))?;
-    let domains = context.status().await?.domains;
-    let found = domains.into_iter().find(|domain| domain.name == asked.to_string());
-    found.map(Json).ok_or_else(|| Problem::unknown("domain", &name))
-}
-
-pub(super) async fn pools(State(context): State<Context>) -> Result<Json<Vec<PoolStatus>>, Problem> {
-    Ok(Json(context.status().await?.pools))
-}
-
+/// The pool as it is now.
 pub(super) async fn pool(
     State(context): State<Context>,
     Path(name): Path<String>,
 ) -> Result<Json<PoolStatus>, Problem> {
-    let pools = context.status().await?.pools;
-    let found = pools.into_iter().find(|pool| pool.name == name);
-    found.map(Json).ok_or_else(|| Problem::unknown("pool", &name))
+    context.pool_status(&name).await.map(Json)
+}
+
+impl Context {
+    async fn pool_status(&self, name: &str) -> Result<PoolStatus, Problem> {
+        let pool = self.ask(|reply| Request::Pool(name.to_owned(), reply)).await?;
+        pool.ok_or_else(|| Problem::unknown("pool", name))
+    }
+
+    /// The pool of this name, as JSON.
+    pub(super) async fn pool(&self, name: &str) -> Result<Map<String, Value>, Problem> {
+        Ok(members(&self.pool_status(name).await?))
+    }
+
+    /// The domain of this name, as JSON.
+    pub(super) async fn domain(&self, name: &Name) -> Result<Map<String, Value>, Problem> {
+        let domain = self.ask(|reply| Request::Domain(name.clone(), reply)).await?;
+        let domain = domain.ok_or_else(|| Problem::unknown("domain", &name.to_string()))?;
+        Ok(members(&domain))
+    }
+
+    /// What the control loop answers to a request.
+    pub(super) async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| Problem::stopping())?;
+        answer.await.map_err(|_| Problem::stopping())
+    }
+}
+
+fn members(status: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(status) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
 }

@@ -92,7 +92,10 @@ pub(super) fn give(
     let How { reason, lasts, endpoint, output } = how;
     let expires = lasts.map(|lasts| humantime::format_duration(lasts).to_string());
     let order = json!({ "state": state.to_string(), "reason": reason, "expires": expires });
-    let pool: PoolStatus = runtime()?.block_on(endpoint.patch(&path(pool, address), &order))?;
+    let pool: PoolStatus = runtime()?.block_on(async {
+        let _: serde_json::Value = endpoint.patch(&path(pool, address), &order).await?;
+        endpoint.get(&path(pool, None)).await
+    })?;
     match output {
         Output::Text => print(&Overview(&pool).to_string())?,
         Output::Json => print_json(&pool)?,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use crate::dns::Name;
 use crate::geo::GeoTable;
 use crate::health::{Failure, Heard, Outcome, Phase, Stage, TargetId, Timings, Transition, Verdict};
 use crate::plan::{ConditionId, Endpoint, Plan, Pool, PoolId, Watch};
@@ -37,7 +38,7 @@ pub use names::{Found, Lookup};
 pub use ordering::NoSuch;
 pub use orders::{Absence, Order};
 pub use status::{
-    AddressStatus, AwayStatus, DampedStatus, DomainStatus, IsolatedStatus, NameStatus, OrderStatus,
+    AddressStatus, AwayStatus, DampedStatus, DomainStatus, IsolatedStatus, NameStatus, OrderStatus, Page,
     PoolStatus, Status,
 };
 
@@ -47,6 +48,7 @@ use self::deadlines::Deadlines;
 use self::isolation::Network;
 use self::names::Names;
 use self::pool::PoolState;
+use self::status::Known;
 use self::target::{Observed, Owner, Target};
 
 /// Holds what is believed, and publishes what follows from it.
@@ -167,13 +169,35 @@ impl Controller {
 
     /// What is believed of everything, and what is served.
     pub fn status(&self, now: Instant) -> Status {
-        Status::new(
-            &self.published.load(),
-            &self.pools,
-            &self.targets,
-            (&self.names, self.network.isolated()),
-            now,
-        )
+        let table = self.published.load();
+        Status::new(self.known(&table, now), self.network.isolated())
+    }
+
+    /// What is believed of the pool of this name; `None`: there is none.
+    pub fn pool_status(&self, name: &str, now: Instant) -> Option<PoolStatus> {
+        let (id, _) = self.pool_of(name)?;
+        Some(self.known(&self.published.load(), now).pool(id))
+    }
+
+    /// At most `limit` pools behind the one named `after`; from the first on without it.
+    pub fn pool_page(&self, after: Option<&str>, limit: usize, now: Instant) -> Page<PoolStatus> {
+        self.known(&self.published.load(), now).pools(after, limit)
+    }
+
+    /// The domain of this name; `None`: there is none.
+    pub fn domain_status(&self, name: &Name, now: Instant) -> Option<DomainStatus> {
+        let table = self.published.load();
+        let domain = table.plan().domains.iter().find(|domain| domain.name == *name)?;
+        Some(self.known(&table, now).domain(domain))
+    }
+
+    /// At most `limit` domains behind the one named `after`; from the first on without it.
+    pub fn domain_page(&self, after: Option<&Name>, limit: usize, now: Instant) -> Page<DomainStatus> {
+        self.known(&self.published.load(), now).domains(after, limit)
+    }
+
+    fn known<'k>(&'k self, table: &'k RoutingTable, now: Instant) -> Known<'k> {
+        Known { table, pools: &self.pools, targets: &self.targets, names: &self.names, now }
     }
 
     /// What the last probes of an address found.

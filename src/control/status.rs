@@ -164,87 +164,133 @@ pub struct DampedStatus {
     pub seconds: f64,
 }
 
-impl Status {
-    pub(super) fn new(
-        table: &RoutingTable,
-        pools: &[PoolState],
-        targets: &HashMap<TargetId, Target>,
-        (names, isolated): (&Names, Option<Isolated>),
-        now: Instant,
+/// What the state of things is read from.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'k> {
+    pub(super) table: &'k RoutingTable,
+    pub(super) pools: &'k [PoolState],
+    pub(super) targets: &'k HashMap<TargetId, Target>,
+    pub(super) names: &'k Names,
+    pub(super) now: Instant,
+}
+
+/// Some of a list, in the order of the configuration.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// Those.
+    pub items: Vec<T>,
+    /// Whether there are more behind them.
+    pub has_more: bool,
+}
+
+impl<T> Page<T> {
+    /// At most `limit` of `all`: those behind the one that `is_last` knows, from the first on without it.
+    fn of<A>(
+        all: impl Iterator<Item = A>,
+        is_last: Option<impl Fn(&A) -> bool>,
+        limit: usize,
+        show: impl Fn(A) -> T,
     ) -> Self {
-        let plan = table.plan();
-        let domains = plan
-            .domains
-            .iter()
-            .map(|domain| DomainStatus {
-                name: domain.name.to_string(),
-                policy: policy_of(domain),
-                ttl: domain.ttl,
-                pools: domain.pools().into_iter().map(|pool| plan.pools[pool.index()].name.clone()).collect(),
-            })
-            .collect();
-        let pools = (0..)
-            .map(PoolId)
-            .zip(pools)
-            .map(|(id, state)| {
-                let pool = table.pool(id);
-                let addresses: Vec<AddressStatus> = described(&pool.addresses)
-                    .into_iter()
-                    .enumerate()
-                    .map(|(position, (name, target, weight))| AddressStatus {
-                        state: state
-                            .orders
-                            .order_of(&name)
-                            .map_or_else(|| "auto".to_owned(), |order| order.state.to_string()),
-                        order: state.orders.order_of(&name).map(|order| OrderStatus::new(order, now)),
-                        away: state.orders.absence_of(&name).map(|away| AwayStatus::new(away, now)),
-                        available: weight > 0 && table.is_up(id, position),
-                        share: state.share_of(position, targets, now),
-                        ..AddressStatus::new(
-                            (name, target, weight),
-                            state.targets[position].and_then(|id| targets.get(&id)),
-                            now,
-                        )
-                    })
-                    .collect();
-                let available = addresses.iter().filter(|address| address.available).count();
-                PoolStatus {
-                    name: pool.name.clone(),
-                    policy: pool.policy.to_string(),
-                    standing: match state.stage() {
-                        Stage::InService => "in-service",
-                        Stage::Returning { .. } => "returning",
-                        Stage::Out if state.lacks() => "unmet",
-                        Stage::Out if available > 0 => "below-minimum",
-                        Stage::Out => "down",
-                        Stage::Held { .. } => "held",
-                        Stage::AwaitsRelease => "awaits-release",
-                    }
-                    .to_owned(),
-                    reason: state.reason(targets, now),
-                    share: state.share(now),
-                    held_seconds: state.held_until().map(|until| seconds(until, now)),
-                    available,
-                    suspicion: state.suspicion().map(str::to_owned),
-                    order: state.orders.of_pool().map(|order| OrderStatus::new(order, now)),
-                    addresses,
-                    names: pool
-                        .resolved
-                        .iter()
-                        .map(|resolved| {
-                            let Address { name, target, .. } = &resolved.address;
-                            NameStatus::new(name, target, names.get(target), now)
-                        })
-                        .collect(),
-                }
-            })
-            .collect();
+        let mut all = all;
+        if let Some(is_last) = is_last {
+            all.by_ref().find(is_last);
+        }
+        let items = all.by_ref().take(limit).map(show).collect();
+        Page { items, has_more: all.next().is_some() }
+    }
+}
+
+impl Status {
+    pub(super) fn new(known: Known<'_>, isolated: Option<Isolated>) -> Self {
+        let plan = known.table.plan();
         let isolated = isolated.map(|Isolated { since, silent, of }| IsolatedStatus {
-            seconds: seconds(now, since),
+            seconds: seconds(known.now, since),
             silent,
             of,
         });
-        Status { generation: table.generation(), isolated, domains, pools }
+        Status {
+            generation: known.table.generation(),
+            isolated,
+            domains: plan.domains.iter().map(|domain| known.domain(domain)).collect(),
+            pools: (0..).map(PoolId).take(known.pools.len()).map(|id| known.pool(id)).collect(),
+        }
+    }
+}
+
+impl Known<'_> {
+    pub(super) fn domain(self, domain: &Domain) -> DomainStatus {
+        let plan = self.table.plan();
+        DomainStatus {
+            name: domain.name.to_string(),
+            policy: policy_of(domain),
+            ttl: domain.ttl,
+            pools: domain.pools().into_iter().map(|pool| plan.pools[pool.index()].name.clone()).collect(),
+        }
+    }
+
+    pub(super) fn domains(self, after: Option<&Name>, limit: usize) -> Page<DomainStatus> {
+        let is_last = after.map(|after| move |domain: &&Domain| domain.name == *after);
+        Page::of(self.table.plan().domains.iter(), is_last, limit, |domain| self.domain(domain))
+    }
+
+    pub(super) fn pools(self, after: Option<&str>, limit: usize) -> Page<PoolStatus> {
+        let is_last = after.map(|after| move |id: &PoolId| self.pools[id.index()].name == after);
+        let ids = (0..).map(PoolId).take(self.pools.len());
+        Page::of(ids, is_last, limit, |id| self.pool(id))
+    }
+
+    pub(super) fn pool(self, id: PoolId) -> PoolStatus {
+        let Known { table, pools, targets, names, now } = self;
+        let (pool, state) = (table.pool(id), &pools[id.index()]);
+        let addresses: Vec<AddressStatus> = described(&pool.addresses)
+            .into_iter()
+            .enumerate()
+            .map(|(position, (name, target, weight))| AddressStatus {
+                state: state
+                    .orders
+                    .order_of(&name)
+                    .map_or_else(|| "auto".to_owned(), |order| order.state.to_string()),
+                order: state.orders.order_of(&name).map(|order| OrderStatus::new(order, now)),
+                away: state.orders.absence_of(&name).map(|away| AwayStatus::new(away, now)),
+                available: weight > 0 && table.is_up(id, position),
+                share: state.share_of(position, targets, now),
+                ..AddressStatus::new(
+                    (name, target, weight),
+                    state.targets[position].and_then(|id| targets.get(&id)),
+                    now,
+                )
+            })
+            .collect();
+        let available = addresses.iter().filter(|address| address.available).count();
+        PoolStatus {
+            name: pool.name.clone(),
+            policy: pool.policy.to_string(),
+            standing: match state.stage() {
+                Stage::InService => "in-service",
+                Stage::Returning { .. } => "returning",
+                Stage::Out if state.lacks() => "unmet",
+                Stage::Out if available > 0 => "below-minimum",
+                Stage::Out => "down",
+                Stage::Held { .. } => "held",
+                Stage::AwaitsRelease => "awaits-release",
+            }
+            .to_owned(),
+            reason: state.reason(targets, now),
+            share: state.share(now),
+            held_seconds: state.held_until().map(|until| seconds(until, now)),
+            available,
+            suspicion: state.suspicion().map(str::to_owned),
+            order: state.orders.of_pool().map(|order| OrderStatus::new(order, now)),
+            addresses,
+            names: pool
+                .resolved
+                .iter()
+                .map(|resolved| {
+                    let Address { name, target, .. } = &resolved.address;
+                    NameStatus::new(name, target, names.get(target), now)
+                })
+                .collect(),
+        }
     }
 }
 

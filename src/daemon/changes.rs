@@ -1,35 +1,49 @@
-//! Changes that read and write files. Each is made on a thread of its own, since a large database
-//! takes seconds and health must not wait for it; and one after the other, so that none is lost to
+//! Changes of what is wanted. Each is made on a thread of its own, since a large configuration takes
+//! seconds and health must not wait for it; and one after the other, so that none is lost to
 //! another.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::DaemonError;
+use super::edits::{self, Journal, Made, Reply};
 use super::measured::Measured;
 use super::service::named_secrets;
-use crate::admin::NotMeasured;
-use crate::config::{self, Loaded, ServiceSettings, Settings};
+use crate::admin::{Editing, NotMeasured};
+use crate::config::{self, Desired, Edit, Loaded, Outcome, ServiceSettings, Settings};
 use crate::geo::GeoTable;
 use crate::plan::Plan;
 use crate::routing::CookieSecrets;
+
+/// Edits that are made together at most: each has to be answered before long.
+const TOGETHER: usize = 1000;
 
 /// Changes to be made, in the order in which they were asked for.
 pub(super) struct Changes {
     /// What a reload reads; `None`: there is no file, and nothing to reload.
     file: Option<PathBuf>,
     service: ServiceSettings,
-    /// As of the last change that was made.
-    measured: Measured,
+    wanted: Wanted,
+    journal: Journal,
     waiting: VecDeque<Change>,
     /// At most one.
-    under_way: JoinSet<(Option<Measured>, Changed)>,
+    under_way: JoinSet<(Wanted, Changed)>,
+}
+
+/// What is wanted, as of the last change that was made.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    /// The file, with edits over it.
+    pub(super) desired: Arc<Desired>,
+    /// The latencies that were given by API, over that.
+    pub(super) measured: Measured,
 }
 
 /// A change, and who waits for it.
@@ -38,6 +52,10 @@ pub(super) enum Change {
     Reload(oneshot::Sender<Result<(), String>>),
     /// Other measurements take the place of those that were given before.
     Measured(Bytes, oneshot::Sender<Result<usize, NotMeasured>>),
+    /// Edits are made or taken back.
+    Edit(Editing, Reply),
+    /// Edits are over.
+    Expire,
 }
 
 /// What came of a change; it takes effect, and is answered, elsewhere.
@@ -46,6 +64,8 @@ pub(super) enum Changed {
     Reload(Result<Box<Reloaded>, String>, oneshot::Sender<Result<(), String>>),
     /// The plan with the measurements, of which there are so many; or why there is none.
     Measured(Result<(Arc<Plan>, usize), NotMeasured>, oneshot::Sender<Result<usize, NotMeasured>>),
+    /// Edits, and the plan that follows from them if it is another one.
+    Edited(Box<Made>, Option<Arc<Plan>>),
 }
 
 /// A configuration, read anew.
@@ -55,17 +75,36 @@ pub(super) struct Reloaded {
     pub(super) geo: Arc<GeoTable>,
     /// The secrets of cookies, where a file of them is named and can be read.
     pub(super) cookies: Option<CookieSecrets>,
+    /// Edits that the file says by now, and that no longer stand.
+    pub(super) retired: Vec<Arc<Edit>>,
 }
 
 impl Changes {
     /// None so far.
-    pub(super) fn new(file: Option<PathBuf>, service: ServiceSettings, measured: Measured) -> Self {
-        Changes { file, service, measured, waiting: VecDeque::new(), under_way: JoinSet::new() }
+    pub(super) fn new(
+        file: Option<PathBuf>,
+        service: ServiceSettings,
+        wanted: Wanted,
+        journal: Journal,
+    ) -> Self {
+        Changes { file, service, wanted, journal, waiting: VecDeque::new(), under_way: JoinSet::new() }
     }
 
     /// The measurements that were given by API, as they were given.
     pub(super) fn given(&self) -> Bytes {
-        self.measured.given().clone()
+        self.wanted.measured.given().clone()
+    }
+
+    /// What is wanted.
+    pub(super) fn desired(&self) -> &Arc<Desired> {
+        &self.wanted.desired
+    }
+
+    /// How long it is until an edit is over, for which [`Change::Expire`] is to be asked; `None`: none
+    /// ever is, or it was asked for already.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let until = Duration::from_millis(self.wanted.desired.due()?);
+        self.under_way.is_empty().then(|| until.saturating_sub(edits::now()))
     }
 
     /// Has `change` made after those that were asked for before.
@@ -79,8 +118,8 @@ impl Changes {
     pub(super) async fn next(&mut self) -> Option<Changed> {
         loop {
             let done = self.under_way.join_next().await?;
-            if let Ok((Some(measured), _)) = &done {
-                self.measured = measured.clone();
+            if let Ok((wanted, _)) = &done {
+                self.wanted = wanted.clone();
             }
             self.go_on();
             match done {
@@ -96,42 +135,81 @@ impl Changes {
             return;
         }
         let Some(change) = self.waiting.pop_front() else { return };
-        let (file, service, measured) = (self.file.clone(), self.service.clone(), self.measured.clone());
-        self.under_way.spawn_blocking(move || match change {
+        let (wanted, journal) = (self.wanted.clone(), self.journal.clone());
+        match change {
             Change::Reload(reply) => {
-                let (measured, result) = split(reload(file, &service, &measured));
-                (measured, Changed::Reload(result, reply))
+                let (file, service) = (self.file.clone(), self.service.clone());
+                self.under_way.spawn_blocking(move || match reload(file, &service, &wanted, &journal) {
+                    Ok((wanted, reloaded)) => (wanted, Changed::Reload(Ok(reloaded), reply)),
+                    Err(reason) => (wanted, Changed::Reload(Err(reason), reply)),
+                });
             }
             Change::Measured(given, reply) => {
-                let result = measured.replaced(given);
-                let (measured, result) =
-                    split(result.map(|(measured, plan, count)| (measured, (plan, count))));
-                (measured, Changed::Measured(result, reply))
+                self.under_way.spawn_blocking(move || match wanted.measured.replaced(given) {
+                    Ok((measured, plan, count)) => {
+                        (Wanted { measured, ..wanted }, Changed::Measured(Ok((plan, count)), reply))
+                    }
+                    Err(reason) => (wanted, Changed::Measured(Err(reason), reply)),
+                });
             }
-        });
+            Change::Edit(editing, reply) => {
+                // Those that came while the last ones were made share one reading and one sync.
+                let mut asked = vec![(editing, reply)];
+                while asked.len() < TOGETHER && matches!(self.waiting.front(), Some(Change::Edit(..))) {
+                    if let Some(Change::Edit(editing, reply)) = self.waiting.pop_front() {
+                        asked.push((editing, reply));
+                    }
+                }
+                self.under_way.spawn_blocking(move || {
+                    let made = edits::make(&wanted.desired, asked, &journal);
+                    edited(&wanted, made)
+                });
+            }
+            Change::Expire => {
+                let now = u64::try_from(edits::now().as_millis()).unwrap_or(u64::MAX);
+                self.under_way.spawn_blocking(move || {
+                    let made = Made::over(&wanted.desired, now, &journal);
+                    edited(&wanted, made)
+                });
+            }
+        }
     }
 }
 
-fn split<T, E>(result: Result<(Measured, T), E>) -> (Option<Measured>, Result<T, E>) {
-    match result {
-        Ok((measured, result)) => (Some(measured), Ok(result)),
-        Err(error) => (None, Err(error)),
+/// Lays latencies over what has come of edits.
+fn edited(wanted: &Wanted, made: Made) -> (Wanted, Changed) {
+    let desired = Arc::clone(&made.desired);
+    if !made.is_respecified {
+        let measured = wanted.measured.clone();
+        return (Wanted { desired, measured }, Changed::Edited(Box::new(made), None));
     }
+    let (measured, plan) = wanted.measured.again_over(Arc::clone(desired.plan()));
+    (Wanted { desired, measured }, Changed::Edited(Box::new(made), Some(plan)))
 }
 
 /// Reads all of it: the configuration with its files, the measurements that are kept, and the
-/// secrets of cookies.
+/// secrets of cookies; and lays the edits over it.
 fn reload(
     file: Option<PathBuf>,
     service: &ServiceSettings,
-    measured: &Measured,
-) -> Result<(Measured, Box<Reloaded>), String> {
+    wanted: &Wanted,
+    journal: &Journal,
+) -> Result<(Wanted, Box<Reloaded>), String> {
     let file = file.ok_or("there is no configuration file to read")?;
     let loaded = config::load(&file).map_err(|diagnostics| diagnostics.to_string())?;
-    let Loaded { settings, geoip: _, geo, plan } = loaded;
-    let (measured, plan) = measured.over(Arc::new(plan))?;
+    let Loaded { settings, geoip: _, geo, plan, origin } = loaded;
     let cookies = secrets_anew(service)?;
-    Ok((measured, Box::new(Reloaded { settings, plan, geo, cookies })))
+    let edits = wanted.desired.edits().iter().map(|standing| Arc::clone(&standing.edit)).collect();
+    let (desired, Outcome { added: _, gone: retired }) =
+        Desired::over(origin, Arc::new(plan), edits, wanted.desired.next());
+    let (measured, plan) = wanted.measured.over(Arc::clone(desired.plan()))?;
+    let outcome = Outcome { added: Vec::new(), gone: retired.clone() };
+    if let Err(reason) = journal.keep(&outcome, desired.next()) {
+        // The next start finds out by itself that the file says so.
+        tracing::warn!("edits that the file says by now stay in the journal: {reason}");
+    }
+    let wanted = Wanted { desired: Arc::new(desired), measured };
+    Ok((wanted, Box::new(Reloaded { settings, plan, geo, cookies, retired })))
 }
 
 /// The secrets of cookies as their file has them now; `None`: there is none, or it is not for this

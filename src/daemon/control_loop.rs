@@ -8,14 +8,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::changes::{Change, Changed, Changes, Reloaded};
-use super::orders::{Ordered, Orders};
+use super::edits::{self, Made};
 use super::unprobed::Unprobed;
 use super::{descriptors, list};
-use crate::admin::{NotMeasured, NotOrdered, Request};
-use crate::config::Settings;
+use crate::admin::{NotEdited, NotMeasured, Request};
+use crate::config::{Change as EditChange, Edit, Settings, Stamp};
 use crate::control::{Absence, Controller, Event, Notice};
 use crate::health::{Failure, Outcome, Stage, Verdict};
-use crate::plan::AddressState;
+use crate::plan::Plan;
 use crate::probe::{Limits, ProbeThread, Prober, Report, Trigger};
 use crate::resolver::{Answer, Resolver};
 use crate::telemetry::Metrics;
@@ -33,7 +33,6 @@ pub(super) struct ControlLoop {
     /// What only a restart changes, as it was at the start.
     settings: Settings,
     changes: Changes,
-    orders: Orders,
     unprobed: Unprobed,
 }
 
@@ -47,7 +46,6 @@ impl ControlLoop {
         controller: Controller,
         settings: Settings,
         changes: Changes,
-        orders: Orders,
     ) -> io::Result<(Self, watch::Receiver<bool>)> {
         let (settled, is_settled) = watch::channel(controller.is_settled());
         // Without a bound: a report must not wait, and there is at most one per target and interval.
@@ -73,7 +71,6 @@ impl ControlLoop {
             settled,
             settings,
             changes,
-            orders,
             unprobed,
         };
         Ok((control, is_settled))
@@ -86,15 +83,16 @@ impl ControlLoop {
         mut stopped: watch::Receiver<bool>,
     ) {
         loop {
+            let due = self.changes.due();
             tokio::select! {
                 // Health first: nothing that people ask for may delay it.
                 biased;
                 () = until(self.controller.due()) => self.elapse(),
                 Some(report) = self.reports.recv() => self.observe(report),
                 Some(answer) = self.answers.recv() => self.learn(answer),
-                Some(ordered) = self.orders.next() => self.order(ordered),
                 Some(changed) = self.changes.next() => self.go_over(changed),
                 Some(request) = requests.recv() => self.serve(request),
+                () = over(due) => self.changes.ask(Change::Expire),
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             }
         }
@@ -140,22 +138,27 @@ impl ControlLoop {
                 // Whoever asked may have gone away.
                 let _ = reply.send(self.controller.status(now()));
             }
+            Request::Pool(name, reply) => {
+                let _ = reply.send(self.controller.pool_status(&name, now()));
+            }
+            Request::Pools(after, limit, reply) => {
+                let _ = reply.send(self.controller.pool_page(after.as_deref(), limit, now()));
+            }
+            Request::Domain(name, reply) => {
+                let _ = reply.send(self.controller.domain_status(&name, now()));
+            }
+            Request::Domains(after, limit, reply) => {
+                let _ = reply.send(self.controller.domain_page(after.as_ref(), limit, now()));
+            }
             Request::Reload(reply) => self.changes.ask(Change::Reload(reply)),
             Request::Latencies(reply) => {
                 let _ = reply.send(self.changes.given());
             }
             Request::Measured(given, reply) => self.changes.ask(Change::Measured(given, reply)),
-            Request::Order((pool, address), order, reply) => {
-                let subject = (pool, address);
-                // What is gone can still be spoken free, lest the order wait for its return.
-                let is_taken_back = order.state == AddressState::Auto && self.orders.stand_for(&subject);
-                let (pool, address) = subject;
-                match self.controller.has_address(&pool, address.as_deref()) {
-                    known if known.is_ok() || is_taken_back => self.orders.ask((pool, address), order, reply),
-                    Err(missing) => drop(reply.send(Err(missing.into()))),
-                    Ok(()) => {}
-                }
+            Request::Desired(reply) => {
+                let _ = reply.send(Arc::clone(self.changes.desired()));
             }
+            Request::Edit(editing, reply) => self.changes.ask(Change::Edit(editing, reply)),
             Request::History((pool, address), reply) => {
                 let _ = reply.send(self.controller.history(&pool, &address, now()));
             }
@@ -187,31 +190,31 @@ impl ControlLoop {
         }
     }
 
-    /// Puts an order into force that is kept.
-    fn order(&mut self, ordered: Ordered) {
-        let Ordered { subject, order, kept, reply } = ordered;
-        let outcome = kept.map_err(|reason| NotOrdered::NotKept(reason.to_string())).map(|()| {
-            let is_renewed = self.orders.stands(&subject, &order);
-            self.orders.note(&subject, &order);
-            let (pool, address) = subject;
-            let on = address.as_deref().unwrap_or("all");
-            let reason = order.reason.as_deref().unwrap_or("none given");
-            // Who renews a lease every few seconds need not be told of each time.
-            match is_renewed {
-                true => tracing::debug!(%pool, address = on, state = %order.state, reason, "ordered again"),
-                false => {
-                    tracing::info!(%pool, address = on, state = %order.state, reason, "ordered by the operator");
-                }
-            }
-            let event = Event::Ordered { pool, address, order };
+    /// Puts edits into force that are kept.
+    fn edited(&mut self, made: Made, plan: Option<Arc<Plan>>) {
+        let Made { desired, orders, added, gone, replies, .. } = made;
+        let mut again = Vec::new();
+        if let Some(plan) = plan {
+            let geo = Arc::clone(self.controller.published().load().geo());
+            let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
+            self.tell(notices);
+            // What was ordered of a pool that is back stands again.
+            again = edits::orders(&desired);
+        }
+        for event in orders.into_iter().chain(again) {
             let notices = self.controller.handle(event, now());
             self.tell(notices);
-        });
-        if let Err(reason) = &outcome {
-            tracing::error!("an order was refused: {reason}");
         }
-        // Whoever gave it may have gone away.
-        let _ = reply.send(outcome);
+        log_edits(&added, &gone);
+        for (reply, result) in replies {
+            match &result {
+                Err(NotEdited::NotKept(reason)) => tracing::error!("an edit was refused: {reason}"),
+                Err(reason) => tracing::debug!("an edit was refused: {reason}"),
+                Ok(_) => {}
+            }
+            // Whoever asked may have gone away.
+            let _ = reply.send(result);
+        }
     }
 
     /// Puts what came of a change into effect.
@@ -225,6 +228,7 @@ impl ControlLoop {
                 // A signal's reload waits for the answer, an API client may have gone away.
                 let _ = reply.send(outcome);
             }
+            Changed::Edited(made, plan) => self.edited(*made, plan),
             Changed::Measured(result, reply) => {
                 let outcome = result.map(|(plan, measurements)| {
                     let geo = Arc::clone(self.controller.published().load().geo());
@@ -251,7 +255,7 @@ impl ControlLoop {
     }
 
     fn reloaded(&mut self, reloaded: Reloaded) {
-        let Reloaded { settings, plan, geo, cookies } = reloaded;
+        let Reloaded { settings, plan, geo, cookies, retired } = reloaded;
         if settings != self.settings {
             tracing::warn!(
                 "changes to [server], [admin], [resolver], [health] and [log] take effect at the next restart"
@@ -260,7 +264,7 @@ impl ControlLoop {
         let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
         self.tell(notices);
         // What was ordered of a pool that is back stands again.
-        for event in self.orders.events() {
+        for event in edits::orders(self.changes.desired()) {
             let notices = self.controller.handle(event, now());
             self.tell(notices);
         }
@@ -268,6 +272,14 @@ impl ControlLoop {
         if cookies.is_some() {
             let notices = self.controller.handle(Event::Secrets { cookies }, now());
             self.tell(notices);
+        }
+        for edit in retired {
+            tracing::info!(edit = edit.id, object = %edit.object, "the file says it by now: the edit is over");
+        }
+        for standing in self.changes.desired().edits() {
+            if let Some(reason) = &standing.orphaned {
+                tracing::warn!(edit = standing.edit.id, object = %standing.edit.object, "not in force: {reason}");
+            }
         }
         tracing::info!("configuration reloaded");
     }
@@ -348,11 +360,47 @@ impl ControlLoop {
     }
 }
 
+/// Waits for as long as `left`; for ever if that is never.
+async fn over(left: Option<Duration>) {
+    match left {
+        Some(left) => tokio::time::sleep(left).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Waits until `due`; for ever if that is never.
 async fn until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+fn log_edits(added: &[Arc<Edit>], gone: &[Arc<Edit>]) {
+    let replaced =
+        |edit: &Edit| gone.iter().find(|gone| gone.object == edit.object && gone.change == edit.change);
+    for edit in added {
+        let Stamp { reason, by, .. } = &edit.stamp;
+        let reason = reason.as_deref().unwrap_or("none given");
+        let (id, object) = (edit.id, &edit.object);
+        match (&edit.change, replaced(edit)) {
+            // Who renews a lease every few seconds need not be told of each time.
+            (EditChange::State(state), Some(before)) if before.stamp.reason == edit.stamp.reason => {
+                tracing::debug!(edit = id, %object, %state, by, reason, "ordered again");
+            }
+            (EditChange::State(state), _) => {
+                tracing::info!(edit = id, %object, %state, by, reason, "ordered by the operator");
+            }
+            (EditChange::Put(_) | EditChange::Merge(_), _) => {
+                tracing::info!(edit = id, %object, by, reason, "edited by the operator");
+            }
+            (EditChange::Remove, _) => {
+                tracing::info!(edit = id, %object, by, reason, "removed by the operator")
+            }
+        }
+    }
+    for edit in gone.iter().filter(|gone| !added.iter().any(|edit| edit.object == gone.object)) {
+        tracing::info!(edit = edit.id, object = %edit.object, "the edit no longer stands");
     }
 }
 

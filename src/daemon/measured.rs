@@ -70,6 +70,15 @@ impl Measured {
         Ok((Measured { state_dir: self.state_dir.clone(), loaded, given }, plan))
     }
 
+    /// The same over another plan, without looking at what is kept.
+    pub(super) fn again_over(&self, loaded: Arc<Plan>) -> (Self, Arc<Plan>) {
+        let read = read_latencies(REQUEST, self.given.to_vec(), &loaded, UnknownPool::PassOver);
+        // It had no mistakes when it was given, and a pool that is not there is none.
+        let measurements = read.map_or(Vec::new(), |latencies| latencies.measurements);
+        let plan = laid_over(&loaded, measurements);
+        (Measured { loaded, ..self.clone() }, plan)
+    }
+
     /// `given` in the place of what was given before, kept; the plan that comes of it, and how many
     /// measurements it has.
     ///

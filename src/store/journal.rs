@@ -10,7 +10,8 @@ const FILE: &str = "edits.journal";
 /// The first line: what this is, and in which version.
 const HEADER: &str = "rhumb edits 1\n";
 
-/// An append-only file of records: a line each, behind its CRC-32.
+/// An append-only file of records: a line each, behind its CRC-32. What is to last together is one
+/// record, so that of it all lasts or nothing.
 ///
 /// A record counts once it is synced. What a crash leaves of one that was under way is a torn
 /// tail, and is cut off; anything else that cannot be read is damage, which nobody but the
@@ -31,6 +32,9 @@ pub enum JournalError {
     /// It cannot be read.
     #[error("{path}: {error}", path = .0.display(), error = .1)]
     Unreadable(PathBuf, io::Error),
+    /// Nothing can be kept there.
+    #[error("cannot write {path}: {error}", path = .0.display(), error = .1)]
+    Unwritable(PathBuf, io::Error),
     /// It is something else, or of a later version.
     #[error("{path}: it does not begin with `{header}`", path = .0.display(), header = HEADER.trim_end())]
     Foreign(PathBuf),
@@ -57,9 +61,7 @@ impl Journal {
         let path = directory.join(FILE);
         let text = match fs::read(&path) {
             Ok(text) => text,
-            // Where something else is in the way of its directory there is none either; that nothing can
-            // be kept there is told when something is to be.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 let journal = Journal { path, file: None, length: 0, records: 0 };
                 return Ok((journal, Read { records: Vec::new(), torn: 0 }));
             }
@@ -82,8 +84,7 @@ impl Journal {
                     records.push(record);
                     length += line.len();
                 }
-                // Appends are in order: what was under way at a crash is the end of the file. All of
-                // it, as records that are kept together are written together.
+                // Appends are in order: what was under way at a crash is the end of the file.
                 None if !lines.any(|line| record(line).is_some()) => break,
                 None => return Err(JournalError::Damaged { path, line: records.len() + 2 }),
             }
@@ -103,31 +104,36 @@ impl Journal {
         self.records
     }
 
-    /// Adds `records`, none of which has a line feed. When it returns, they outlast a crash of the
-    /// machine; if it fails, none of them is there.
-    pub(super) fn append(&mut self, records: &[String]) -> io::Result<()> {
+    /// Makes sure that something can be kept.
+    pub(super) fn prepare(&mut self) -> io::Result<()> {
+        self.file = Some(self.ready()?);
+        Ok(())
+    }
+
+    /// Adds `record`, which has no line feed. When it returns, it outlasts a crash of the machine; if
+    /// it fails, it is not there.
+    pub(super) fn append(&mut self, record: &str) -> io::Result<()> {
         let mut file = match self.file.take() {
             Some(file) => file,
             None => self.ready()?,
         };
-        let text: String = records.iter().map(|record| line(record)).collect();
+        let text = line(record);
         if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_data()) {
             // Now, so that nothing of it is there at the next start; the next append makes sure of it.
             let _ = file.set_len(self.length).and_then(|()| file.sync_all());
             return Err(error);
         }
         self.length += text.len() as u64;
-        self.records += records.len();
+        self.records += 1;
         self.file = Some(file);
         Ok(())
     }
 
-    /// Puts `records` in the place of all that there are: the old ones or the new ones outlast a
-    /// crash, and nothing between.
-    pub(super) fn rewrite(&mut self, records: &[String]) -> io::Result<()> {
+    /// Puts `only` in the place of all records: the old ones or the new one outlast a crash, and
+    /// nothing between.
+    pub(super) fn rewrite(&mut self, only: &str) -> io::Result<()> {
         let unfinished = self.path.with_extension("journal.new");
-        let text: String =
-            std::iter::once(HEADER.to_owned()).chain(records.iter().map(|record| line(record))).collect();
+        let text = HEADER.to_owned() + &line(only);
         let write = || {
             let mut file = File::create(&unfinished)?;
             file.write_all(text.as_bytes())?;
@@ -142,7 +148,7 @@ impl Journal {
         // From here on it is the file, though its name may not last yet: the next append syncs that.
         self.file = None;
         self.length = text.len() as u64;
-        self.records = records.len();
+        self.records = 1;
         self.file = Some(self.ready()?);
         Ok(())
     }
@@ -203,11 +209,11 @@ mod tests {
         let state = directory.path().join("not/yet/there");
         let (mut journal, nothing) = Journal::open(&state).expect("there is none");
         assert_eq!((nothing.records.len(), nothing.torn), (0, 0));
-        journal.append(&lines(&["one", "two"])).expect("it is kept");
-        journal.append(&lines(&["three"])).expect("it is kept");
-        assert_eq!((read(&state), journal.records()), (lines(&["one", "two", "three"]), 3));
-        journal.rewrite(&lines(&["four"])).expect("it is rewritten");
-        journal.append(&lines(&["five"])).expect("it is kept");
+        journal.append("one").expect("it is kept");
+        journal.append("two").expect("it is kept");
+        assert_eq!((read(&state), journal.records()), (lines(&["one", "two"]), 2));
+        journal.rewrite("four").expect("it is rewritten");
+        journal.append("five").expect("it is kept");
         assert_eq!(read(&state), ["four", "five"]);
         assert_eq!(fs::read_dir(&state).expect("it is there").count(), 1, "nothing is left over");
     }
@@ -216,16 +222,16 @@ mod tests {
     fn wherever_a_crash_cuts_what_was_kept_stays() {
         let directory = tempfile::tempdir().expect("a directory");
         let (mut journal, _) = Journal::open(directory.path()).expect("there is none");
-        journal.append(&lines(&["one"])).expect("it is kept");
+        journal.append("one").expect("it is kept");
         let kept = fs::read(journal.path()).expect("it is there").len();
-        journal.append(&lines(&["two", "three"])).expect("it is kept");
+        journal.append("two").expect("it is kept");
         let whole = fs::read(journal.path()).expect("it is there");
         for length in 0..=whole.len() {
             fs::write(journal.path(), &whole[..length]).expect("it can be cut");
             let (mut cut, found) = Journal::open(directory.path()).unwrap_or_else(|error| panic!("{error}"));
             assert!(length < kept || found.records.first().is_some_and(|record| record == "one"), "{length}");
             let before = found.records.clone();
-            cut.append(&lines(&["after"])).expect("it is kept");
+            cut.append("after").expect("it is kept");
             assert_eq!(read(directory.path()), [before, lines(&["after"])].concat(), "{length}");
         }
     }
@@ -234,7 +240,7 @@ mod tests {
     fn damage_is_no_torn_tail() {
         let directory = tempfile::tempdir().expect("a directory");
         let (mut journal, _) = Journal::open(directory.path()).expect("there is none");
-        journal.append(&lines(&["one", "two", "three"])).expect("it is kept");
+        ["one", "two", "three"].iter().for_each(|record| journal.append(record).expect("it is kept"));
         let whole = fs::read(journal.path()).expect("it is there");
         // Any octet of the second record but its line feed, without which it is one with the last.
         let start = HEADER.len() + line("one").len();
@@ -258,12 +264,12 @@ mod tests {
         let full = Path::new("/dev/full");
         let directory = tempfile::tempdir().expect("a directory");
         let (mut journal, _) = Journal::open(directory.path()).expect("there is none");
-        journal.append(&lines(&["one"])).expect("it is kept");
+        journal.append("one").expect("it is kept");
         journal.file = Some(OpenOptions::new().write(true).open(full).expect("Linux has it"));
-        let refused = journal.append(&lines(&["two"])).map_err(|error| error.kind());
+        let refused = journal.append("two").map_err(|error| error.kind());
         assert_eq!(refused, Err(ErrorKind::StorageFull));
         assert_eq!(read(directory.path()), ["one"]);
-        journal.append(&lines(&["three"])).expect("there is room again");
+        journal.append("three").expect("there is room again");
         assert_eq!(read(directory.path()), ["one", "three"]);
     }
 }

@@ -1,10 +1,10 @@
 //! Where edits live: a journal on disk.
 //!
-//! What is acknowledged outlasts the process and the machine's next crash. Edits that arrive
-//! together are kept together, by one write and one sync.
+//! What is acknowledged outlasts the process and the machine's next crash. What is asked for
+//! together is kept together, by one write and one sync.
 
-mod edits;
 mod journal;
+mod kept;
 
-pub use edits::{Edit, Edits, NotKept, Subject};
 pub use journal::JournalError;
+pub use kept::{Kept, NotKept};

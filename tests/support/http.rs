@@ -56,10 +56,20 @@ pub(crate) fn try_put_csv(server: SocketAddr, path: &str, csv: &str) -> std::io:
 
 /// A request of JSON, or of what is none.
 pub(crate) fn send_json(server: SocketAddr, method: &str, path: &str, json: &str) -> Response {
+    try_send_json(server, method, path, json)
+        .unwrap_or_else(|error| panic!("{method} {path} at {server}: {error}"))
+}
+
+/// The same at a server that may be gone.
+pub(crate) fn try_send_json(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    json: &str,
+) -> std::io::Result<Response> {
     let length = json.len().to_string();
     let headers = [("content-type", "application/json"), ("content-length", &length[..])];
     request_with(server, method, path, &headers, json)
-        .unwrap_or_else(|error| panic!("{method} {path} at {server}: {error}"))
 }
 
 /// `DELETE path`.
@@ -78,7 +88,7 @@ pub(crate) fn request(
 }
 
 /// A request on a connection of its own.
-fn request_with(
+pub(crate) fn request_with(
     server: SocketAddr,
     method: &str,
     path: &str,

@@ -17,6 +17,7 @@ pub(crate) mod others;
 pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod site;
+pub(crate) mod small_disk;
 
 /// How long anything may take before a test gives up on it: far longer than it takes on a busy
 /// machine, and no measure of the program.

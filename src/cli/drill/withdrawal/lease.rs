@@ -53,7 +53,7 @@ impl Desk {
     async fn take_out(&self) -> Result<(), Failed> {
         let expires = humantime::format_duration(LEASE).to_string();
         let order = json!({ "state": "down", "reason": self.reason, "expires": expires });
-        let _: PoolStatus = self.in_time(self.endpoint.patch(&self.subject.path(), &order)).await?;
+        let _: serde_json::Value = self.in_time(self.endpoint.patch(&self.subject.path(), &order)).await?;
         Ok(())
     }
 
@@ -61,7 +61,8 @@ impl Desk {
     async fn bring_back(&self) -> Result<(), Failed> {
         if self.is_ours(&self.pool().await?) {
             let order = json!({ "state": "auto" });
-            let _: PoolStatus = self.in_time(self.endpoint.patch(&self.subject.path(), &order)).await?;
+            let _: serde_json::Value =
+                self.in_time(self.endpoint.patch(&self.subject.path(), &order)).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What operators order of addresses, and what sites report of theirs.
+//! What sites report of their addresses.
 
 use std::time::Duration;
 
@@ -7,12 +7,9 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use tokio::sync::oneshot;
 
-use super::body::Members;
+use super::body::{LONGEST_REASON, Members};
 use super::{Context, Problem, Request, state};
-use crate::control::{Absence, Order, PoolStatus};
-
-/// Enough to say why, for whoever reads it in a line of status.
-const LONGEST_REASON: usize = 200;
+use crate::control::{Absence, PoolStatus};
 
 /// How long a site is away that does not say for how long: as long as Kubernetes gives a container
 /// to stop, and as much again for it to come back.
@@ -26,26 +23,10 @@ pub(super) async fn of_address(
     Path((pool, address)): Path<(String, String)>,
     body: Bytes,
 ) -> Result<Json<PoolStatus>, Problem> {
-    ordered(context, (pool, Some(address)), body).await
-}
-
-pub(super) async fn of_pool(
-    context: State<Context>,
-    Path(pool): Path<String>,
-    body: Bytes,
-) -> Result<Json<PoolStatus>, Problem> {
-    ordered(context, (pool, None), body).await
-}
-
-pub(super) async fn report_of_address(
-    context: State<Context>,
-    Path((pool, address)): Path<(String, String)>,
-    body: Bytes,
-) -> Result<Json<PoolStatus>, Problem> {
     reported(context, (pool, Some(address)), body).await
 }
 
-pub(super) async fn report_of_pool(
+pub(super) async fn of_pool(
     context: State<Context>,
     Path(pool): Path<String>,
     body: Bytes,
@@ -54,30 +35,15 @@ pub(super) async fn report_of_pool(
 }
 
 /// Answers with the pool as it is then.
-async fn ordered(
-    State(context): State<Context>,
-    subject: Subject,
-    body: Bytes,
-) -> Result<Json<PoolStatus>, Problem> {
-    let members = Members::read(&body, &["state", "reason", "expires"])?;
-    let word = members.text("state", 10)?.ok_or_else(|| Problem::invalid("state", "`state` is missing"))?;
-    let state = word.parse().map_err(|error| Problem::invalid("state", format!("{error}")))?;
-    let reason = members.text("reason", LONGEST_REASON)?.map(str::to_owned);
-    let order = Order { state, reason, lasts: members.span("expires")? };
-    let (reply, answer) = oneshot::channel();
-    ask(context, subject, |subject| Request::Order(subject, order, reply), answer).await
-}
-
-/// Likewise.
 async fn reported(
     State(context): State<Context>,
     subject: Subject,
     body: Bytes,
 ) -> Result<Json<PoolStatus>, Problem> {
-    let members = Members::read(&body, &["outcome", "reason", "for"])?;
-    let reason = members.text("reason", LONGEST_REASON)?.map(str::to_owned);
+    let mut members = Members::read(&body, &["outcome", "reason", "for"])?;
+    let reason = members.text("reason", LONGEST_REASON)?;
     let lasts = members.span("for")?.unwrap_or(DEFAULT_ABSENCE);
-    let absence = match members.text("outcome", 10)? {
+    let absence = match members.text("outcome", 10)?.as_deref() {
         Some("fail") => Some(Absence { reason, lasts }),
         Some("pass") => None,
         _ => return Err(Problem::invalid("outcome", "`outcome` is to be \"fail\" or \"pass\"")),

@@ -1,0 +1,161 @@
+//! Edits that are asked for, and what becomes of them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::http::StatusCode;
+use tokio::sync::oneshot;
+
+use super::principal::Principal;
+use super::{Context, Problem, Request};
+use crate::config::{Change, Desired, Edit, Object, Refusal, Stamp};
+
+/// What is to be edited.
+#[derive(Debug)]
+pub enum Editing {
+    /// All of these changes, or none.
+    Make {
+        /// What becomes of what, in this order.
+        wanted: Vec<(Object, Change)>,
+        /// Who wants it.
+        stamp: Stamp,
+        /// What an object must be before, as [`crate::config::Specified::tag`] has it.
+        expected: Option<(Object, Expected)>,
+    },
+    /// All of these edits are taken back, or none.
+    Revert(Vec<u64>),
+}
+
+/// What an object must be (RFC 9110 section 13.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// There, whatever it is.
+    Any,
+    /// Not there (RFC 9110 section 13.1.2, `If-None-Match: *`).
+    Absent,
+    /// One with one of these tags.
+    Tags(Vec<String>),
+}
+
+/// Edits that are in force, and will be after a restart.
+#[derive(Clone, Debug, Default)]
+pub struct Edited {
+    /// The numbers of the edits that stand now.
+    pub ids: Vec<u64>,
+    /// The edits that were taken back.
+    pub gone: Vec<Arc<Edit>>,
+}
+
+/// Why edits are not in force.
+#[derive(Debug, thiserror::Error)]
+pub enum NotEdited {
+    /// They do not fit.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The object is not what it was expected to be.
+    #[error("{0} is not what it was: somebody else has changed it meanwhile")]
+    Lost(Object),
+    /// They cannot be kept, for this reason.
+    #[error("{0}")]
+    NotKept(String),
+}
+
+impl Expected {
+    /// Whether an object with `tag` is it; `None`: there is none.
+    pub fn is_met(&self, tag: Option<&str>) -> bool {
+        match (self, tag) {
+            (Expected::Any, tag) => tag.is_some(),
+            (Expected::Absent, tag) => tag.is_none(),
+            (Expected::Tags(tags), tag) => tag.is_some_and(|tag| tags.iter().any(|known| known == tag)),
+        }
+    }
+}
+
+impl Context {
+    /// What is wanted now.
+    pub(super) async fn desired(&self) -> Result<Arc<Desired>, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Desired(reply)).await.map_err(|_| Problem::stopping())?;
+        answer.await.map_err(|_| Problem::stopping())
+    }
+
+    /// Has edits made. When it returns, the next query is answered by them, and they outlast a crash.
+    pub(super) async fn edit(&self, editing: Editing) -> Result<Edited, NotMade> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.requests.send(Request::Edit(editing, reply)).await;
+        sent.map_err(|_| NotMade::Stopping)?;
+        answer.await.map_err(|_| NotMade::Stopping)?.map_err(NotMade::Edit)
+    }
+}
+
+/// Why there is no answer but this.
+pub(super) enum NotMade {
+    /// The daemon stops.
+    Stopping,
+    /// Edits were refused.
+    Edit(NotEdited),
+}
+
+impl From<NotMade> for Problem {
+    /// For whoever has asked for one edit; of several, see [`of_several`].
+    fn from(reason: NotMade) -> Self {
+        match reason {
+            NotMade::Stopping => Problem::stopping(),
+            NotMade::Edit(reason) => problem(reason, |_, field| field.map(str::to_owned)),
+        }
+    }
+}
+
+/// The same for several edits: a field is one of the edit at its position.
+pub(super) fn of_several(reason: NotMade, member: impl Fn(usize) -> String) -> Problem {
+    match reason {
+        NotMade::Stopping => Problem::stopping(),
+        NotMade::Edit(reason) => problem(reason, |at, field| {
+            Some(match field {
+                Some(field) => format!("{}.{field}", member(at)),
+                None => member(at),
+            })
+        }),
+    }
+}
+
+fn problem(reason: NotEdited, field_of: impl Fn(usize, Option<&str>) -> Option<String>) -> Problem {
+    let detail = reason.to_string();
+    let (status, title, field) = match &reason {
+        NotEdited::Refused(Refusal::Unknown(at, _)) => {
+            (StatusCode::NOT_FOUND, "Not found", field_of(*at, None))
+        }
+        NotEdited::Refused(Refusal::NoSuchEdit(_)) => (StatusCode::NOT_FOUND, "Not found", None),
+        NotEdited::Refused(Refusal::Unfit(at, _)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "It does not fit", field_of(*at, None))
+        }
+        NotEdited::Refused(Refusal::Mistaken { at, field, .. }) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "Mistaken", field_of(*at, field.as_deref()))
+        }
+        NotEdited::Refused(Refusal::Needed(_)) => {
+            (StatusCode::CONFLICT, "Something else would be wrong", None)
+        }
+        NotEdited::Lost(_) => (StatusCode::PRECONDITION_FAILED, "Changed meanwhile", None),
+        NotEdited::NotKept(_) => (StatusCode::INSUFFICIENT_STORAGE, "Not kept", None),
+    };
+    Problem::new(status, title, detail).with_field(field)
+}
+
+/// Who makes an edit now, why, and for how long.
+pub(super) fn stamp(principal: &Principal, reason: Option<String>, lasts: Option<Duration>) -> Stamp {
+    let now = now();
+    let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    Stamp {
+        reason,
+        by: principal.name.clone(),
+        from: principal.from.clone(),
+        at: milliseconds(now),
+        until: lasts.map(|lasts| milliseconds(now.saturating_add(lasts))),
+    }
+}
+
+/// Since the beginning of 1970: what is kept has to mean the same after a restart.
+#[allow(clippy::disallowed_methods, reason = "a request is where this time enters")]
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

@@ -1,0 +1,110 @@
+//! Lists of what there is, a page at a time.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Context, Problem, Request};
+use crate::config::Object;
+use crate::control::Page;
+use crate::dns::Name;
+
+/// As many there are on a page at most: of pools a megabyte or so.
+const MOST: usize = 1000;
+
+/// Which page.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    limit: Option<usize>,
+    after: Option<String>,
+}
+
+type Asked = Result<Query<Parameters>, QueryRejection>;
+
+pub(super) async fn domains(State(context): State<Context>, asked: Asked) -> Result<Response, Problem> {
+    let (limit, after) = page_of(asked)?;
+    let after = after.map(|text| name("after", &text)).transpose()?;
+    let page = context.ask(|reply| Request::Domains(after, limit, reply)).await?;
+    Ok(response("/v1/domains", limit, page, |domain| &domain.name))
+}
+
+pub(super) async fn pools(State(context): State<Context>, asked: Asked) -> Result<Response, Problem> {
+    let (limit, after) = page_of(asked)?;
+    let page = context.ask(|reply| Request::Pools(after, limit, reply)).await?;
+    Ok(response("/v1/pools", limit, page, |pool| &pool.name))
+}
+
+pub(super) async fn health_checks(State(context): State<Context>) -> Result<Json<Value>, Problem> {
+    of_kind(&context, "health_check", Object::HealthCheck).await
+}
+
+pub(super) async fn conditions(State(context): State<Context>) -> Result<Json<Value>, Problem> {
+    of_kind(&context, "condition", Object::Condition).await
+}
+
+pub(super) async fn zones(State(context): State<Context>) -> Result<Json<Value>, Problem> {
+    let desired = context.desired().await?;
+    let zones = desired.plan().zones.iter().map(|zone| json!({"name": zone.name.to_string()}));
+    Ok(Json(zones.collect()))
+}
+
+/// The RRsets that the configuration writes itself; those of a zone file are not its own.
+pub(super) async fn records(
+    State(context): State<Context>,
+    Path(zone): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let apex = name("zone", &zone)?;
+    let desired = context.desired().await?;
+    let records = desired.document().records(&apex).ok_or_else(|| Problem::unknown("zone", &zone))?;
+    let shown = records.into_iter().filter_map(|object| {
+        let specified = desired.object(&object)?;
+        Some(json!({
+            "object": object, "specification": specified.specification, "edits": specified.edits,
+        }))
+    });
+    Ok(Json(shown.collect()))
+}
+
+async fn of_kind(
+    context: &Context,
+    kind: &str,
+    object: impl Fn(String) -> Object,
+) -> Result<Json<Value>, Problem> {
+    let desired = context.desired().await?;
+    let shown = desired.document().names(kind).into_iter().filter_map(|name| {
+        let specified = desired.object(&object(name.clone()))?;
+        Some(json!({"name": name, "specification": specified.specification, "edits": specified.edits}))
+    });
+    Ok(Json(shown.collect()))
+}
+
+fn page_of(asked: Asked) -> Result<(usize, Option<String>), Problem> {
+    let Query(Parameters { limit, after }) =
+        asked.map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
+    match limit.unwrap_or(MOST) {
+        limit if (1..=MOST).contains(&limit) => Ok((limit, after)),
+        _ => Err(Problem::invalid("limit", format!("`limit` is to be between 1 and {MOST}"))),
+    }
+}
+
+fn name(field: &'static str, text: &str) -> Result<Name, Problem> {
+    text.parse().map_err(|error| Problem::invalid(field, format!("`{text}`: {error}")))
+}
+
+/// A page, with a link to the next if there is one (RFC 8288).
+fn response<T: Serialize>(path: &str, limit: usize, page: Page<T>, name: fn(&T) -> &String) -> Response {
+    let Page { items, has_more } = page;
+    let next = items.last().filter(|_| has_more).and_then(|last| {
+        let after = utf8_percent_encode(name(last), NON_ALPHANUMERIC);
+        HeaderValue::from_str(&format!("<{path}?limit={limit}&after={after}>; rel=\"next\"")).ok()
+    });
+    let mut response = Json(items).into_response();
+    response.headers_mut().extend(next.map(|next| (header::LINK, next)));
+    response
+}

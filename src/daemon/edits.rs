@@ -1,0 +1,300 @@
+//! Edits: laid over the file, kept, and in force again after a restart.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::admin::{Edited, Editing, NotEdited};
+use crate::config::{Change, Desired, Draft, Edit, Object, Origin, Outcome};
+use crate::control::{Event, Order};
+use crate::plan::{AddressState, Plan};
+use crate::store::{JournalError, Kept};
+
+/// Whoever waits for an edit.
+pub(super) type Reply = oneshot::Sender<Result<Edited, NotEdited>>;
+
+/// The journal of edits. One change is under way at a time, so that nobody ever waits for it.
+#[derive(Clone)]
+pub(super) struct Journal(Arc<Mutex<Kept>>);
+
+/// What has come of edits that were asked for together.
+pub(super) struct Made {
+    /// What is wanted now.
+    pub(super) desired: Arc<Desired>,
+    /// Whether the plan is another one.
+    pub(super) is_respecified: bool,
+    /// What is ordered of addresses besides.
+    pub(super) orders: Vec<Event>,
+    /// Edits that are new.
+    pub(super) added: Vec<Arc<Edit>>,
+    /// Edits that no longer stand.
+    pub(super) gone: Vec<Arc<Edit>>,
+    /// To be given when all of it is in force.
+    pub(super) replies: Vec<(Reply, Result<Edited, NotEdited>)>,
+}
+
+impl Journal {
+    /// What is kept in `directory`; `None`: it is gone with the process. `ignored`: what is there is
+    /// put aside unread.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or nothing more can be kept.
+    pub(super) fn open(directory: Option<&Path>, ignored: bool) -> Result<Self, JournalError> {
+        let kept = match directory {
+            Some(directory) if ignored => Kept::put_aside(directory),
+            Some(directory) => Kept::open(directory)?,
+            None => Kept::nowhere(),
+        };
+        Ok(Journal(Arc::new(Mutex::new(kept))))
+    }
+
+    /// Every edit that is kept, and the number of the next one. What a later version has written is
+    /// passed over, and stays.
+    pub(super) fn edits(&self) -> (Vec<Arc<Edit>>, u64) {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = |(id, value): (&u64, &Value)| match serde_json::from_value::<Edit>(value.clone()) {
+            Ok(edit) => Some(Arc::new(edit)),
+            Err(error) => {
+                tracing::error!(edit = id, %error, "an edit cannot be read, and is not in force");
+                None
+            }
+        };
+        (kept.values().iter().filter_map(read).collect(), kept.next())
+    }
+
+    /// Keeps what has come of edits.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot, in words; then nothing has changed.
+    pub(super) fn keep(&self, outcome: &Outcome, next: u64) -> Result<(), String> {
+        if outcome.added.is_empty() && outcome.gone.is_empty() {
+            return Ok(());
+        }
+        let gone = outcome.gone.iter().map(|edit| edit.id).collect();
+        let added = outcome
+            .added
+            .iter()
+            .map(|edit| Ok((edit.id, serde_json::to_value(&**edit).map_err(|error| error.to_string())?)));
+        let added = added.collect::<Result<_, String>>()?;
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.keep(gone, added, next).map_err(|error| error.to_string())
+    }
+}
+
+/// Makes the edits that were asked for, and keeps them: all by one write, if nothing is wrong with any
+/// of them, and one after the other if there is.
+pub(super) fn make(desired: &Arc<Desired>, asked: Vec<(Editing, Reply)>, journal: &Journal) -> Made {
+    let mut made = Made::nothing(desired);
+    let (asked, replies): (Vec<Editing>, Vec<Reply>) = asked.into_iter().unzip();
+    let together = together(desired, &asked);
+    let results = match together {
+        Some((new, outcome, ids)) => match made.enter(new, outcome, journal) {
+            Ok(()) => ids.into_iter().map(|ids| Ok(made.edited(ids, Vec::new()))).collect(),
+            Err(reason) => asked.iter().map(|_| Err(NotEdited::NotKept(reason.clone()))).collect(),
+        },
+        None => asked.iter().map(|editing| made.one(editing, journal)).collect::<Vec<_>>(),
+    };
+    made.replies = replies.into_iter().zip(results).collect();
+    made
+}
+
+/// What comes of all of `asked`, with the numbers of the edits that each makes; `None`: something is
+/// wrong with one of them, or it is not only made but taken back.
+fn together(desired: &Desired, asked: &[Editing]) -> Option<(Desired, Outcome, Vec<Vec<u64>>)> {
+    let mut draft = Draft::of(desired);
+    let mut ids = Vec::new();
+    for editing in asked {
+        let Editing::Make { wanted, stamp, expected } = editing else { return None };
+        if let Some((object, expected)) = expected {
+            let now = draft.desired().object(object);
+            if !expected.is_met(now.as_ref().map(|now| &now.tag[..])) {
+                return None;
+            }
+        }
+        ids.push(draft.add(wanted.clone(), stamp).ok()?);
+    }
+    let (desired, outcome) = draft.finish().ok()?;
+    Some((desired, outcome, ids))
+}
+
+impl Made {
+    fn nothing(desired: &Arc<Desired>) -> Self {
+        Made {
+            desired: Arc::clone(desired),
+            is_respecified: false,
+            orders: Vec::new(),
+            added: Vec::new(),
+            gone: Vec::new(),
+            replies: Vec::new(),
+        }
+    }
+
+    /// What comes of edits that are over at `now`, in milliseconds since the beginning of 1970.
+    pub(super) fn over(desired: &Arc<Desired>, now: u64, journal: &Journal) -> Self {
+        let mut made = Made::nothing(desired);
+        let (new, outcome) = desired.at(now);
+        if let Err(reason) = made.enter(new.clone(), outcome.clone(), journal) {
+            // They are over whether that can be written or not; the next start finds that out by itself.
+            tracing::warn!("edits that are over stay in the journal: {reason}");
+            made.take(new, outcome);
+        }
+        // Whoever follows orders knows by itself when they end.
+        made.orders.clear();
+        made
+    }
+
+    fn one(&mut self, editing: &Editing, journal: &Journal) -> Result<Edited, NotEdited> {
+        match editing {
+            Editing::Make { wanted, stamp, expected } => {
+                if let Some((object, expected)) = expected {
+                    let now = self.desired.object(object);
+                    if !expected.is_met(now.as_ref().map(|now| &now.tag[..])) {
+                        return Err(NotEdited::Lost(object.clone()));
+                    }
+                }
+                let mut draft = Draft::of(&self.desired);
+                let ids = draft.add(wanted.clone(), stamp)?;
+                let (new, outcome) = draft.finish()?;
+                self.enter(new, outcome, journal).map_err(NotEdited::NotKept)?;
+                Ok(self.edited(ids, Vec::new()))
+            }
+            Editing::Revert(ids) => {
+                let (new, outcome) = self.desired.without(ids)?;
+                let gone = outcome.gone.clone();
+                self.enter(new, outcome, journal).map_err(NotEdited::NotKept)?;
+                Ok(self.edited(Vec::new(), gone))
+            }
+        }
+    }
+
+    fn enter(&mut self, new: Desired, outcome: Outcome, journal: &Journal) -> Result<(), String> {
+        journal.keep(&outcome, new.next())?;
+        self.take(new, outcome);
+        Ok(())
+    }
+
+    fn take(&mut self, new: Desired, outcome: Outcome) {
+        self.is_respecified |= !Arc::ptr_eq(new.plan(), self.desired.plan());
+        self.desired = Arc::new(new);
+        let Outcome { added, gone } = outcome;
+        // What another order follows is not taken back in between: the very next query would see it.
+        let is_followed = |edit: &Edit| {
+            let states = added.iter().filter(|new| matches!(new.change, Change::State(_)));
+            states.into_iter().any(|new| new.object == edit.object)
+        };
+        let taken_back = gone.iter().filter(|edit| !is_followed(edit)).filter_map(|edit| taken_back(edit));
+        self.orders.extend(taken_back);
+        self.orders.extend(added.iter().filter_map(|edit| event(edit, now())));
+        self.added.retain(|edit| !gone.iter().any(|gone| gone.id == edit.id));
+        self.gone.extend(gone);
+        self.added.extend(added);
+    }
+
+    fn edited(&self, ids: Vec<u64>, gone: Vec<Arc<Edit>>) -> Edited {
+        let stands = |id: &u64| self.desired.edits().iter().any(|standing| standing.edit.id == *id);
+        Edited { ids: ids.into_iter().filter(stands).collect(), gone }
+    }
+}
+
+/// The edits that are kept, over what was read from `origin`, of which `plan` came; without those that
+/// are over, or that the file says by now.
+pub(super) fn standing(origin: Origin, plan: Arc<Plan>, journal: &Journal) -> Desired {
+    let (edits, next) = journal.edits();
+    let now = now();
+    let is_over =
+        |edit: &Arc<Edit>| edit.stamp.until.is_some_and(|until| Duration::from_millis(until) <= now);
+    let (over, edits): (Vec<Arc<Edit>>, Vec<Arc<Edit>>) = edits.into_iter().partition(is_over);
+    let (desired, mut outcome) = Desired::over(origin, plan, edits, next);
+    outcome.gone.extend(over);
+    if let Err(reason) = journal.keep(&outcome, desired.next()) {
+        tracing::warn!("edits that no longer stand stay in the journal: {reason}");
+    }
+    for standing in desired.edits() {
+        if let Some(reason) = &standing.orphaned {
+            tracing::warn!(edit = standing.edit.id, object = %standing.edit.object, "not in force: {reason}");
+        }
+    }
+    desired
+}
+
+/// What puts into force again what is ordered of addresses.
+pub(super) fn orders(desired: &Desired) -> Vec<Event> {
+    let now = now();
+    desired.edits().iter().filter_map(|standing| event(&standing.edit, now)).collect()
+}
+
+/// What an edit of a state is about: a pool, and an address of it or all of them.
+fn subject(edit: &Edit) -> Option<(String, Option<String>, AddressState)> {
+    match (&edit.object, &edit.change) {
+        (Object::Pool(pool), Change::State(state)) => Some((pool.clone(), None, *state)),
+        (Object::Address { pool, name }, Change::State(state)) => {
+            Some((pool.clone(), Some(name.clone()), *state))
+        }
+        _ => None,
+    }
+}
+
+/// What puts an edit of a state into force at `now`; `None`: it is another kind of edit, or over.
+fn event(edit: &Edit, now: Duration) -> Option<Event> {
+    let (pool, address, state) = subject(edit)?;
+    let lasts = edit.stamp.until.map(|until| Duration::from_millis(until).saturating_sub(now));
+    if lasts.is_some_and(|lasts| lasts.is_zero()) {
+        return None;
+    }
+    let order = Order { state, reason: edit.stamp.reason.clone(), lasts };
+    Some(Event::Ordered { pool, address, order })
+}
+
+fn taken_back(edit: &Edit) -> Option<Event> {
+    let (pool, address, _) = subject(edit)?;
+    let order = Order { state: AddressState::Auto, reason: None, lasts: None };
+    Some(Event::Ordered { pool, address, order })
+}
+
+/// Since the beginning of 1970: what is kept has to mean the same after a restart.
+#[allow(clippy::disallowed_methods, reason = "the daemon is where time enters")]
+pub(super) fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Stamp;
+
+    #[test]
+    fn what_is_kept_means_the_same_later() {
+        let at = Duration::from_secs;
+        for (until, later, left) in [
+            (None, 1_000_000, Some(None)),
+            (Some(160), 100, Some(Some(60))),
+            (Some(160), 159, Some(Some(1))),
+            (Some(160), 160, None),
+            (Some(160), 999, None),
+        ] {
+            let object = "pools/a/addresses/1".parse().expect("it is one");
+            let reason = Some("new kernel".to_owned());
+            let stamp =
+                Stamp { reason: reason.clone(), until: until.map(|until| until * 1000), ..Stamp::default() };
+            let edit = Edit { id: 1, object, change: Change::State(AddressState::Drain), stamp };
+            let found = event(&edit, at(later)).map(|event| match event {
+                Event::Ordered { pool, address, order } => {
+                    assert_eq!((&pool[..], address.as_deref()), ("a", Some("1")));
+                    order
+                }
+                other => panic!("{other:?}"),
+            });
+            let order = |lasts: Option<u64>| Order {
+                state: AddressState::Drain,
+                reason: reason.clone(),
+                lasts: lasts.map(at),
+            };
+            assert_eq!(found, left.map(order), "{until:?} after {later} s");
+        }
+    }
+}
