@@ -46,6 +46,11 @@ impl Origin {
         &self.name
     }
 
+    /// The map that came of its databases.
+    pub fn geo(&self) -> &Arc<GeoTable> {
+        &self.geo
+    }
+
     /// Reads `document` in the place of its own text. Settings and databases are not looked at again.
     ///
     /// # Errors

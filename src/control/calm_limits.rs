@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::{Addresses, Domain, Plan, PoolId, WhenAllDown};
+use crate::plan::{Addresses, Domain, Plan, PoolId};
 
 /// By pool: the longest TTL of the domains that shorten it while a flip is near; 0: there is none.
 pub(super) fn calm_limits(plan: &Plan) -> Vec<u32> {
@@ -20,12 +20,7 @@ pub(super) fn calm_limits(plan: &Plan) -> Vec<u32> {
 
 /// Adds every pool that `domain` may answer from, those of the domains below it included.
 fn reach(plan: &Plan, domain: &Domain, reached: &mut BTreeSet<PoolId>) {
-    let of_rules = domain.rules.iter().filter_map(|rule| rule.when_all_down);
-    let fallbacks = of_rules.chain([domain.when_all_down]).filter_map(|answer| match answer {
-        WhenAllDown::Fallback(pool) => Some(pool),
-        WhenAllDown::ServeAll | WhenAllDown::Nodata | WhenAllDown::Servfail => None,
-    });
-    for pool in domain.pools().into_iter().chain(fallbacks) {
+    for pool in domain.pools().into_iter().chain(domain.fallbacks()) {
         let is_new = reached.insert(pool);
         if let (true, Addresses::Domain(below)) = (is_new, &plan.pools[pool.index()].addresses) {
             reach(plan, &plan.domains[below.index()], reached);

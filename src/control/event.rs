@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::names::Lookup;
 use super::orders::{Absence, Order};
+use super::prepared::Prepared;
 use crate::dns::Name;
-use crate::geo::GeoTable;
 use crate::health::{Hold, Outcome, Stage, TargetId, Timings, Transition, Verdict};
-use crate::plan::{AddressState, Plan, Watch};
+use crate::plan::{AddressState, Watch};
 use crate::routing::CookieSecrets;
 
 /// Something that may change what clients are told.
@@ -62,10 +62,8 @@ pub enum Event {
     },
     /// The operator wants another world.
     Replaced {
-        /// The world.
-        plan: Arc<Plan>,
-        /// The map for it.
-        geo: Arc<GeoTable>,
+        /// The world, made ready.
+        world: Box<Prepared>,
     },
     /// Cookies are made with other secrets, or no more.
     Secrets {
@@ -167,14 +165,18 @@ pub enum Notice {
     },
     /// Every name and every address has told something: the table can be trusted.
     Settled,
-    /// Another set of addresses is to be watched, and another set of names resolved; see
-    /// [`Controller::watches`](super::Controller::watches) and
+    /// As [`Rewatched`](Self::Rewatched), and another set of names is to be resolved; see
     /// [`Controller::names`](super::Controller::names).
-    Rewatch,
+    Rewatch {
+        /// Those that are new, and what is believed of them.
+        started: Vec<(TargetId, Arc<Watch>, Verdict)>,
+        /// Those that are gone.
+        stopped: Vec<TargetId>,
+    },
     /// Some addresses more are to be watched, and some no longer.
     Rewatched {
         /// Those that are new, and what is believed of them.
-        started: Vec<(TargetId, Watch, Verdict)>,
+        started: Vec<(TargetId, Arc<Watch>, Verdict)>,
         /// Those that are gone.
         stopped: Vec<TargetId>,
     },

@@ -6,7 +6,7 @@
 //! that a test can walk it through hours in simulated time: what changes by time alone changes
 //! when [`Event::Elapsed`] says so, and [`Controller::due`] tells when that is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use crate::dns::Name;
 use crate::geo::GeoTable;
 use crate::health::{Failure, Heard, Outcome, Phase, Stage, TargetId, Timings, Transition, Verdict};
-use crate::plan::{ConditionId, Endpoint, Plan, Pool, PoolId, Watch};
+use crate::plan::{ConditionId, Plan, PoolId, Watch};
 use crate::routing::RoutingTable;
 
 mod calm_limits;
@@ -24,38 +24,46 @@ mod deadlines;
 mod event;
 mod history;
 mod isolation;
+mod longest_ttls;
 mod names;
 mod ordering;
 mod orders;
 mod pool;
+mod prepared;
+mod remains;
 mod resolution;
 mod status;
 mod target;
+mod watching;
 
 pub use event::{Event, NotReleasable, Notice};
 pub use history::{HistoryStatus, ProbeStatus, TransitionStatus};
 pub use names::{Found, Lookup};
 pub use ordering::NoSuch;
 pub use orders::{Absence, Order};
+pub use prepared::Prepared;
+pub use remains::Remains;
 pub use status::{
     AddressStatus, AwayStatus, DampedStatus, DomainStatus, IsolatedStatus, NameStatus, OrderStatus, Page,
     PoolStatus, Status,
 };
 
-use self::calm_limits::calm_limits;
 use self::conditions::Conditions;
 use self::deadlines::Deadlines;
 use self::isolation::Network;
 use self::names::Names;
 use self::pool::PoolState;
+use self::prepared::{Index, Lineup};
 use self::status::Known;
 use self::target::{Observed, Owner, Target};
+use self::watching::Rewatching;
 
 /// Holds what is believed, and publishes what follows from it.
 pub struct Controller {
     published: Arc<ArcSwap<RoutingTable>>,
     /// Tables that were replaced. They are let go here once no worker holds them any more:
-    /// freeing one is this thread's work, never a query's.
+    /// freeing one is this thread's work, never a query's. One of an earlier plan takes long, and is
+    /// let go where that delays nothing.
     retired: Vec<Arc<RoutingTable>>,
     targets: HashMap<TargetId, Target>,
     /// By [`PoolId`].
@@ -64,6 +72,9 @@ pub struct Controller {
     network: Network,
     conditions: Conditions,
     deadlines: Deadlines,
+    index: Index,
+    /// What is to be freed, and has not been asked for yet.
+    remains: Remains,
     next_target: u64,
     /// How many targets have not told anything yet.
     untold: usize,
@@ -83,11 +94,13 @@ impl Controller {
             network: Network::default(),
             conditions: Conditions::default(),
             deadlines: Deadlines::new(0),
+            index: Index::default(),
+            remains: Remains::default(),
             next_target: 0,
             untold: 0,
             latest: now,
         };
-        controller.replace(plan, geo, now);
+        controller.replace(Prepared::new(plan, geo), now);
         controller
     }
 
@@ -97,11 +110,11 @@ impl Controller {
     }
 
     /// Everything that is to be watched now, and what is believed of it.
-    pub fn watches(&self) -> impl Iterator<Item = (TargetId, Watch, Verdict)> {
+    pub fn watches(&self) -> impl Iterator<Item = (TargetId, Arc<Watch>, Verdict)> {
         let believed = |target: &Target| target.machine().verdict();
         let targets = self.targets.iter().map(move |(id, target)| (*id, &target.watch, believed(target)));
         let network = self.network.watches().map(|(id, watch)| (id, watch, Verdict::Unknown));
-        targets.chain(network).map(|(id, watch, verdict)| (id, (**watch).clone(), verdict))
+        targets.chain(network).map(|(id, watch, verdict)| (id, Arc::clone(watch), verdict))
     }
 
     /// What a target is, while it is watched.
@@ -139,7 +152,7 @@ impl Controller {
     /// Takes in `event`, which happened at `now`. When it returns, the next query is answered by
     /// what follows from it.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Notice> {
-        self.retired.retain(|table| Arc::strong_count(table) > 1);
+        self.let_go_of_tables();
         // What was measured elsewhere may arrive a little late; time goes on all the same.
         self.latest = now.max(self.latest);
         let now = self.latest;
@@ -159,12 +172,26 @@ impl Controller {
             Event::Reported { pool, address, absence } => {
                 self.report(&pool, address.as_deref(), absence, now)
             }
-            Event::Replaced { plan, geo } => self.replace(plan, geo, now),
+            Event::Replaced { world } => self.replace(*world, now),
             Event::Secrets { cookies } => {
                 let table = self.published.load().with_cookies(cookies);
                 table.into_iter().map(|table| self.publish(table)).collect()
             }
         }
+    }
+
+    /// What earlier plans have left behind that nobody reads any more, to be dropped where that delays
+    /// nothing; `None`: there is nothing.
+    pub fn take_remains(&mut self) -> Option<Remains> {
+        self.let_go_of_tables();
+        self.remains.take()
+    }
+
+    fn let_go_of_tables(&mut self) {
+        let is_read = |table: &Arc<RoutingTable>| Arc::strong_count(table) > 1;
+        let current = self.published.load();
+        let unread = self.retired.extract_if(.., |table| !is_read(table));
+        self.remains.tables.extend(unread.filter(|table| !table.shares_world(&current)));
     }
 
     /// What is believed of everything, and what is served.
@@ -279,23 +306,18 @@ impl Controller {
     }
 
     fn pool_of(&self, name: &str) -> Option<(PoolId, &PoolState)> {
-        (0..).map(PoolId).zip(&self.pools).find(|(_, state)| state.name == name)
+        let id = self.index.pool(name)?;
+        Some((id, &self.pools[id.index()]))
     }
 
     /// Goes over to another plan. What is believed of an address stays as long as the address
     /// does: a changed interval or path is no reason to forget that a site is down. So does what
     /// is believed of a pool as long as its name does.
-    fn replace(&mut self, plan: Arc<Plan>, geo: Arc<GeoTable>, now: Instant) -> Vec<Notice> {
-        let mut pools_before: HashMap<_, PoolState> =
-            std::mem::take(&mut self.pools).into_iter().map(|pool| (pool.name.clone(), pool)).collect();
-        let mut next_target = self.next_target;
-        let next_id = || {
-            next_target += 1;
-            TargetId(next_target)
-        };
+    fn replace(&mut self, world: Prepared, now: Instant) -> Vec<Notice> {
+        let Prepared { compiled, lineups, calm_limits, order, conditions, places, index } = world;
+        let plan = Arc::clone(compiled.plan());
         let isolated_since = self.network.isolated().map(|isolated| isolated.since);
-        self.network = std::mem::take(&mut self.network).with_rules(plan.isolation.as_ref(), next_id);
-        self.next_target = next_target;
+        let mut rewatching = self.replace_network(&plan);
         // The next failure of each brings up the doubt anew.
         for target in self.targets.values_mut() {
             // What was found while nothing could be heard says nothing.
@@ -306,28 +328,45 @@ impl Controller {
             };
         }
         self.names = std::mem::take(&mut self.names).for_plan(&plan);
-        let mut pools = Vec::with_capacity(plan.pools.len());
-        for (limit, pool) in calm_limits(&plan).into_iter().zip(&plan.pools) {
-            let mut state = PoolState::new(pool, limit, pools_before.remove(&pool.name));
-            let resolved = self.resolved(pool, &state.leaving);
-            state.go_over(&resolved, self.names.awaits(pool));
-            pools.push(resolved);
+        let mut before: Vec<Option<PoolState>> =
+            std::mem::take(&mut self.pools).into_iter().map(Some).collect();
+        self.pools.reserve(lineups.len());
+        for (id, (lineup, limit)) in (0..).map(PoolId).zip(lineups.into_iter().zip(calm_limits)) {
+            let known = self.index.pool(&lineup.pool.name).and_then(|id| before[id.index()].take());
+            let watched = known.as_ref().map_or(Vec::new(), PoolState::watched);
+            self.remains.lineups.extend(known.as_ref().map(|known| Arc::clone(&known.lineup)));
+            let mut state = PoolState::new(Arc::clone(&lineup), limit, known);
+            let lineup = match lineup.pool.resolved.is_empty() {
+                true => lineup,
+                false => Arc::new(Lineup::new(&plan, self.resolved(&lineup.pool, &state.leaving))),
+            };
+            let targets = self.rewatch(Owner::Pool(id), watched, &lineup.watches, &mut rewatching);
+            let awaits_names = self.names.awaits(&lineup.pool);
+            state.go_over(lineup, targets, awaits_names);
             self.pools.push(state);
         }
-        self.watch_all(&plan, &pools);
+        for gone in before.into_iter().flatten() {
+            gone.watched().into_iter().for_each(|target| self.unwatch(target, &mut rewatching));
+            self.remains.pools.push(gone);
+        }
+        self.replace_conditions(conditions, &places, &mut rewatching);
+        self.index = index;
         let mut notices = Vec::new();
         self.deadlines = Deadlines::new(self.pools.len());
-        for id in conditions::in_order(&plan) {
+        for id in order {
             let dependence = self.dependence(&plan, id, now);
             let pool = &mut self.pools[id.index()];
             pool.dependence = dependence;
             notices.append(&mut pool.observe(&mut self.targets, now));
             self.deadlines.set(id, pool.next(&self.targets, now));
         }
-        let health = |pool: PoolId| self.pools[pool.index()].health(&self.targets, now);
-        let table = RoutingTable::compile_with(plan, geo, |pool| (pools[pool.index()].clone(), health(pool)));
+        let table = compiled.with_states(|id| {
+            let state = &self.pools[id.index()];
+            (Arc::clone(&state.lineup.pool), state.health(&self.targets, now))
+        });
         let following = table.following(&self.published.load());
-        notices.splice(..0, [self.publish(following), Notice::Rewatch]);
+        let Rewatching { started, stopped } = rewatching;
+        notices.splice(..0, [self.publish(following), Notice::Rewatch { started, stopped }]);
         let ended = isolated_since.map(|since| now.saturating_duration_since(since));
         notices.extend(ended.map(|after| Notice::Reconnected { after }));
         if self.is_settled() {
@@ -336,26 +375,39 @@ impl Controller {
         notices
     }
 
-    /// Watches what `plan` has watched of `pools`, which are its own with the addresses that they
-    /// have now; each address with what is known of it.
-    fn watch_all(&mut self, plan: &Plan, pools: &[Arc<Pool>]) {
-        let mut before: HashMap<Subject, (TargetId, Target)> = std::mem::take(&mut self.targets)
-            .into_iter()
-            .map(|(id, target)| (subject(&target.watch), (id, target)))
-            .collect();
-        self.untold = 0;
-        for (id, pool) in (0..).map(PoolId).zip(pools) {
-            for (position, watch) in plan.watches(pool) {
-                let target = self.watch_one(Owner::Pool(id), watch, &mut before);
-                self.pools[id.index()].targets[position] = Some(target);
-            }
+    /// Goes over to what `plan` says of the network, and tells what of it is watched now.
+    fn replace_network(&mut self, plan: &Plan) -> Rewatching {
+        let mut before: HashSet<TargetId> = self.network.watches().map(|(id, _)| id).collect();
+        let mut next_target = self.next_target;
+        let next_id = || {
+            next_target += 1;
+            TargetId(next_target)
+        };
+        self.network = std::mem::take(&mut self.network).with_rules(plan.isolation.as_ref(), next_id);
+        self.next_target = next_target;
+        let new = self.network.watches().filter(|(id, _)| !before.remove(id));
+        let started = new.map(|(id, watch)| (id, Arc::clone(watch), Verdict::Unknown)).collect();
+        Rewatching { started, stopped: before.into_iter().collect() }
+    }
+
+    /// Goes over to `conditions`, each with what is known of the place of the one of its name.
+    fn replace_conditions(
+        &mut self,
+        conditions: Conditions,
+        places: &[Option<Arc<Watch>>],
+        rewatching: &mut Rewatching,
+    ) {
+        let before = std::mem::replace(&mut self.conditions, conditions).targets;
+        let name = |target: TargetId| self.targets[&target].watch.address.clone();
+        let mut known: HashMap<String, TargetId> =
+            before.into_iter().flatten().map(|target| (name(target), target)).collect();
+        for (id, watch) in (0..).map(ConditionId).zip(places) {
+            let Some(watch) = watch else { continue };
+            let known = known.remove(&watch.address).into_iter().collect();
+            let watched = self.rewatch(Owner::Condition(id), known, std::slice::from_ref(watch), rewatching);
+            self.conditions.targets[id.index()] = watched.first().copied();
         }
-        self.conditions = Conditions::new(plan);
-        for id in (0..).map(ConditionId).take(plan.conditions.len()) {
-            let watch = plan.watch_of(id);
-            let target = watch.map(|watch| self.watch_one(Owner::Condition(id), watch, &mut before));
-            self.conditions.targets[id.index()] = target;
-        }
+        known.into_values().for_each(|gone| self.unwatch(gone, rewatching));
     }
 
     /// Observes `pool` and publishes what has changed of it.
@@ -414,15 +466,6 @@ fn heard(outcome: &Outcome, started: Instant, timings: Timings) -> Option<Heard>
         Outcome::Fail(failure) => !failure.is_silent(),
     };
     Some(Heard { started, answered })
-}
-
-/// What a belief is about, whatever the check that led to it: pool, or what is watched for itself,
-/// endpoint and port.
-type Subject = (Result<String, String>, Endpoint, Option<u16>);
-
-fn subject(watch: &Watch) -> Subject {
-    let of = watch.pool.clone().ok_or_else(|| watch.address.clone());
-    (of, watch.endpoint.clone(), watch.port)
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! What operators and sites say of addresses, put into effect.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::orders::{Absence, Order, Orders};
 use super::{Controller, Notice};
-use crate::plan::{Addresses, Plan, PoolId};
+use crate::plan::PoolId;
 
 /// What is spoken of is not there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +41,7 @@ impl Controller {
         now: Instant,
     ) -> Vec<Notice> {
         let Some((id, _)) = self.pool_of(pool) else { return Vec::new() };
-        let ttl = longest_ttl(self.published.load().plan(), id);
+        let ttl = Duration::from_secs(self.index.ttl(id).into());
         self.say(id, now, |orders| orders.order(address, order, ttl, now))
     }
 
@@ -60,29 +59,5 @@ impl Controller {
     fn say(&mut self, pool: PoolId, now: Instant, say: impl FnOnce(&mut Orders)) -> Vec<Notice> {
         say(&mut self.pools[pool.index()].orders);
         self.refresh(pool, now)
-    }
-}
-
-/// For how long clients may use what they were given of `pool`: the longest TTL of a domain that
-/// comes to it, by itself or by way of others.
-fn longest_ttl(plan: &Plan, pool: PoolId) -> Duration {
-    let mut reaching = BTreeSet::from([pool]);
-    let mut domains = BTreeSet::new();
-    loop {
-        let known = domains.len();
-        for (domain, at) in plan.domains.iter().zip(0..) {
-            if !domains.contains(&at) && domain.pools().iter().any(|pool| reaching.contains(pool)) {
-                domains.insert(at);
-            }
-        }
-        if domains.len() == known {
-            let ttls = domains.iter().map(|at| plan.domains[*at as usize].ttl);
-            return Duration::from_secs(ttls.max().unwrap_or(0).into());
-        }
-        let nested = (0..).map(PoolId).zip(&plan.pools).filter(|(_, pool)| match pool.addresses {
-            Addresses::Domain(domain) => domains.contains(&domain.0),
-            Addresses::Ip(_) | Addresses::Cname(_) => false,
-        });
-        reaching.extend(nested.map(|(id, _)| id));
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::mem::discriminant;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Notice;
 use super::conditions::Dependence;
 use super::orders::{Forced, Orders, Passed};
+use super::prepared::Lineup;
 use super::target::{Change, Target};
 use crate::dns::Name;
 use crate::health::{Calm, Comeback, ComebackRules, Stage, Strength, TargetId};
-use crate::plan::{Addresses, Failback, MinAvailable, Pool, RESOLVED, ServiceRules};
+use crate::plan::{Addresses, Failback, MinAvailable, RESOLVED, ServiceRules};
 use crate::routing::{PoolHealth, Share, Standing};
 
 /// A pool, and how far it has come on its way back.
@@ -19,13 +21,12 @@ pub(super) struct PoolState {
     pub(super) name: String,
     /// What is said of its addresses.
     pub(super) orders: Orders,
-    /// By position of the address: its name.
-    addresses: Vec<String>,
+    /// The addresses that it has.
+    pub(super) lineup: Arc<Lineup>,
     /// By position of the address: what it is by what is said of it, when it was last observed.
     forced: Vec<Option<Forced>>,
     /// By position of the address: what watches it.
     pub(super) targets: Vec<Option<TargetId>>,
-    weights: Vec<u16>,
     /// What else it depends on, as it was when it was last observed.
     pub(super) dependence: Option<Dependence>,
     /// Whether another domain stands in for its addresses.
@@ -48,10 +49,11 @@ pub(super) struct PoolState {
 }
 
 impl PoolState {
-    /// The state of `pool`, which has yet to [go over](Self::go_over) to its addresses, with what is
-    /// known of the pool of its name that was `before`. `calm_limit`: the longest calm that counts,
-    /// 0: none does.
-    pub(super) fn new(pool: &Pool, calm_limit: u32, before: Option<PoolState>) -> Self {
+    /// The state of the pool of `lineup`, which has yet to [go over](Self::go_over) to its addresses,
+    /// with what is known of the pool of its name that was `before`. `calm_limit`: the longest calm
+    /// that counts, 0: none does.
+    pub(super) fn new(lineup: Arc<Lineup>, calm_limit: u32, before: Option<PoolState>) -> Self {
+        let pool = &lineup.pool;
         let ServiceRules { min_available, failback, hold_down, slow_start } = pool.service;
         let rules = ComebackRules { manual: failback == Failback::Manual, hold_down, slow_start };
         let (comeback, calm, told, leaving, orders) = match before {
@@ -67,10 +69,8 @@ impl PoolState {
         PoolState {
             name: pool.name.clone(),
             orders,
-            addresses: Vec::new(),
             forced: Vec::new(),
             targets: Vec::new(),
-            weights: Vec::new(),
             dependence: None,
             is_nested: matches!(pool.addresses, Addresses::Domain(_)),
             awaits_names: false,
@@ -81,20 +81,26 @@ impl PoolState {
             calm: (calm_limit > 0).then_some(calm),
             told,
             suspicion: None,
+            lineup,
         }
     }
 
-    /// Goes over to the addresses of `pool`, which nothing watches yet. `awaits_names`: of a name
-    /// that it has more of, nothing is known.
-    pub(super) fn go_over(&mut self, pool: &Pool, awaits_names: bool) {
-        self.targets = vec![None; pool.addresses.len()];
-        self.forced = vec![None; pool.addresses.len()];
-        self.addresses = pool.addresses.names().into_iter().map(str::to_owned).collect();
-        self.weights = pool.addresses.weights();
+    /// Goes over to the addresses of `lineup`, which are watched by `targets`. `awaits_names`: of a
+    /// name that it has more of, nothing is known.
+    pub(super) fn go_over(&mut self, lineup: Arc<Lineup>, targets: Vec<TargetId>, awaits_names: bool) {
+        self.targets = targets.into_iter().map(Some).collect();
+        self.targets.resize(lineup.names.len(), None);
+        self.forced = vec![None; lineup.names.len()];
         self.awaits_names = awaits_names;
         // An address that is alone has nobody to share with while it returns.
-        let is_alone = self.weights.iter().filter(|weight| **weight > 0).count() <= 1;
-        self.slow_start = if is_alone { Duration::ZERO } else { pool.service.slow_start };
+        let is_alone = lineup.weights.iter().filter(|weight| **weight > 0).count() <= 1;
+        self.slow_start = if is_alone { Duration::ZERO } else { lineup.pool.service.slow_start };
+        self.lineup = lineup;
+    }
+
+    /// What watches its addresses, in order.
+    pub(super) fn watched(&self) -> Vec<TargetId> {
+        self.targets.iter().flatten().copied().collect()
     }
 
     /// Takes in what its addresses are at `now`, and what the time that has passed changes.
@@ -159,7 +165,7 @@ impl PoolState {
     /// Puts into effect what is said of its addresses at `now`.
     fn obey(&mut self, targets: &mut HashMap<TargetId, Target>, now: Instant) -> Vec<Notice> {
         let passed = self.orders.pass(now);
-        for (at, address) in self.addresses.iter().enumerate() {
+        for (at, address) in self.lineup.names.iter().enumerate() {
             self.forced[at] = self.orders.forced(address);
             if let Some(target) = self.targets[at].and_then(|id| targets.get_mut(&id)) {
                 target.force(self.forced[at].map(|forced| forced == Forced::Up));
@@ -178,13 +184,13 @@ impl PoolState {
 
     /// What watches the address of this name.
     pub(super) fn target_of(&self, address: &str) -> Option<TargetId> {
-        let at = self.addresses.iter().position(|name| name == address)?;
+        let at = self.lineup.names.iter().position(|name| name == address)?;
         self.targets[at]
     }
 
     /// Whether it has an address that is written under this name.
     pub(super) fn has_address(&self, written: &str) -> bool {
-        self.addresses.iter().any(|name| name.split(RESOLVED).next() == Some(written) || name == written)
+        self.lineup.names.iter().any(|name| name.split(RESOLVED).next() == Some(written) || name == written)
     }
 
     /// Lets it return if it is kept away.
@@ -261,7 +267,7 @@ impl PoolState {
                 self.dependence.as_ref().map_or(String::new(), |dependence| dependence.reason.clone())
             }
             Stage::Out => {
-                let taking = self.weights.iter().filter(|weight| **weight > 0).count();
+                let taking = self.lineup.weights.iter().filter(|weight| **weight > 0).count();
                 let withdrawn = self.forced.iter().filter(|it| **it == Some(Forced::Withdrawn)).count();
                 match (self.up(targets, now), taking) {
                     (0, 0) => "it has no addresses".to_owned(),
@@ -292,10 +298,10 @@ impl PoolState {
         let holds = self.dependence.as_ref().map_or(Some(true), |dependence| dependence.holds);
         if holds == Some(false) {
             Strength::Short
-        } else if self.min_available.is_met(&self.weights, is_up) {
+        } else if self.min_available.is_met(&self.lineup.weights, is_up) {
             // Before what it depends on is known, nothing speaks against it but that.
             if holds.is_some() { Strength::Enough } else { Strength::Undecided }
-        } else if self.awaits_names || self.min_available.is_met(&self.weights, may_be_up) {
+        } else if self.awaits_names || self.min_available.is_met(&self.lineup.weights, may_be_up) {
             Strength::Undecided
         } else {
             Strength::Short
@@ -327,7 +333,7 @@ impl PoolState {
     ) -> Option<bool> {
         let is_it = |name: &String| name == written || name.split(RESOLVED).next() == Some(written);
         let positions: Vec<usize> =
-            (0..self.addresses.len()).filter(|at| is_it(&self.addresses[*at])).collect();
+            (0..self.lineup.names.len()).filter(|at| is_it(&self.lineup.names[*at])).collect();
         if positions.iter().any(|at| self.share_of(*at, targets, now) > 0.0) {
             return Some(true);
         }
@@ -341,7 +347,7 @@ impl PoolState {
 
     /// How many addresses that take traffic are up.
     fn up(&self, targets: &HashMap<TargetId, Target>, now: Instant) -> usize {
-        let taking = self.weights.iter().enumerate().filter(|(_, weight)| **weight > 0);
+        let taking = self.lineup.weights.iter().enumerate().filter(|(_, weight)| **weight > 0);
         taking.filter(|(at, _)| self.share_of(*at, targets, now) > 0.0).count()
     }
 

@@ -1,17 +1,18 @@
 //! Names to addresses of pools: a changed answer is a swap of the pools that have the name.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::names::{Learnt, Lookup, NameState};
 use super::pool::PoolState;
+use super::prepared::Lineup;
 use super::target::{Owner, Target};
-use super::{Controller, Notice, Subject, subject};
+use super::watching::Rewatching;
+use super::{Controller, Notice};
 use crate::dns::Name;
-use crate::health::TargetId;
-use crate::plan::{Endpoint, Pool, PoolId, Watch};
+use crate::plan::{Endpoint, Pool, PoolId};
 
 impl Controller {
     /// Every name that is to be resolved now.
@@ -103,50 +104,21 @@ impl Controller {
         let table = self.published.load_full();
         let plan = table.plan();
         let pool = self.resolved(&plan.pools[id.index()], &self.pools[id.index()].leaving);
-        let mut before = HashMap::new();
-        for target in self.pools[id.index()].targets.drain(..).flatten() {
-            let known = self.targets.remove(&target).expect("a pool's targets are watched");
-            self.untold -= usize::from(!known.has_told());
-            before.insert(subject(&known.watch), (target, known));
-        }
-        self.pools[id.index()].go_over(&pool, self.names.awaits(&pool));
-        let mut stopped: HashSet<TargetId> = before.values().map(|(target, _)| *target).collect();
-        let mut started = Vec::new();
-        for (position, watch) in plan.watches(&pool) {
-            let target = self.watch_one(Owner::Pool(id), watch, &mut before);
-            self.pools[id.index()].targets[position] = Some(target);
-            if !stopped.remove(&target) {
-                let new = &self.targets[&target];
-                started.push((target, (*new.watch).clone(), new.machine().verdict()));
-            }
-        }
-        stopped.iter().for_each(|target| self.network.forget(*target));
-        let stopped = stopped.into_iter().collect();
+        let lineup = Arc::new(Lineup::new(plan, Arc::clone(&pool)));
+        let before = self.pools[id.index()].watched();
+        let mut rewatching = Rewatching::default();
+        let targets = self.rewatch(Owner::Pool(id), before, &lineup.watches, &mut rewatching);
+        let awaits_names = self.names.awaits(&pool);
+        self.pools[id.index()].go_over(lineup, targets, awaits_names);
         let mut notices = self.pools[id.index()].observe(&mut self.targets, now);
         let state: &PoolState = &self.pools[id.index()];
         self.deadlines.set(id, state.next(&self.targets, now));
         let table = table.with_addresses(id, pool, state.health(&self.targets, now));
         notices.insert(0, self.publish(table));
+        let Rewatching { started, stopped } = rewatching;
         notices.push(Notice::Rewatched { started, stopped });
         notices.append(&mut self.refresh_dependents(id, now));
         notices
-    }
-
-    /// Watches what belongs to `owner`, with what was known of it `before`.
-    pub(super) fn watch_one(
-        &mut self,
-        owner: Owner,
-        watch: Watch,
-        before: &mut HashMap<Subject, (TargetId, Target)>,
-    ) -> TargetId {
-        let (id, target) = match before.remove(&subject(&watch)) {
-            Some((id, target)) if *target.watch == watch => (id, target.within(owner)),
-            Some((_, target)) => (self.next_id(), target.watched(watch).within(owner)),
-            None => (self.next_id(), Target::new(watch, owner)),
-        };
-        self.untold += usize::from(!target.has_told());
-        self.targets.insert(id, target);
-        id
     }
 }
 

@@ -82,11 +82,11 @@ pub(super) enum Change {
 
 impl Target {
     /// An address that has not been probed.
-    pub(super) fn new(watch: Watch, owner: Owner) -> Self {
+    pub(super) fn new(watch: Arc<Watch>, owner: Owner) -> Self {
         Target {
             machine: HealthMachine::believing(watch.check.initial, thresholds(&watch.check)),
             damping: Damping::new(damping_rules(&watch.check)),
-            watch: Arc::new(watch),
+            watch,
             owner,
             history: History::default(),
             has_told: false,
@@ -100,7 +100,7 @@ impl Target {
     }
 
     /// The same address watched in another way.
-    pub(super) fn watched(mut self, watch: Watch) -> Self {
+    pub(super) fn watched(mut self, watch: Arc<Watch>) -> Self {
         self.retract();
         Target {
             machine: match self.has_told {
@@ -108,7 +108,7 @@ impl Target {
                 false => HealthMachine::believing(watch.check.initial, thresholds(&watch.check)),
             },
             damping: self.damping.with_rules(damping_rules(&watch.check)),
-            watch: Arc::new(watch),
+            watch,
             ..self
         }
     }

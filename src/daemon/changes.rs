@@ -18,8 +18,7 @@ use super::measured::Measured;
 use super::service::named_secrets;
 use crate::admin::{Editing, NotMeasured};
 use crate::config::{self, Desired, Edit, Loaded, Outcome, ServiceSettings, Settings};
-use crate::geo::GeoTable;
-use crate::plan::Plan;
+use crate::control::Prepared;
 use crate::routing::CookieSecrets;
 
 /// Edits that are made together at most: each has to be answered before long.
@@ -62,17 +61,16 @@ pub(super) enum Change {
 pub(super) enum Changed {
     /// A configuration, or what is wrong with it.
     Reload(Result<Box<Reloaded>, String>, oneshot::Sender<Result<(), String>>),
-    /// The plan with the measurements, of which there are so many; or why there is none.
-    Measured(Result<(Arc<Plan>, usize), NotMeasured>, oneshot::Sender<Result<usize, NotMeasured>>),
-    /// Edits, and the plan that follows from them if it is another one.
-    Edited(Box<Made>, Option<Arc<Plan>>),
+    /// The world with the measurements, of which there are so many; or why there is none.
+    Measured(Result<(Box<Prepared>, usize), NotMeasured>, oneshot::Sender<Result<usize, NotMeasured>>),
+    /// Edits, and the world that follows from them if it is another one.
+    Edited(Box<Made>, Option<Box<Prepared>>),
 }
 
 /// A configuration, read anew.
 pub(super) struct Reloaded {
     pub(super) settings: Settings,
-    pub(super) plan: Arc<Plan>,
-    pub(super) geo: Arc<GeoTable>,
+    pub(super) world: Box<Prepared>,
     /// The secrets of cookies, where a file of them is named and can be read.
     pub(super) cookies: Option<CookieSecrets>,
     /// Edits that the file says by now, and that no longer stand.
@@ -147,7 +145,8 @@ impl Changes {
             Change::Measured(given, reply) => {
                 self.under_way.spawn_blocking(move || match wanted.measured.replaced(given) {
                     Ok((measured, plan, count)) => {
-                        (Wanted { measured, ..wanted }, Changed::Measured(Ok((plan, count)), reply))
+                        let world = Box::new(Prepared::new(plan, Arc::clone(wanted.desired.origin().geo())));
+                        (Wanted { measured, ..wanted }, Changed::Measured(Ok((world, count)), reply))
                     }
                     Err(reason) => (wanted, Changed::Measured(Err(reason), reply)),
                 });
@@ -184,7 +183,8 @@ fn edited(wanted: &Wanted, made: Made) -> (Wanted, Changed) {
         return (Wanted { desired, measured }, Changed::Edited(Box::new(made), None));
     }
     let (measured, plan) = wanted.measured.again_over(Arc::clone(desired.plan()));
-    (Wanted { desired, measured }, Changed::Edited(Box::new(made), Some(plan)))
+    let world = Box::new(Prepared::new(plan, Arc::clone(desired.origin().geo())));
+    (Wanted { desired, measured }, Changed::Edited(Box::new(made), Some(world)))
 }
 
 /// Reads all of it: the configuration with its files, the measurements that are kept, and the
@@ -209,7 +209,7 @@ fn reload(
         tracing::warn!("edits that the file says by now stay in the journal: {reason}");
     }
     let wanted = Wanted { desired: Arc::new(desired), measured };
-    Ok((wanted, Box::new(Reloaded { settings, plan, geo, cookies, retired })))
+    Ok((wanted, Box::new(Reloaded { settings, world: Box::new(Prepared::new(plan, geo)), cookies, retired })))
 }
 
 /// The secrets of cookies as their file has them now; `None`: there is none, or it is not for this

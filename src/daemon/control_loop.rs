@@ -13,9 +13,8 @@ use super::unprobed::Unprobed;
 use super::{descriptors, list};
 use crate::admin::{NotEdited, NotMeasured, Request};
 use crate::config::{Change as EditChange, Edit, Settings, Stamp};
-use crate::control::{Absence, Controller, Event, Notice};
+use crate::control::{Absence, Controller, Event, Notice, Prepared};
 use crate::health::{Failure, Outcome, Stage, Verdict};
-use crate::plan::Plan;
 use crate::probe::{Limits, ProbeThread, Prober, Report, Trigger};
 use crate::resolver::{Answer, Resolver};
 use crate::telemetry::Metrics;
@@ -191,12 +190,11 @@ impl ControlLoop {
     }
 
     /// Puts edits into force that are kept.
-    fn edited(&mut self, made: Made, plan: Option<Arc<Plan>>) {
+    fn edited(&mut self, made: Made, world: Option<Box<Prepared>>) {
         let Made { desired, orders, added, gone, replies, .. } = made;
         let mut again = Vec::new();
-        if let Some(plan) = plan {
-            let geo = Arc::clone(self.controller.published().load().geo());
-            let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
+        if let Some(world) = world {
+            let notices = self.controller.handle(Event::Replaced { world }, now());
             self.tell(notices);
             // What was ordered of a pool that is back stands again.
             again = edits::orders(&desired);
@@ -228,11 +226,10 @@ impl ControlLoop {
                 // A signal's reload waits for the answer, an API client may have gone away.
                 let _ = reply.send(outcome);
             }
-            Changed::Edited(made, plan) => self.edited(*made, plan),
+            Changed::Edited(made, world) => self.edited(*made, world),
             Changed::Measured(result, reply) => {
-                let outcome = result.map(|(plan, measurements)| {
-                    let geo = Arc::clone(self.controller.published().load().geo());
-                    let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
+                let outcome = result.map(|(world, measurements)| {
+                    let notices = self.controller.handle(Event::Replaced { world }, now());
                     self.tell(notices);
                     tracing::info!(measurements, "latencies replaced by API");
                     measurements
@@ -255,13 +252,13 @@ impl ControlLoop {
     }
 
     fn reloaded(&mut self, reloaded: Reloaded) {
-        let Reloaded { settings, plan, geo, cookies, retired } = reloaded;
+        let Reloaded { settings, world, cookies, retired } = reloaded;
         if settings != self.settings {
             tracing::warn!(
                 "changes to [server], [admin], [resolver], [health] and [log] take effect at the next restart"
             );
         }
-        let notices = self.controller.handle(Event::Replaced { plan, geo }, now());
+        let notices = self.controller.handle(Event::Replaced { world }, now());
         self.tell(notices);
         // What was ordered of a pool that is back stands again.
         for event in edits::orders(self.changes.desired()) {
@@ -348,14 +345,17 @@ impl ControlLoop {
                 Notice::Unresolved { name, reason, kept } => {
                     tracing::warn!(%name, kept = list(&kept), "cannot be resolved, what is known stays: {reason}");
                 }
-                Notice::Rewatch => {
-                    self.prober.watch(self.controller.watches());
+                Notice::Rewatch { started, stopped } => {
+                    self.prober.rewatch(started, &stopped);
                     descriptors::check(&self.prober, &self.settings);
                     self.resolver.resolve(self.controller.names());
                 }
                 Notice::Rewatched { started, stopped } => self.prober.rewatch(started, &stopped),
                 Notice::Published { generation } => tracing::debug!(generation, "table published"),
             }
+        }
+        if let Some(remains) = self.controller.take_remains() {
+            tokio::task::spawn_blocking(move || drop(remains));
         }
     }
 }

@@ -125,6 +125,15 @@ impl Domain {
         }
         pools
     }
+
+    /// Every pool that it falls back to when all others are down.
+    pub fn fallbacks(&self) -> impl Iterator<Item = PoolId> {
+        let of_rules = self.rules.iter().filter_map(|rule| rule.when_all_down);
+        of_rules.chain([self.when_all_down]).filter_map(|answer| match answer {
+            WhenAllDown::Fallback(pool) => Some(pool),
+            WhenAllDown::ServeAll | WhenAllDown::Nodata | WhenAllDown::Servfail => None,
+        })
+    }
 }
 
 impl fmt::Display for DomainPolicy {

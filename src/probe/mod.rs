@@ -92,12 +92,12 @@ impl Prober {
     /// is new, stops those that are gone, and leaves the others as they are.
     ///
     /// A report of a target that is gone may still be on its way; its receiver drops it.
-    pub fn watch(&mut self, targets: impl IntoIterator<Item = (TargetId, Watch, Verdict)>) {
+    pub fn watch<W: Into<Arc<Watch>>>(&mut self, targets: impl IntoIterator<Item = (TargetId, W, Verdict)>) {
         let mut before = std::mem::take(&mut self.running);
         for (target, watch, verdict) in targets {
             match before.remove(&target) {
                 Some(running) => drop(self.running.insert(target, running)),
-                None => self.start(target, watch, verdict),
+                None => self.start(target, watch.into(), verdict),
             }
         }
         drop(before);
@@ -106,7 +106,7 @@ impl Prober {
 
     /// Stops to watch `stopped` and starts to watch `started`, whose ids are new. See
     /// [`watch`](Self::watch).
-    pub fn rewatch(&mut self, started: Vec<(TargetId, Watch, Verdict)>, stopped: &[TargetId]) {
+    pub fn rewatch(&mut self, started: Vec<(TargetId, Arc<Watch>, Verdict)>, stopped: &[TargetId]) {
         for target in stopped {
             self.running.remove(target);
         }
@@ -121,7 +121,7 @@ impl Prober {
         self.running.len()
     }
 
-    fn start(&mut self, target: TargetId, watch: Watch, verdict: Verdict) {
+    fn start(&mut self, target: TargetId, watch: Arc<Watch>, verdict: Verdict) {
         let Prober { reports, runtime, shared, running, beating } = self;
         beating.get_or_insert_with(|| shared.pulse.beat(runtime));
         let task = target::run(target, watch, verdict, Arc::clone(shared), reports.clone());

@@ -23,14 +23,14 @@ use crate::plan::{Endpoint, Watch};
 /// Probes `target`, which `verdict` is believed of, until nobody receives the reports any more.
 pub(super) async fn run(
     target: TargetId,
-    watch: Watch,
+    watch: Arc<Watch>,
     verdict: Verdict,
     shared: Arc<Shared>,
     reports: UnboundedSender<Report>,
 ) {
     // Before the first slot, because reading root certificates may take longer than a probe's
     // timeout.
-    let mut probe = Probe::new(watch, &shared).await;
+    let mut probe = Probe::new(Arc::unwrap_or_clone(watch), &shared).await;
     let mut schedule = Schedule::new(&probe.check.watch.check, verdict, target.0, now());
     let mut tripwire = Tripwire::new(&probe.check.watch, now());
     loop {

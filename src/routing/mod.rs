@@ -41,7 +41,7 @@ pub use explain::{
 pub use pool_health::{PoolHealth, Share, Standing};
 pub use rate_limit::{MAX_RATE, RateLimit};
 pub use service::Service;
-pub use table::RoutingTable;
+pub use table::{Compiled, RoutingTable};
 pub use worker::Worker;
 
 /// How a query came, as far as the answer depends on it.

@@ -33,6 +33,9 @@ pub struct RoutingTable {
     generation: u64,
 }
 
+/// What a plan is compiled to before anything is believed of its pools: all that takes long.
+pub struct Compiled(RoutingTable);
+
 /// What of a pool only explanations and answers in need read.
 #[derive(Clone)]
 struct PoolState {
@@ -133,29 +136,17 @@ impl RoutingTable {
     /// Compiles `plan` and `geo`; `health` says what is believed of a pool.
     pub fn compile(plan: Arc<Plan>, geo: Arc<GeoTable>, health: impl Fn(PoolId) -> PoolHealth) -> Self {
         let pools = plan.pools.clone();
-        RoutingTable::compile_with(plan, geo, |id| (pools[id.index()].clone(), health(id)))
+        Compiled::new(plan, geo).with_states(|id| (pools[id.index()].clone(), health(id)))
     }
 
-    /// Compiles `plan` and `geo`; `state` says of each pool of the plan what it is with the
-    /// addresses that it has now, and what is believed of these.
-    pub fn compile_with(
-        plan: Arc<Plan>,
-        geo: Arc<GeoTable>,
-        state: impl Fn(PoolId) -> (Arc<Pool>, PoolHealth),
-    ) -> Self {
-        let ids = (0..).map(PoolId).take(plan.pools.len());
-        let states: Vec<(Choices, PoolState)> = ids
-            .map(|id| {
-                let (pool, health) = state(id);
-                PoolState::new(pool, health)
-            })
-            .collect();
+    /// Compiles `plan` and `geo` as if all were well.
+    pub fn well(plan: Arc<Plan>, geo: Arc<GeoTable>) -> Self {
+        let well = |pool: &Arc<Pool>| PoolState::new(pool.clone(), PoolHealth::well(pool.addresses.len()));
+        let states: Vec<(Choices, PoolState)> = plan.pools.iter().map(well).collect();
         let room = PoolSet::with_room(states.len());
         let mut sets = Tier::ALL.map(|_| Family::ALL.map(|_| room.clone()));
-        let mut returning = Vec::new();
         for (id, (choices, state)) in (0..).map(PoolId).zip(&states) {
             enter(&mut sets, id, choices, state);
-            returning.extend(state.returning().map(|share| (id, share)));
         }
         let (choices, pools): (Vec<Choices>, Vec<PoolState>) = states.into_iter().unzip();
         RoutingTable {
@@ -163,16 +154,10 @@ impl RoutingTable {
             choices: Shards::new(&choices),
             pools: Shards::new(&pools),
             sets,
-            returning: returning.into(),
+            returning: Box::default(),
             cookies: None,
             generation: 0,
         }
-    }
-
-    /// Compiles `plan` and `geo` as if all were well.
-    pub fn well(plan: Arc<Plan>, geo: Arc<GeoTable>) -> Self {
-        let addresses: Vec<usize> = plan.pools.iter().map(|pool| pool.addresses.len()).collect();
-        RoutingTable::compile(plan, geo, |pool| PoolHealth::well(addresses[pool.index()]))
     }
 
     /// This table with something else believed of one pool; everything else is shared.
@@ -220,6 +205,11 @@ impl RoutingTable {
         let is_new = self.cookies() != cookies.as_ref();
         let generation = self.generation + 1;
         is_new.then(|| RoutingTable { cookies: cookies.map(Arc::new), generation, ..self.clone() })
+    }
+
+    /// Whether both were compiled from the same plan: then what they do not share is small.
+    pub fn shares_world(&self, other: &RoutingTable) -> bool {
+        Arc::ptr_eq(&self.world, &other.world)
     }
 
     /// How many tables were published before this one.
@@ -292,6 +282,44 @@ impl RoutingTable {
     pub(super) fn share(&self, pool: PoolId) -> Option<Share> {
         let found = self.returning.binary_search_by_key(&pool, |(pool, _)| *pool);
         found.ok().map(|at| self.returning[at].1)
+    }
+}
+
+impl Compiled {
+    /// Compiles `plan` and `geo`.
+    pub fn new(plan: Arc<Plan>, geo: Arc<GeoTable>) -> Self {
+        Compiled(RoutingTable::well(plan, geo))
+    }
+
+    /// What it was compiled from.
+    pub fn plan(&self) -> &Arc<Plan> {
+        self.0.plan()
+    }
+
+    /// The map that it was compiled with.
+    pub fn geo(&self) -> &Arc<GeoTable> {
+        self.0.geo()
+    }
+
+    /// The table; `state` says of each pool of the plan what it is with the addresses that it has
+    /// now, and what is believed of these. What is well, as most pools are, is there already.
+    pub fn with_states(self, state: impl Fn(PoolId) -> (Arc<Pool>, PoolHealth)) -> RoutingTable {
+        let Compiled(mut table) = self;
+        let mut returning = Vec::new();
+        for id in (0..).map(PoolId).take(table.pool_count()) {
+            let (pool, health) = state(id);
+            let well = table.pools.of(id);
+            if Arc::ptr_eq(&well.pool, &pool) && well.health == health {
+                continue;
+            }
+            let (choices, state) = PoolState::new(pool, health);
+            enter(&mut table.sets, id, &choices, &state);
+            returning.extend(state.returning().map(|share| (id, share)));
+            table.choices.replace(id, choices);
+            table.pools.replace(id, state);
+        }
+        table.returning = returning.into();
+        table
     }
 }
 

@@ -256,7 +256,8 @@ impl World {
     }
 
     fn replaced(&mut self, plan: Plan) -> Vec<Notice> {
-        let event = Event::Replaced { plan: Arc::new(plan), geo: Arc::new(GeoTable::empty()) };
+        let world = Box::new(Prepared::new(Arc::new(plan), Arc::new(GeoTable::empty())));
+        let event = Event::Replaced { world };
         self.controller.handle(event, self.now)
     }
 
@@ -333,7 +334,7 @@ fn kinds(notices: &[Notice]) -> Vec<&'static str> {
         Notice::Settled => "settled",
         Notice::Resolved { .. } => "resolved",
         Notice::Unresolved { .. } => "unresolved",
-        Notice::Rewatch => "rewatch",
+        Notice::Rewatch { .. } => "rewatch",
         Notice::Rewatched { .. } => "rewatched",
         Notice::Published { .. } => "published",
     };

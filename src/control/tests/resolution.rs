@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::{MinAvailable, Resolved};
+use crate::routing::Compiled;
 
 /// `plan`, with names in its first pool behind the addresses that are written.
 fn with_names(pools: Pools<'_>, names: &[&str]) -> Plan {
@@ -56,7 +57,7 @@ impl World {
     fn watched(&self) -> Vec<u8> {
         let endpoints = self.controller.watches().filter(|(_, watch, _)| watch.pool_or_none() == "a");
         let mut octets: Vec<u8> = endpoints
-            .map(|(_, watch, _)| match watch.endpoint {
+            .map(|(_, watch, _)| match &watch.endpoint {
                 Endpoint::Ip(IpAddr::V4(ip)) => ip.octets()[3],
                 other => panic!("{other}"),
             })
@@ -411,7 +412,7 @@ proptest! {
             // A table that came about step by step answers as one compiled at once.
             let health = |id| table.health(id).clone();
             let pools = |id| (table.pool(id).clone(), health(id));
-            let anew = RoutingTable::compile_with(table.plan().clone(), Arc::new(GeoTable::empty()), pools);
+            let anew = Compiled::new(table.plan().clone(), Arc::new(GeoTable::empty())).with_states(pools);
             for host in ["a", "www"] {
                 prop_assert_eq!(reply(&table, host), reply(&anew, host));
             }

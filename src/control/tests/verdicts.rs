@@ -147,6 +147,22 @@ fn only_the_controller_lets_go_of_tables() {
 }
 
 #[test]
+fn tables_of_an_earlier_plan_are_left_to_others_to_free() {
+    let mut world = World::settled(&[("a", &[1, 2])]);
+    let first = world.controller.published().load_full();
+    let old = Arc::downgrade(&first);
+    world.reloaded(&[("a", &[1, 2]), ("b", &[1])], CHECK);
+    assert!(world.controller.take_remains().is_some(), "the addresses of what was");
+    world.probed(0, 1, "--");
+    assert!(world.controller.take_remains().is_none(), "a flip leaves nothing, and the table is read");
+    drop(first);
+    world.probed(0, 2, "+");
+    assert_eq!(old.strong_count(), 1, "the controller does not free it");
+    drop(world.controller.take_remains());
+    assert_eq!(old.strong_count(), 0);
+}
+
+#[test]
 fn the_status_says_what_is_known() {
     let mut world = World::new(&[("a", &[1, 2, 3])]);
     world.probed(0, 1, "++");
