@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Token};
+use crate::admin::{self, ReloadTrigger, Token};
 use crate::cli;
 use crate::config::{AdminSettings, Loaded, LogFormat, LogLevel, LogSettings, TcpSettings};
 use crate::control::{Controller, Event};
@@ -115,7 +115,7 @@ impl Daemon {
         file: Option<PathBuf>,
         ignore_edits: bool,
     ) -> Result<Daemon, DaemonError> {
-        let Loaded { settings, geoip: _, geo, plan, origin } = loaded;
+        let Loaded { settings, geoip: _, geo, plan, origin, mut files } = loaded;
         let log = start_logging(&settings.log);
         descriptors::raise_limit();
         let listeners = Listeners::bind(&settings.server.listen, settings.server.workers)?;
@@ -139,7 +139,11 @@ impl Daemon {
         let journal = Journal::open(state_dir.as_deref(), ignore_edits)?;
         let desired = edits::standing(origin, Arc::new(plan), &journal);
         let (measured, plan) = Measured::start(state_dir, Arc::clone(desired.plan()));
-        let mut controller = Controller::new(plan, geo, control_loop::now());
+        if let Some(path) = &settings.server.service.cookie_secret_file {
+            // As this process can read it from here on; that it need not be able to is told in time.
+            let _ = files.read(path);
+        }
+        let mut controller = Controller::new(Arc::clone(&plan), geo, control_loop::now());
         for event in edits::orders(&desired) {
             controller.handle(event, control_loop::now());
         }
@@ -150,8 +154,8 @@ impl Daemon {
         let (requests, requested) = mpsc::channel(REQUESTS);
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
-        let wanted = Wanted { desired: Arc::new(desired), measured };
-        let changes = Changes::new(file, settings.server.service.clone(), wanted, journal);
+        let wanted = Wanted { desired: Arc::new(desired), measured, plan, files };
+        let changes = Changes::new(file, settings.server.clone(), wanted, journal);
         let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes)?;
         let counted = Counted::default();
         let metrics = Metrics::start(counted.clone().into_sources());
@@ -269,7 +273,9 @@ async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), Da
 async fn reload_on(mut hangup: Signal, requests: mpsc::Sender<admin::Request>) {
     while hangup.recv().await.is_some() {
         let (reply, done) = oneshot::channel();
-        if requests.send(admin::Request::Reload(reply)).await.is_err() || done.await.is_err() {
+        if requests.send(admin::Request::Reload(ReloadTrigger::Signal, reply)).await.is_err()
+            || done.await.is_err()
+        {
             return;
         }
     }

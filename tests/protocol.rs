@@ -89,14 +89,14 @@ fn a_secret_is_replaced_without_a_restart_and_unnoticed() {
         support::http::post(daemon.admin(), "/v1/reload").status
     };
     // The new one on top: cookies of the old one are good, and exchanged.
-    assert_eq!(reload("445536bcd2513298075a5d379663c962\ne5e973e5a6b2a43f48e7dc849e37bfcf\n"), 204);
+    assert_eq!(reload("445536bcd2513298075a5d379663c962\ne5e973e5a6b2a43f48e7dc849e37bfcf\n"), 200);
     let exchanged = confirmed();
     assert!(exchanged.contains("status: NOERROR"), "{exchanged}");
     assert_ne!(cookie(&exchanged).0, cookie(&given).0);
     assert_eq!(reload("nonsense\n"), 422, "a bad file changes nothing");
     assert!(confirmed().contains("status: NOERROR"));
     // The old one gone.
-    assert_eq!(reload("445536bcd2513298075a5d379663c962\n"), 204);
+    assert_eq!(reload("445536bcd2513298075a5d379663c962\n"), 200);
     assert!(confirmed().contains("status: BADCOOKIE"));
 }
 

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hickory_proto::rr::RecordType;
 use nix::sys::signal::Signal;
+use serde_json::json;
+use support::daemon::Daemon;
 use support::dns::{addresses, ask, query};
 use support::eventually;
 use support::http::{get, post, sample};
@@ -18,6 +20,13 @@ fn with_host(scene: &Scene, data: &str) -> String {
     format!("{}\n[[zone.record]]\nname = \"host\"\ntype = \"A\"\ndata = \"{data}\"\n", scene.ground())
 }
 
+/// Reloads, and returns what was done.
+fn reload(daemon: &Daemon) -> serde_json::Value {
+    let reply = post(daemon.admin(), "/v1/reload");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.json()
+}
+
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
@@ -27,13 +36,16 @@ fn a_changed_file_changes_answers_and_a_broken_one_nothing() {
     let scene = Scene::new();
     let daemon = scene.start(&with_host(&scene, "192.0.2.1"));
     let host = || daemon.resolve("host.ai.example.com");
-    let reloads = |result| sample(daemon.admin(), &format!(r#"rhumb_reloads_total{{result="{result}"}}"#));
+    let reloads = |result, trigger| {
+        let name = format!(r#"rhumb_reloads_total{{result="{result}",trigger="{trigger}"}}"#);
+        sample(daemon.admin(), &name)
+    };
     assert_eq!(host(), [ip("192.0.2.1")]);
 
     scene.configure(&with_host(&scene, "192.0.2.2"));
     let from = daemon.said();
     daemon.signal(Signal::SIGHUP);
-    daemon.await_line(from, &["configuration reloaded"]);
+    daemon.await_line(from, &["configuration reloaded: 1 zone changed", "trigger=\"signal\""]);
     assert_eq!(host(), [ip("192.0.2.2")]);
 
     let broken = with_host(&scene, "192.0.2.3") + "[[domain]]\nname = \"nowhere.example.net\"\npools = []\n";
@@ -56,9 +68,14 @@ fn a_changed_file_changes_answers_and_a_broken_one_nothing() {
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(&place)), "{problem}");
 
     scene.configure(&with_host(&scene, "192.0.2.4"));
-    assert_eq!(post(daemon.admin(), "/v1/reload").status, 204);
+    let done = reload(&daemon);
+    assert_eq!(done["zones"]["changed"], json!(["ai.example.com"]));
+    assert_eq!((&done["latencies"], &done["databases"]), (&json!(false), &json!(false)));
+    assert_eq!(done["after_restart"], json!([]));
     assert_eq!(host(), [ip("192.0.2.4")]);
-    assert_eq!((reloads("accepted"), reloads("refused")), (2.0, 2.0));
+    for trigger in ["api", "signal"] {
+        assert_eq!((reloads("accepted", trigger), reloads("refused", trigger)), (1.0, 1.0), "{trigger}");
+    }
 
     std::fs::remove_file(&file).expect("it is there");
     let missing = post(daemon.admin(), "/v1/reload");
@@ -85,7 +102,7 @@ fn what_is_known_of_an_address_outlives_the_reload() {
     second.hang();
     let others = r#"interval = "59m", timeout = "59m", fall = 1, rise = 1"#;
     scene.configure(&scene.two_sites([&first, &second], [others, others]));
-    assert_eq!(post(daemon.admin(), "/v1/reload").status, 204);
+    assert_eq!(reload(&daemon)["health_checks"]["changed"], json!(["first", "second"]));
     assert_eq!(daemon.resolve(DOMAIN), [second.ip()], "a dead site stays out");
     assert_eq!([health("first"), health("second")], ["down", "up"]);
     // The new check is carried out all the same.
@@ -108,9 +125,9 @@ fn a_stream_of_queries_notices_nothing_of_twenty_reloads() {
                 asked.fetch_add(1, Ordering::Relaxed);
             }
         });
-        for reload in 1..=RELOADS {
-            scene.configure(&scene.two_sites([&first, &second], [checks[reload % 2]; 2]));
-            assert_eq!(post(daemon.admin(), "/v1/reload").status, 204);
+        for number in 1..=RELOADS {
+            scene.configure(&scene.two_sites([&first, &second], [checks[number % 2]; 2]));
+            reload(&daemon);
             let before = asked.load(Ordering::Relaxed);
             eventually("queries between two reloads", || {
                 (asked.load(Ordering::Relaxed) > before + 10 || stream.is_finished()).then_some(())
@@ -118,7 +135,10 @@ fn a_stream_of_queries_notices_nothing_of_twenty_reloads() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    assert_eq!(sample(daemon.admin(), r#"rhumb_reloads_total{result="accepted"}"#), RELOADS as f64);
+    assert_eq!(
+        sample(daemon.admin(), r#"rhumb_reloads_total{result="accepted",trigger="api"}"#),
+        RELOADS as f64
+    );
 }
 
 #[test]
@@ -128,5 +148,6 @@ fn what_only_a_restart_changes_is_said_to_be_so() {
     scene.configure(&scene.ground().replace("workers = 1", "workers = 2"));
     let from = daemon.said();
     daemon.signal(Signal::SIGHUP);
-    daemon.await_line(from, &["WARN", "[server]", "take effect at the next restart"]);
+    daemon.await_line(from, &["WARN", "changes to server.workers take effect at the next restart"]);
+    assert_eq!(reload(&daemon)["after_restart"], json!(["server.workers"]));
 }

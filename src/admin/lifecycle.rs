@@ -1,11 +1,12 @@
 //! Is it alive, does it answer, what has it counted, and a new configuration for it.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::oneshot;
 
-use super::{Context, Problem, Request};
+use super::{Context, Problem, ReloadReport, ReloadTrigger, Request};
 
 /// The process runs.
 pub(super) async fn healthz() -> &'static str {
@@ -27,11 +28,12 @@ pub(super) async fn metrics(State(context): State<Context>) -> Result<Response, 
     Ok(([(header::CONTENT_TYPE, kind)], (context.render_metrics)(&status)).into_response())
 }
 
-pub(super) async fn reload(State(context): State<Context>) -> Result<StatusCode, Problem> {
+pub(super) async fn reload(State(context): State<Context>) -> Result<Json<ReloadReport>, Problem> {
     let (reply, answer) = oneshot::channel();
-    context.requests.send(Request::Reload(reply)).await.map_err(|_| Problem::stopping())?;
+    let request = Request::Reload(ReloadTrigger::Api, reply);
+    context.requests.send(request).await.map_err(|_| Problem::stopping())?;
     match answer.await.map_err(|_| Problem::stopping())? {
-        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Ok(report) => Ok(Json(report)),
         Err(reason) => {
             Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The configuration was refused", reason))
         }

@@ -30,6 +30,7 @@ mod objects;
 mod principal;
 mod problem;
 mod release;
+mod reload;
 mod report;
 mod state;
 mod transactions;
@@ -37,6 +38,7 @@ mod transactions;
 pub use edit::{Edited, Editing, Expected, NotEdited};
 pub use guard::Token;
 pub use problem::Problem;
+pub use reload::{ReloadReport, ReloadTrigger};
 
 /// What the admin side needs of the daemon.
 #[derive(Clone)]
@@ -67,7 +69,7 @@ pub enum Request {
     /// As many domains behind the one of this name; from the first on without one.
     Domains(Option<Name>, usize, oneshot::Sender<Page<DomainStatus>>),
     /// Reading the configuration anew; the error says what is wrong with it.
-    Reload(oneshot::Sender<Result<(), String>>),
+    Reload(ReloadTrigger, oneshot::Sender<Result<ReloadReport, String>>),
     /// Letting the pool of this name come back that is kept away.
     Release(String, oneshot::Sender<Result<(), NotReleasable>>),
     /// What is wanted: the file, with edits over it.

@@ -139,7 +139,7 @@ fn open_databases(
         unique.note(&path.value, path.place, report);
     }
     let databases: Vec<PathBuf> = written.iter().map(|path| base_dir.join(&path.value)).collect();
-    let table = GeoTable::load(&databases);
+    let table = GeoTable::load_by(&databases, |path| report.read_file(path));
     if let Err(errors) = &table {
         for error in errors {
             let is_it = |path: &PathBuf| path.display().to_string() == error.database();

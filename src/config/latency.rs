@@ -117,7 +117,7 @@ impl<'r> Reading<'r> {
 
     /// Reads the file at `path`, which is named at `named_at`.
     fn file(&mut self, path: &Path, named_at: Place) {
-        let octets = match self.report.read(path) {
+        let octets = match self.report.read_kept(path) {
             Ok(octets) => octets,
             Err(reason) => {
                 self.report.error(named_at, format!("cannot read `{}`: {reason}", path.display()));

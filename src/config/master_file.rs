@@ -103,7 +103,7 @@ impl Reading<'_> {
         if self.open.len() > MAX_DEPTH {
             return fault(format!("files are included at most {MAX_DEPTH} deep"));
         }
-        let octets = match self.report.read(path) {
+        let octets = match self.report.read_kept(path) {
             Ok(octets) => octets,
             Err(reason) => return fault(format!("cannot read `{}`: {reason}", path.display())),
         };

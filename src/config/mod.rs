@@ -17,6 +17,7 @@ mod domain;
 mod domain_rules;
 mod edits;
 mod file;
+mod files;
 mod geoip;
 mod health;
 mod health_check;
@@ -37,6 +38,7 @@ mod reader;
 mod record;
 mod report;
 mod resolver;
+mod restart;
 mod rule;
 mod sections;
 mod serves;
@@ -57,6 +59,7 @@ pub use edits::{
     Change, Desired, Document, Draft, Edit, Object, Outcome, Refusal, Specified, Stamp, Standing, Unfit,
     UnknownObject,
 };
+pub use files::{Content, FilesRead};
 pub use geoip::GeoipSettings;
 pub use health::HealthSettings;
 pub use latency::{Latencies, UnknownPool, read_latencies};
@@ -66,7 +69,6 @@ pub use service::{RateLimitSettings, ServiceSettings};
 pub use settings::{AdminSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings};
 
 use self::file::{FileSpec, World};
-use self::origin::Files;
 use self::report::Report;
 use crate::geo::GeoTable;
 use crate::plan::Plan;
@@ -84,46 +86,60 @@ pub struct Loaded {
     pub plan: Plan,
     /// What it was read from.
     pub origin: Origin,
+    /// The files that it was read from.
+    pub files: FilesRead,
 }
 
 /// Reads the file at `path`, and the zone files and databases that it names.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    load_files(path).0
+}
+
+/// The same with the files that were read for it, also where there is a mistake in one of them.
+pub fn load_files(path: &Path) -> (Result<Loaded, Diagnostics>, FilesRead) {
     let name = path.display().to_string();
     let base_dir = path.parent().unwrap_or(Path::new(""));
-    match std::fs::read(path) {
-        Ok(octets) => read(name, octets, base_dir, None),
-        Err(reason) => Err(Diagnostics::unreadable(name, &reason)),
+    let report = Report::default();
+    match report.read_file(path) {
+        Ok(octets) => read(report, name, octets, base_dir, None),
+        Err(reason) => (Err(Diagnostics::unreadable(name, &reason)), report.files()),
     }
 }
 
 /// Reads `text`, which messages call `name`; relative paths in it are taken from `base_dir`.
 pub fn parse(name: &str, text: &str, base_dir: &Path) -> Result<Loaded, Diagnostics> {
-    read(name.to_owned(), text.as_bytes().to_vec(), base_dir, None)
+    read(Report::default(), name.to_owned(), text.as_bytes().to_vec(), base_dir, None).0
 }
 
-/// What need not be read from disk again.
-type Known = (Files, GeoipSettings, Arc<GeoTable>);
+/// What has come of the databases that a configuration names.
+type Map = (GeoipSettings, Arc<GeoTable>);
 
-fn read(name: String, octets: Vec<u8>, base_dir: &Path, known: Option<Known>) -> Result<Loaded, Diagnostics> {
-    let (files, map) = match known {
-        Some((files, geoip, geo)) => (files, Some((geoip, geo))),
-        None => (Files::default(), None),
-    };
-    let report = Report::after(files);
+fn read(
+    report: Report,
+    name: String,
+    octets: Vec<u8>,
+    base_dir: &Path,
+    map: Option<Map>,
+) -> (Result<Loaded, Diagnostics>, FilesRead) {
     let read = report.add_file(name.clone(), octets).and_then(|file| {
         let spec = FileSpec::read(&file, &report)?;
         Some((spec.convert(base_dir, map, &report)?, file.text))
     });
-    let files = match report.end() {
-        Ok(files) => files,
-        Err(diagnostics) => return Err(diagnostics),
+    let files = report.files();
+    let kept = match report.end() {
+        Ok(kept) => kept,
+        Err(diagnostics) => return (Err(diagnostics), files),
     };
     let (World { settings, geoip, geo, plan }, text) = read.expect("what cannot be loaded has been reported");
-    let document = Document::new(&text);
-    let (geoip_too, geo_too) = (geoip.clone(), Arc::clone(&geo));
-    let base_dir = base_dir.to_owned();
-    let origin = Origin { name, base_dir, document, files, geoip: geoip_too, geo: geo_too };
-    Ok(Loaded { settings, geoip, geo, plan, origin })
+    let origin = Origin {
+        name,
+        base_dir: base_dir.to_owned(),
+        document: Document::new(&text),
+        kept,
+        geoip: geoip.clone(),
+        geo: Arc::clone(&geo),
+    };
+    (Ok(Loaded { settings, geoip, geo, plan, origin, files: files.clone() }), files)
 }
 
 #[cfg(test)]

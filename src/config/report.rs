@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostics::{Diagnostic, Diagnostics};
-use super::origin::{Files, Reading};
+use super::files::FilesRead;
+use super::origin::Kept;
 use super::source::{Place, Source};
 
 /// How many pairs of names are compared for hints in one file, about a second's worth. A file with
@@ -17,10 +18,12 @@ const MAX_COMPARISONS: usize = 1_000_000;
 #[derive(Default)]
 pub(super) struct Report {
     sources: RefCell<Vec<Source>>,
+    files: RefCell<FilesRead>,
     mistakes: RefCell<Vec<Mistake>>,
     /// How many pairs of names were compared for hints.
     compared: Cell<usize>,
-    reading: Reading,
+    /// Files that were read, as they were.
+    kept: RefCell<Kept>,
 }
 
 /// A file that was added.
@@ -45,14 +48,29 @@ struct Mistake {
 }
 
 impl Report {
-    /// Nothing so far; files that are in `files` are as they were read there.
-    pub(super) fn after(files: Files) -> Self {
-        Report { reading: Reading::after(files), ..Report::default() }
+    /// Nothing so far; files that are in `kept` are as they were read there.
+    pub(super) fn after(kept: Kept) -> Self {
+        Report { kept: RefCell::new(kept), ..Report::default() }
     }
 
-    /// The octets of a file that the configuration names.
-    pub(super) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.reading.read(path)
+    /// Reads a file and remembers what was in it, to be compared.
+    pub(super) fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.files.borrow_mut().read(path)
+    }
+
+    /// Reads a file and keeps what is in it, to be read again.
+    pub(super) fn read_kept(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if let Some(octets) = self.kept.borrow().get(path) {
+            return Ok(octets.to_vec());
+        }
+        let octets = self.read_file(path)?;
+        self.kept.borrow_mut().insert(path.to_owned(), octets.as_slice().into());
+        Ok(octets)
+    }
+
+    /// The files that were read so far.
+    pub(super) fn files(&self) -> FilesRead {
+        self.files.borrow().clone()
     }
 
     /// Adds a file; `None`: it is not UTF-8, which has been noted.
@@ -144,7 +162,7 @@ impl Report {
     }
 
     /// What was noted, in order; the files that were read if nothing is wrong.
-    pub(super) fn end(self) -> Result<Files, Diagnostics> {
+    pub(super) fn end(self) -> Result<Kept, Diagnostics> {
         let sources = self.sources.into_inner();
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort_by_key(|mistake| mistake.place);
@@ -158,7 +176,7 @@ impl Report {
                 excerpt: Some(source.excerpt(place)),
             }
         });
-        Diagnostics::new(diagnostics.collect()).map_or_else(|| Ok(self.reading.into_files()), Err)
+        Diagnostics::new(diagnostics.collect()).map_or_else(|| Ok(self.kept.into_inner()), Err)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::health::{HealthSettings, HealthSpec};
 use super::isolation::IsolationSpec;
-use super::reader::{Table, Value, Words, duration, integer, list, string};
+use super::reader::{Table, Value, Words, boolean, duration, integer, list, string};
 use super::report::Report;
 use super::resolver::{ResolverSettings, ResolverSpec};
 use super::service::{ServiceSettings, ServiceSpec};
@@ -39,6 +39,8 @@ pub struct ServerSettings {
     pub state_dir: PathBuf,
     /// Whom the process becomes after it has bound its sockets; `None`: it stays who it is.
     pub user: Option<String>,
+    /// Whether a reload follows when the configuration's files change.
+    pub watch: bool,
     /// TCP connections.
     pub tcp: TcpSettings,
     /// How it presents and guards itself.
@@ -145,6 +147,7 @@ struct ServerSpec {
     workers: Option<Located<usize>>,
     state_dir: Option<Located<String>>,
     user: Option<Located<String>>,
+    watch: Option<Located<bool>>,
     tcp_clients: Option<Located<usize>>,
     tcp_idle_timeout: Option<Located<Duration>>,
     tcp_lifetime: Option<Located<Duration>>,
@@ -202,6 +205,7 @@ impl ServerSpec {
             workers: table.optional("workers", integer(0..=1024)),
             state_dir: table.optional("state_dir", path),
             user: table.optional("user", string),
+            watch: table.optional("watch", boolean),
             tcp_clients: table.optional("tcp_clients", integer(1..=1_000_000)),
             tcp_idle_timeout: table.optional("tcp_idle_timeout", duration(TCP_TIMEOUTS)),
             tcp_lifetime: table.optional("tcp_lifetime", duration(TCP_TIMEOUTS)),
@@ -217,6 +221,7 @@ impl ServerSpec {
             workers,
             state_dir,
             user,
+            watch,
             tcp_clients,
             tcp_idle_timeout,
             tcp_lifetime,
@@ -243,6 +248,7 @@ impl ServerSpec {
             workers: workers.map_or(0, |workers| workers.value),
             state_dir: base_dir.join(state_dir.map_or("/var/lib/rhumb".to_owned(), |path| path.value)),
             user: user.map(|user| user.value),
+            watch: watch.is_none_or(|watch| watch.value),
             tcp: TcpSettings {
                 max_connections: tcp_clients.map_or(DEFAULT_TCP_CLIENTS, |clients| clients.value),
                 idle_timeout: tcp_idle_timeout.map_or(DEFAULT_TCP_IDLE_TIMEOUT, |timeout| timeout.value),

@@ -374,7 +374,8 @@ proptest! {
 
     #[test]
     fn no_octets_make_it_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = read("test.toml".to_owned(), octets, &base_dir(), None).map_err(|diagnostics| diagnostics.to_string());
+        let (result, _) = read(Report::default(), "test.toml".to_owned(), octets, &base_dir(), None);
+        let _ = result.map_err(|diagnostics| diagnostics.to_string());
     }
 
     /// Parts of the example cut out, doubled, or replaced by what means something to TOML and DNS.

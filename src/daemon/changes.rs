@@ -4,21 +4,24 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::DaemonError;
 use super::edits::{self, Journal, Made, Reply};
 use super::measured::Measured;
 use super::service::named_secrets;
-use crate::admin::{Editing, NotMeasured};
-use crate::config::{self, Desired, Edit, Loaded, Outcome, ServiceSettings, Settings};
+use crate::admin::{Editing, NotMeasured, ReloadReport, ReloadTrigger};
+use crate::config::{
+    self, Content, Desired, Edit, FilesRead, Loaded, Outcome, ServerSettings, ServiceSettings, Settings,
+};
 use crate::control::Prepared;
+use crate::plan::{Plan, difference};
 use crate::routing::CookieSecrets;
 
 /// Edits that are made together at most: each has to be answered before long.
@@ -28,9 +31,11 @@ const TOGETHER: usize = 1000;
 pub(super) struct Changes {
     /// What a reload reads; `None`: there is no file, and nothing to reload.
     file: Option<PathBuf>,
-    service: ServiceSettings,
+    server: ServerSettings,
     wanted: Wanted,
     journal: Journal,
+    /// What was read for the last reload, carried out or refused.
+    files: watch::Sender<FilesRead>,
     waiting: VecDeque<Change>,
     /// At most one.
     under_way: JoinSet<(Wanted, Changed)>,
@@ -43,12 +48,19 @@ pub(super) struct Wanted {
     pub(super) desired: Arc<Desired>,
     /// The latencies that were given by API, over that.
     pub(super) measured: Measured,
+    /// What comes of both.
+    pub(super) plan: Arc<Plan>,
+    /// What the file and what it names were read from.
+    pub(super) files: FilesRead,
 }
+
+/// To whom wants a reload: what it has done, or what is wrong with the configuration.
+pub(super) type ReloadReply = oneshot::Sender<Result<ReloadReport, String>>;
 
 /// A change, and who waits for it.
 pub(super) enum Change {
     /// The configuration is read anew.
-    Reload(oneshot::Sender<Result<(), String>>),
+    Reload(ReloadTrigger, ReloadReply),
     /// Other measurements take the place of those that were given before.
     Measured(Bytes, oneshot::Sender<Result<usize, NotMeasured>>),
     /// Edits are made or taken back.
@@ -60,7 +72,7 @@ pub(super) enum Change {
 /// What came of a change; it takes effect, and is answered, elsewhere.
 pub(super) enum Changed {
     /// A configuration, or what is wrong with it.
-    Reload(Result<Box<Reloaded>, String>, oneshot::Sender<Result<(), String>>),
+    Reload(Result<Box<Reloaded>, String>, (ReloadTrigger, ReloadReply)),
     /// The world with the measurements, of which there are so many; or why there is none.
     Measured(Result<(Box<Prepared>, usize), NotMeasured>, oneshot::Sender<Result<usize, NotMeasured>>),
     /// Edits, and the world that follows from them if it is another one.
@@ -71,6 +83,8 @@ pub(super) enum Changed {
 pub(super) struct Reloaded {
     pub(super) settings: Settings,
     pub(super) world: Box<Prepared>,
+    /// What it changes, as far as that can be told without what the process has started with.
+    pub(super) report: ReloadReport,
     /// The secrets of cookies, where a file of them is named and can be read.
     pub(super) cookies: Option<CookieSecrets>,
     /// Edits that the file says by now, and that no longer stand.
@@ -81,11 +95,18 @@ impl Changes {
     /// None so far.
     pub(super) fn new(
         file: Option<PathBuf>,
-        service: ServiceSettings,
+        server: ServerSettings,
         wanted: Wanted,
         journal: Journal,
     ) -> Self {
-        Changes { file, service, wanted, journal, waiting: VecDeque::new(), under_way: JoinSet::new() }
+        let files = watch::Sender::new(wanted.files.clone());
+        let (waiting, under_way) = (VecDeque::new(), JoinSet::new());
+        Changes { file, server, wanted, journal, files, waiting, under_way }
+    }
+
+    /// What was read for the last reload, carried out or refused; at first, for the start.
+    pub(super) fn files(&self) -> watch::Receiver<FilesRead> {
+        self.files.subscribe()
     }
 
     /// The measurements that were given by API, as they were given.
@@ -135,18 +156,23 @@ impl Changes {
         let Some(change) = self.waiting.pop_front() else { return };
         let (wanted, journal) = (self.wanted.clone(), self.journal.clone());
         match change {
-            Change::Reload(reply) => {
-                let (file, service) = (self.file.clone(), self.service.clone());
-                self.under_way.spawn_blocking(move || match reload(file, &service, &wanted, &journal) {
-                    Ok((wanted, reloaded)) => (wanted, Changed::Reload(Ok(reloaded), reply)),
-                    Err(reason) => (wanted, Changed::Reload(Err(reason), reply)),
+            Change::Reload(trigger, reply) => {
+                let (file, server, files) = (self.file.clone(), self.server.clone(), self.files.clone());
+                self.under_way.spawn_blocking(move || {
+                    let (result, read) = reload(file.as_deref(), &server, &wanted, &journal);
+                    files.send_replace(read);
+                    match result {
+                        Ok((wanted, reloaded)) => (wanted, Changed::Reload(Ok(reloaded), (trigger, reply))),
+                        Err(reason) => (wanted, Changed::Reload(Err(reason), (trigger, reply))),
+                    }
                 });
             }
             Change::Measured(given, reply) => {
                 self.under_way.spawn_blocking(move || match wanted.measured.replaced(given) {
                     Ok((measured, plan, count)) => {
-                        let world = Box::new(Prepared::new(plan, Arc::clone(wanted.desired.origin().geo())));
-                        (Wanted { measured, ..wanted }, Changed::Measured(Ok((world, count)), reply))
+                        let geo = Arc::clone(wanted.desired.origin().geo());
+                        let world = Box::new(Prepared::new(Arc::clone(&plan), geo));
+                        (Wanted { measured, plan, ..wanted }, Changed::Measured(Ok((world, count)), reply))
                     }
                     Err(reason) => (wanted, Changed::Measured(Err(reason), reply)),
                 });
@@ -179,26 +205,45 @@ impl Changes {
 fn edited(wanted: &Wanted, made: Made) -> (Wanted, Changed) {
     let desired = Arc::clone(&made.desired);
     if !made.is_respecified {
-        let measured = wanted.measured.clone();
-        return (Wanted { desired, measured }, Changed::Edited(Box::new(made), None));
+        return (Wanted { desired, ..wanted.clone() }, Changed::Edited(Box::new(made), None));
     }
     let (measured, plan) = wanted.measured.again_over(Arc::clone(desired.plan()));
-    let world = Box::new(Prepared::new(plan, Arc::clone(desired.origin().geo())));
-    (Wanted { desired, measured }, Changed::Edited(Box::new(made), Some(world)))
+    let world = Box::new(Prepared::new(Arc::clone(&plan), Arc::clone(desired.origin().geo())));
+    let wanted = Wanted { desired, measured, plan, files: wanted.files.clone() };
+    (wanted, Changed::Edited(Box::new(made), Some(world)))
 }
 
 /// Reads all of it: the configuration with its files, the measurements that are kept, and the
-/// secrets of cookies; and lays the edits over it.
+/// secrets of cookies; and lays the edits over it. Also returns what was read, whatever comes of it.
 fn reload(
-    file: Option<PathBuf>,
-    service: &ServiceSettings,
+    file: Option<&Path>,
+    server: &ServerSettings,
+    wanted: &Wanted,
+    journal: &Journal,
+) -> (Result<(Wanted, Box<Reloaded>), String>, FilesRead) {
+    let Some(file) = file else {
+        return (Err("there is no configuration file to read".to_owned()), FilesRead::default());
+    };
+    let (loaded, mut files) = config::load_files(file);
+    if let Some(path) = &server.service.cookie_secret_file {
+        // What is wrong with it is told below.
+        let _ = files.read(path);
+    }
+    let result = loaded
+        .map_err(|diagnostics| format!("{diagnostics}{}", out_of_reach(&files, server)))
+        .and_then(|loaded| reloaded(loaded, &files, server, wanted, journal));
+    (result, files)
+}
+
+fn reloaded(
+    loaded: Loaded,
+    files: &FilesRead,
+    server: &ServerSettings,
     wanted: &Wanted,
     journal: &Journal,
 ) -> Result<(Wanted, Box<Reloaded>), String> {
-    let file = file.ok_or("there is no configuration file to read")?;
-    let loaded = config::load(&file).map_err(|diagnostics| diagnostics.to_string())?;
-    let Loaded { settings, geoip: _, geo, plan, origin } = loaded;
-    let cookies = secrets_anew(service)?;
+    let Loaded { settings, geoip, geo, plan, origin, files: _ } = loaded;
+    let cookies = secrets_anew(&server.service)?;
     let edits = wanted.desired.edits().iter().map(|standing| Arc::clone(&standing.edit)).collect();
     let (desired, Outcome { added: _, gone: retired }) =
         Desired::over(origin, Arc::new(plan), edits, wanted.desired.next());
@@ -208,8 +253,33 @@ fn reload(
         // The next start finds out by itself that the file says so.
         tracing::warn!("edits that the file says by now stay in the journal: {reason}");
     }
-    let wanted = Wanted { desired: Arc::new(desired), measured };
-    Ok((wanted, Box::new(Reloaded { settings, world: Box::new(Prepared::new(plan, geo)), cookies, retired })))
+    let has_changed = |path: &PathBuf| files.content(path) != wanted.files.content(path);
+    let orphaned = desired.edits().iter().filter(|standing| standing.orphaned.is_some());
+    let report = ReloadReport {
+        difference: difference(&wanted.plan, &plan),
+        databases: geoip != *wanted.desired.origin().geoip() || geoip.databases.iter().any(has_changed),
+        retired: retired.iter().map(|edit| edit.id).collect(),
+        orphaned: orphaned.map(|standing| standing.edit.id).collect(),
+        ..ReloadReport::default()
+    };
+    let world = Box::new(Prepared::new(Arc::clone(&plan), geo));
+    let wanted = Wanted { desired: Arc::new(desired), measured, plan, files: files.clone() };
+    Ok((wanted, Box::new(Reloaded { settings, world, report, cookies, retired })))
+}
+
+/// What to do about files that this process may not read any more, as it has given up its privileges;
+/// empty: there are none.
+fn out_of_reach(files: &FilesRead, server: &ServerSettings) -> String {
+    let denied = Content::Unreadable(ErrorKind::PermissionDenied);
+    let is_denied = |path: &&Path| files.content(path) == Some(&denied);
+    let paths: Vec<String> =
+        files.paths().filter(is_denied).map(|path| format!("`{}`", path.display())).collect();
+    match &server.user {
+        Some(user) if !paths.is_empty() => {
+            format!("\nhint: the server runs as user `{user}`, who may not read {}", paths.join(", "))
+        }
+        _ => String::new(),
+    }
 }
 
 /// The secrets of cookies as their file has them now; `None`: there is none, or it is not for this

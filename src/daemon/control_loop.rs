@@ -11,7 +11,7 @@ use super::changes::{Change, Changed, Changes, Reloaded};
 use super::edits::{self, Made};
 use super::unprobed::Unprobed;
 use super::{descriptors, list};
-use crate::admin::{NotEdited, NotMeasured, Request};
+use crate::admin::{NotEdited, NotMeasured, ReloadReport, Request};
 use crate::config::{Change as EditChange, Edit, Settings, Stamp};
 use crate::control::{Absence, Controller, Event, Notice, Prepared};
 use crate::health::{Failure, Outcome, Stage, Verdict};
@@ -149,7 +149,7 @@ impl ControlLoop {
             Request::Domains(after, limit, reply) => {
                 let _ = reply.send(self.controller.domain_page(after.as_ref(), limit, now()));
             }
-            Request::Reload(reply) => self.changes.ask(Change::Reload(reply)),
+            Request::Reload(trigger, reply) => self.changes.ask(Change::Reload(trigger, reply)),
             Request::Latencies(reply) => {
                 let _ = reply.send(self.changes.given());
             }
@@ -218,11 +218,13 @@ impl ControlLoop {
     /// Puts what came of a change into effect.
     fn go_over(&mut self, changed: Changed) {
         match changed {
-            Changed::Reload(result, reply) => {
-                let outcome = result.map(|reloaded| self.reloaded(*reloaded)).inspect_err(|mistakes| {
-                    tracing::error!("configuration refused, nothing has changed\n{mistakes}");
-                });
-                Metrics::reloaded(outcome.is_ok());
+            Changed::Reload(result, (trigger, reply)) => {
+                let trigger = trigger.name();
+                let outcome =
+                    result.map(|reloaded| self.reloaded(*reloaded, trigger)).inspect_err(|mistakes| {
+                        tracing::error!(trigger, "configuration refused, nothing has changed\n{mistakes}");
+                    });
+                Metrics::reloaded(trigger, outcome.is_ok());
                 // A signal's reload waits for the answer, an API client may have gone away.
                 let _ = reply.send(outcome);
             }
@@ -251,12 +253,12 @@ impl ControlLoop {
         }
     }
 
-    fn reloaded(&mut self, reloaded: Reloaded) {
-        let Reloaded { settings, world, cookies, retired } = reloaded;
-        if settings != self.settings {
-            tracing::warn!(
-                "changes to [server], [admin], [resolver], [health] and [log] take effect at the next restart"
-            );
+    fn reloaded(&mut self, reloaded: Reloaded, trigger: &'static str) -> ReloadReport {
+        let Reloaded { settings, world, mut report, cookies, retired } = reloaded;
+        report.after_restart = self.settings.changed_keys(&settings);
+        if !report.after_restart.is_empty() {
+            let keys = report.after_restart.join(", ");
+            tracing::warn!("changes to {keys} take effect at the next restart");
         }
         let notices = self.controller.handle(Event::Replaced { world }, now());
         self.tell(notices);
@@ -278,7 +280,14 @@ impl ControlLoop {
                 tracing::warn!(edit = standing.edit.id, object = %standing.edit.object, "not in force: {reason}");
             }
         }
-        tracing::info!("configuration reloaded");
+        match (report.difference.is_empty(), report.databases) {
+            (true, true) => tracing::info!(trigger, "configuration reloaded: databases changed"),
+            (false, true) => {
+                tracing::info!(trigger, "configuration reloaded: {}, databases changed", report.difference);
+            }
+            (_, false) => tracing::info!(trigger, "configuration reloaded: {}", report.difference),
+        }
+        report
     }
 
     fn tell(&mut self, notices: Vec<Notice>) {

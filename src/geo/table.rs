@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
@@ -109,9 +109,17 @@ impl GeoTable {
     /// Reads the databases at `paths`, the first one first to be believed. Every unusable one is
     /// reported.
     pub fn load(paths: &[PathBuf]) -> Result<Self, Vec<GeoError>> {
+        GeoTable::load_by(paths, |path| std::fs::read(path))
+    }
+
+    /// As [`GeoTable::load`]; `read` does the reading.
+    pub fn load_by(
+        paths: &[PathBuf],
+        read: impl Fn(&Path) -> std::io::Result<Vec<u8>>,
+    ) -> Result<Self, Vec<GeoError>> {
         GeoTable::collect(paths.iter().map(|path| {
             let name = path.display().to_string();
-            match std::fs::read(path) {
+            match read(path) {
                 Ok(bytes) => Ok(Database { name, bytes: Cow::Owned(bytes) }),
                 Err(error) => Err(GeoError::Unreadable { database: name, error }),
             }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 mod condition;
+mod difference;
 mod domain;
 mod health_check;
 mod isolation;
@@ -18,6 +19,7 @@ mod watch;
 mod zone;
 
 pub use condition::{Condition, ConditionRule, Member, Quorum};
+pub use difference::{Changes, Difference, difference};
 pub use domain::{
     Choice, Domain, DomainPolicy, MAX_DEPTH, MAX_POOLS, MAX_RULES, MAX_VISITS, Rule, WeightedPool,
     WhenAllDown,

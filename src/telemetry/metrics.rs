@@ -182,10 +182,10 @@ impl Metrics {
         histogram!("rhumb_outcome_to_swap_seconds").record(after.as_secs_f64());
     }
 
-    /// A reload was carried out or refused.
-    pub fn reloaded(accepted: bool) {
+    /// A reload that somebody or something of this name wanted was carried out or refused.
+    pub fn reloaded(trigger: &'static str, accepted: bool) {
         let result = if accepted { "accepted" } else { "refused" };
-        counter!("rhumb_reloads_total", "result" => result).increment(1);
+        counter!("rhumb_reloads_total", "result" => result, "trigger" => trigger).increment(1);
     }
 }
 
@@ -227,7 +227,7 @@ fn describe() {
     );
     describe_counter!("rhumb_lookups_total", "Lookups of names in pools, by outcome.");
     describe_gauge!("rhumb_name_age_seconds", Unit::Seconds, "Since a name in pools has last been resolved.");
-    describe_counter!("rhumb_reloads_total", "Reloads, by result.");
+    describe_counter!("rhumb_reloads_total", "Reloads, by result and by what they were for.");
     describe_gauge!("rhumb_table_generation", "How many tables were published before the current one.");
     describe_gauge!(
         "rhumb_pool_share",

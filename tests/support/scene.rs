@@ -73,7 +73,7 @@ impl Scene {
     }
 
     /// `[server]`, `[admin]` and a zone without records of its own. Nobody is limited: tests ask
-    /// the same again and again.
+    /// the same again and again. Nothing is reloaded but when a test says so.
     pub(crate) fn ground(&self) -> String {
         let Scene { dns, admin, directory } = self;
         let state = directory.path().join("state");
@@ -82,6 +82,7 @@ impl Scene {
 [server]
 listen = ["{dns}"]
 workers = 1
+watch = false
 {UNLIMITED}
 state_dir = "{}"
 

@@ -154,7 +154,7 @@ fn certificates(
 }
 
 fn octets_of(file: &Located<String>, base_dir: &Path, report: &Report) -> Option<Vec<u8>> {
-    match report.read(&base_dir.join(&file.value)) {
+    match report.read_kept(&base_dir.join(&file.value)) {
         Ok(octets) => Some(octets),
         Err(reason) => {
             report.error(file.place, format!("cannot read `{}`: {reason}", file.value));
