@@ -102,6 +102,11 @@ impl<V: Copy + PartialEq> RangeMap<V> {
         }
     }
 
+    /// The ranges of IPv4 and those of IPv6 addresses, in order.
+    pub(super) fn runs(&self) -> (&[Run<u32, V>], &[Run<u128, V>]) {
+        (&self.v4.runs, &self.v6.runs)
+    }
+
     /// How many ranges of IPv4 and of IPv6 addresses it tells apart.
     pub fn len(&self) -> (usize, usize) {
         (self.v4.runs.len(), self.v6.runs.len())

@@ -18,6 +18,8 @@ pub(super) trait Key: Copy + Ord + BitXor<Output = Self> + std::fmt::Debug {
     fn previous(self) -> Option<Self>;
     /// How many bits are zero before the first that is not.
     fn leading_zeros(self) -> u32;
+    /// How many bits are zero behind the last that is not.
+    fn trailing_zeros(self) -> u32;
     /// The `width` bits after the first `depth`; bits past the end of the address are zero.
     fn bits(self, depth: u32, width: u32) -> usize;
     /// This address plus `count` blocks of 2^`log_size` addresses, wrapping.
@@ -44,6 +46,10 @@ macro_rules! key {
             #[inline]
             fn leading_zeros(self) -> u32 {
                 <$integer>::leading_zeros(self)
+            }
+
+            fn trailing_zeros(self) -> u32 {
+                <$integer>::trailing_zeros(self)
             }
 
             #[inline]

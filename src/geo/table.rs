@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use ipnet::IpNet;
 
 use super::merge::{CONFIGURATION, Known, Merge, SourceNumbers};
-use super::{Database, Fields, GeoError, GeoView, Place, RangeMap};
+use super::{Country, Database, Fields, GeoError, GeoView, Place, RangeMap};
 
 /// The embedded database: the countries of the larger allocations. `geoip/README.md` says what it is made of.
 const EMBEDDED: &[u8] = include_bytes!("../../geoip/embedded.mmdb");
@@ -27,6 +27,8 @@ pub struct GeoTable {
     databases: Vec<String>,
     /// By [`Fields::index`]; each is made when it is first asked for.
     views: [OnceLock<Arc<GeoView>>; Fields::COUNT],
+    /// One of each country; they are found when they are first asked for.
+    pub(super) clients: OnceLock<Box<[(Country, IpAddr)]>>,
 }
 
 /// Where a client is, and for whom else that holds.
@@ -91,7 +93,23 @@ impl GeoTable {
             sources: known.iter().map(|known| known.sources).collect(),
             databases,
             views: Default::default(),
+            clients: OnceLock::new(),
         }
+    }
+
+    /// The map, whose values are numbers of places.
+    pub(super) fn map(&self) -> &RangeMap<u32> {
+        &self.map
+    }
+
+    /// What a number of the map stands for.
+    pub(super) fn place(&self, number: u32) -> &Place {
+        &self.places[number as usize]
+    }
+
+    /// From where the country of a number of the map is.
+    pub(super) fn country_source(&self, number: u32) -> u8 {
+        self.sources[number as usize][0]
     }
 
     /// The map, and what its numbers stand for: the places are those of the table, completed.
