@@ -7,11 +7,15 @@
 use std::net::IpAddr;
 
 mod answer;
+mod as_if;
 mod aside;
+mod compare;
 mod compile;
 mod cookie;
 mod counters;
+mod coverage;
 mod explain;
+mod explore;
 mod latency;
 mod names;
 mod policy;
@@ -21,6 +25,7 @@ mod recorder;
 mod rendezvous;
 mod respond;
 mod rules;
+mod sameness;
 mod select;
 mod service;
 mod sources;
@@ -32,8 +37,10 @@ mod whereabouts;
 mod worker;
 
 pub use answer::answer;
+pub use compare::{MAX_EXPLAINED, Move, MovedClient, compare};
 pub use cookie::{CookieSecret, CookieSecrets};
 pub use counters::{Counter, Counters};
+pub use coverage::{Covered, PoolsShare, coverage};
 pub use explain::{
     AddressExplained, CandidateExplained, ChoiceExplained, DecisionExplained, Explanation, PlaceExplained,
     explain,

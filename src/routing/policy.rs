@@ -69,6 +69,10 @@ impl PoolChoice {
         for at in admitted.iter() {
             recorder.candidate(self.candidates[at].pool, Finding::Suitable);
         }
+        let is_by_chance = matches!(self.policy, DomainPolicy::RoundRobin | DomainPolicy::Weighted);
+        if is_by_chance && let Some(nth) = recorder.lot(admitted.iter().map(|at| self.weight(at))) {
+            return Some((admitted.iter().nth(nth).unwrap_or(first), Reason::Turn));
+        }
         Some(match self.policy {
             DomainPolicy::RoundRobin => {
                 let slot = (table.pool_count() + self.turn as usize) * TURNS_EACH + wanted as usize;

@@ -3,7 +3,10 @@
 
 use std::net::IpAddr;
 
-use super::pool_health::Tier;
+use super::pool_health::{Share, Tier};
+use super::select::{Choices, Selection};
+use super::whereabouts::Whereabouts;
+use crate::dns::Name;
 use crate::plan::{DomainId, DomainPolicy, PoolId, Source, WhenAllDown};
 
 /// Hears of each step of an answer. Every method does nothing unless overridden, so that for
@@ -21,6 +24,25 @@ pub(super) trait Recorder {
     fn candidate(&mut self, _pool: PoolId, _finding: Finding) {}
     /// A pool was taken.
     fn taken(&mut self, _pool: PoolId, _reason: Reason) {}
+    /// One of several is taken by lot or by turn, in proportion to these weights. Whoever is to hear
+    /// of all that can happen decides which, counted from 0; `None`: it falls as it may.
+    fn lot(&mut self, _weights: impl Iterator<Item = u32>) -> Option<usize> {
+        None
+    }
+    /// Whether a pool that returns serves this time, if it serves this share by lot; likewise.
+    fn serves(&mut self, _pool: PoolId, _share: Share) -> Option<bool> {
+        None
+    }
+    /// One of these names is given; likewise.
+    fn alias<'n>(
+        &mut self,
+        _names: &'n Selection<Name, 1>,
+        _whereabouts: &mut Whereabouts<'_>,
+    ) -> Option<&'n Name> {
+        None
+    }
+    /// Addresses are given of these.
+    fn gives(&mut self, _choices: &Choices, _whereabouts: &mut Whereabouts<'_>) {}
     /// No pool has a healthy address for the client.
     fn all_down(&mut self, _then: WhenAllDown) {}
     /// No rule is for the client, and there is nothing for all others.

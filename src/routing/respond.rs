@@ -220,16 +220,19 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         let (chance, whereabouts) = (&mut *self.chance, &mut *self.whereabouts);
         let turn = pool.index() * TURNS_EACH;
         if let Some(names) = &choices.cname {
-            let mut target = None;
-            names.choose(chance, turn + 2, whereabouts, |name| {
-                target = Some(name);
-                Ok::<(), Full>(())
-            })?;
+            let mut target = self.recorder.alias(names, whereabouts);
+            if target.is_none() {
+                names.choose(chance, turn + 2, whereabouts, |name| {
+                    target = Some(name);
+                    Ok::<(), Full>(())
+                })?;
+            }
             return match target {
                 Some(target) => self.follow(ttl, target.wire()).map(Some),
                 None => Ok(None),
             };
         }
+        self.recorder.gives(choices, whereabouts);
         let before = reply.count(Section::Answer);
         if matches!(self.rtype, Rtype::A | Rtype::ANY) {
             choices.v4.choose(chance, turn, whereabouts, |ip| {

@@ -180,7 +180,7 @@ impl<T: AsRef<[u8]>, const INLINE: usize> Selection<T, INLINE> {
             }
             return Ok(());
         }
-        let mut chosen = Chosen { positions: [0; MAX_ANSWERS], count: 0, weight: 0 };
+        let mut chosen = Chosen::default();
         let client = if let How::ByLot(_) = self.how { 0 } else { whereabouts.hash() };
         let turn = if let How::ByRank(_) = self.how { chance.turn(slot) } else { 0 };
         for _ in 0..answers {
@@ -194,6 +194,38 @@ impl<T: AsRef<[u8]>, const INLINE: usize> Selection<T, INLINE> {
             give(&self.members[position])?;
         }
         Ok(())
+    }
+
+    /// All that [`choose`](Self::choose) may give to the client at `whereabouts`, each with its weight: how
+    /// likely it is beside the others, and 1 where chance plays no part or takes each in its turn.
+    pub(super) fn possible(&self, whereabouts: &mut Whereabouts<'_>) -> Vec<(&T, u32)> {
+        let turns = match &self.how {
+            How::InTurn(_) => return self.members.iter().map(|member| (member, 1)).collect(),
+            How::ByLot(cumulative) => {
+                let below = [0].into_iter().chain(cumulative.iter().copied());
+                let weights = cumulative.iter().zip(below).map(|(sum, below)| sum - below);
+                return self.members.iter().zip(weights).collect();
+            }
+            How::ByHash(_) => 1,
+            // As many as there can be equals: each of them comes first in one.
+            How::ByRank(members) => members.len() as u32,
+        };
+        let client = whereabouts.hash();
+        let mut is_given = vec![false; self.members.len()];
+        for turn in 0..turns {
+            let mut chosen = Chosen::default();
+            for _ in 0..self.answers {
+                let position = match &self.how {
+                    How::ByHash(members) => best(members, client, &chosen),
+                    How::ByRank(members) => ranked(members, client, turn, &chosen),
+                    How::InTurn(_) | How::ByLot(_) => break,
+                };
+                chosen.add(position);
+                is_given[position] = true;
+            }
+        }
+        let given = self.members.iter().zip(is_given).filter(|(_, is_given)| *is_given);
+        given.map(|(member, _)| (member, 1)).collect()
     }
 }
 
@@ -288,6 +320,12 @@ struct Chosen {
     count: usize,
     /// The sum of their weights, where they are drawn.
     weight: u32,
+}
+
+impl Default for Chosen {
+    fn default() -> Self {
+        Chosen { positions: [0; MAX_ANSWERS], count: 0, weight: 0 }
+    }
 }
 
 impl Chosen {

@@ -265,12 +265,16 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     /// Whether `pool` serves the client, or this time, while it returns.
     fn is_in_share(&mut self, policy: DomainPolicy, pool: PoolId) -> bool {
         let Some(share) = self.table.share(pool) else { return true };
+        let is_by_chance = matches!(policy, DomainPolicy::Weighted | DomainPolicy::RoundRobin);
+        if is_by_chance && let Some(serves) = self.recorder.serves(pool, share) {
+            return serves;
+        }
         let hash = member_hash(self.table.pool(pool).name.as_bytes());
-        share.includes(match policy {
-            DomainPolicy::Weighted | DomainPolicy::RoundRobin => joined(self.draw, hash),
+        share.includes(match is_by_chance {
+            true => joined(self.draw, hash),
             // Not the hash that `hash` chooses by: the first to come back would be those only
             // who would be its clients anyway, and of them all.
-            _ => joined(!self.whereabouts.hash(), hash),
+            false => joined(!self.whereabouts.hash(), hash),
         })
     }
 

@@ -18,19 +18,27 @@ const DOMAINS: usize = 5;
 const COUNTRIES: [&str; 5] = ["VN", "HK", "FR", "US", "BR"];
 
 /// A world made by chance. Clients are all in 10.0.0.0/12 and 2001:db8::/32, so that they often meet.
-struct World {
-    table: RoutingTable,
-    domains: Vec<Name>,
+pub(super) struct World {
+    pub(super) table: RoutingTable,
+    pub(super) domains: Vec<Name>,
 }
 
-struct Maker(fastrand::Rng);
+pub(super) struct Maker(fastrand::Rng);
 
 impl Maker {
-    fn is(&mut self, one_in: u32) -> bool {
+    pub(super) fn new(seed: u64) -> Self {
+        Maker(fastrand::Rng::with_seed(seed))
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        self.0.usize(..bound)
+    }
+
+    pub(super) fn is(&mut self, one_in: u32) -> bool {
         self.0.u32(..one_in) == 0
     }
 
-    fn country(&mut self) -> Country {
+    pub(super) fn country(&mut self) -> Country {
         COUNTRIES[self.0.usize(..COUNTRIES.len())].parse().expect("a country")
     }
 
@@ -38,7 +46,7 @@ impl Maker {
         self.0.u32(64500..64503)
     }
 
-    fn client(&mut self) -> IpAddr {
+    pub(super) fn client(&mut self) -> IpAddr {
         match self.is(3) {
             true => {
                 std::net::Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(self.0.u64(..)) << 32).into()
@@ -53,7 +61,7 @@ impl Maker {
         ipnet::IpNet::new(client, length).expect("a length").trunc()
     }
 
-    fn source(&mut self) -> Source {
+    pub(super) fn source(&mut self) -> Source {
         match self.0.u8(..5) {
             0 => Source::Prefix(self.prefix()),
             1 => Source::Asn(self.asn()),
@@ -65,7 +73,7 @@ impl Maker {
         }
     }
 
-    fn sources(&mut self, below: usize) -> Vec<Source> {
+    pub(super) fn sources(&mut self, below: usize) -> Vec<Source> {
         let mut sources: Vec<Source> = (0..self.0.usize(..below)).map(|_| self.source()).collect();
         sources.sort();
         sources.dedup();
@@ -150,7 +158,7 @@ impl Maker {
         pool
     }
 
-    fn health(&mut self, addresses: usize) -> PoolHealth {
+    pub(super) fn health(&mut self, addresses: usize) -> PoolHealth {
         let mut health = PoolHealth::well(addresses);
         for share in &mut health.shares {
             *share = [Share::NONE, Share::FULL, Share::FULL, Share::of(0.4)][self.0.usize(..4)];
@@ -163,7 +171,7 @@ impl Maker {
         health
     }
 
-    fn world(&mut self) -> World {
+    pub(super) fn world(&mut self) -> World {
         let apex = name("ai.example");
         let mut pools: Vec<Arc<Pool>> = (0..POOLS).map(|number| Arc::new(self.pool(number))).collect();
         let mut domains: Vec<Domain> = (0..DOMAINS).map(|number| self.domain(number)).collect();
@@ -235,7 +243,7 @@ proptest! {
     /// RFC 7871 section 7.3.1: a resolver gives the answer to every client within the scope.
     #[test]
     fn whoever_is_in_the_scope_gets_the_same(seed: u64, chances: [u128; 8]) {
-        let mut maker = Maker(fastrand::Rng::with_seed(seed));
+        let mut maker = Maker::new(seed);
         let World { table, domains } = maker.world();
         for name in &domains {
             for chance in chances {
@@ -257,7 +265,7 @@ proptest! {
     /// What `explain` says is what `answer` gives.
     #[test]
     fn explanations_are_of_the_answer(seed: u64) {
-        let mut maker = Maker(fastrand::Rng::with_seed(seed));
+        let mut maker = Maker::new(seed);
         let World { table, domains } = maker.world();
         for name in &domains {
             for rtype in [Rtype::A, Rtype::AAAA] {
