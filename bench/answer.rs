@@ -12,7 +12,7 @@ use divan::{AllocProfiler, Bencher, black_box};
 use hickory_proto::op::Message;
 use rhumb::dns::FULL_COOKIE;
 use rhumb::routing::{
-    Client, CookieSecrets, Counters, RateLimit, RoutingTable, Service, Transport, Worker, answer,
+    Client, CookieSecrets, Counters, Flow, RateLimit, RoutingTable, Service, Transport, Worker, answer,
 };
 
 mod world;
@@ -129,7 +129,7 @@ fn table(domains: usize) -> RoutingTable {
 }
 
 fn worker(table: &RoutingTable) -> Worker {
-    let mut worker = Worker::new(1, Arc::<Counters>::default());
+    let mut worker = Worker::new(1, Arc::<Counters>::default()).with_flow(Arc::<Flow>::default());
     worker.prepare(table);
     worker
 }

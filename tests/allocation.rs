@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rhumb::dns::{ClientSubnet, Name, Rcode, Rtype, query_message};
-use rhumb::routing::{Client, Counters, RoutingTable, Worker, answer};
+use rhumb::routing::{Client, Counters, Flow, RoutingTable, Worker, answer};
 
 #[path = "support/world.rs"]
 mod world;
@@ -147,7 +147,9 @@ fn ask(table: &RoutingTable, worker: &mut Worker, client: Client, query: &[u8], 
 fn no_kind_of_answer_allocates() {
     let table = world::with_cookies(&world::table(MORE_DOMAINS));
     let counters = Arc::<Counters>::default();
-    let mut worker = Worker::new(1, counters.clone()).with_service(Arc::new(world::service()));
+    let flow = Arc::<Flow>::default();
+    let mut worker =
+        Worker::new(1, counters.clone()).with_service(Arc::new(world::service())).with_flow(flow.clone());
     worker.prepare(&table);
     let mut reply = vec![0; usize::from(u16::MAX)];
     for (kind, rcode, query) in kinds() {
@@ -162,6 +164,8 @@ fn no_kind_of_answer_allocates() {
         }
     }
     assert_eq!(counters.truncated.read(), 10, "one kind, by UDP");
+    let counted: u64 = flow.read(&table, None, usize::MAX).iter().map(|domain| domain.answers).sum();
+    assert!(counted > 0, "or nothing was counted");
 }
 
 #[test]
@@ -220,7 +224,7 @@ fn a_flip_does_not_make_the_next_answer_allocate() {
 #[test]
 fn a_worker_is_made_ready_once() {
     let table = world::table(MORE_DOMAINS);
-    let mut worker = Worker::new(1, Arc::default());
+    let mut worker = Worker::new(1, Arc::default()).with_flow(Arc::default());
     assert!(calls(|| worker.prepare(&table)) > 0, "or what is counted is not what allocates");
     assert_eq!(calls(|| worker.prepare(&table)), 0);
 }

@@ -39,7 +39,7 @@ pub(super) fn answer_recorded(
         Ok(query) => query,
         Err(unanswerable) => return answer_aside(table, worker, client, message, unanswerable, buffer),
     };
-    let Worker { counters, chance, name, visited, options, service, limiter, now } = &mut *worker;
+    let Worker { counters, chance, tally, name, visited, options, service, limiter, now } = &mut *worker;
     let Query { rtype, question_octets, ref edns } = query;
     // By reference, here and below: what is copied costs more than what is done with it.
     let edns = edns.as_ref();
@@ -71,6 +71,7 @@ pub(super) fn answer_recorded(
     let mut responder = Responder {
         table,
         chance,
+        tally,
         rtype,
         name,
         visited,

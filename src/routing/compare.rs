@@ -161,7 +161,7 @@ impl Comparison<'_, '_> {
 fn alike(table: &RoutingTable, name: &Name) -> Option<Alike> {
     let names = &table.world.names;
     let node = names.node(names.exact(name.wire())?);
-    let is_plain = node.domain != NONE && node.rrsets().is_empty() && node.cut == NONE;
+    let is_plain = node.edge != NONE && node.rrsets().is_empty() && node.cut == NONE;
     let steering = table.world.steerings.get(node.steering as usize)?;
     (is_plain && !steering.has_names && steering.fallbacks().next().is_none())
         .then_some((node.zone, node.steering))

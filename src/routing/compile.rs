@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::edges::Edges;
 use super::names::{NONE, NameIndex};
 use super::steering::{Compiling, Steering};
 use super::table::{CompiledRrset, CompiledZone, World};
@@ -17,8 +18,9 @@ impl World {
             names.insert(&zone.name, id);
         }
         enter_above_zones(&plan, &mut names);
+        let edges = Arc::new(Edges::of(&plan));
         let rrsets = enter_records(&plan, &mut names);
-        let (steerings, turns) = enter_domains(&plan, &geo, &mut names);
+        let (steerings, turns) = enter_domains(&plan, &geo, &edges, &mut names);
         link_wildcards(&mut names);
         link_cuts(&plan, &mut names);
         let zones = plan
@@ -31,7 +33,7 @@ impl World {
                 above: zone_above(&plan, &names, &zone.name),
             })
             .collect();
-        World { plan, geo, names, zones, rrsets, steerings, turns }
+        World { plan, geo, names, zones, rrsets, steerings, turns, edges }
     }
 }
 
@@ -79,7 +81,12 @@ fn enter_records(plan: &Plan, names: &mut NameIndex) -> Vec<CompiledRrset> {
 
 /// Enters every domain. Domains that say the same share one steering. Also returns how many
 /// counters of turns the steerings have.
-fn enter_domains(plan: &Plan, geo: &GeoTable, names: &mut NameIndex) -> (Vec<Steering>, usize) {
+fn enter_domains(
+    plan: &Plan,
+    geo: &GeoTable,
+    edges: &Edges,
+    names: &mut NameIndex,
+) -> (Vec<Steering>, usize) {
     let mut known: HashMap<SteeringKey<'_>, u32> = HashMap::new();
     let mut first_of_each: Vec<DomainId> = Vec::new();
     let mut steering_of: Vec<u32> = Vec::with_capacity(plan.domains.len());
@@ -91,14 +98,15 @@ fn enter_domains(plan: &Plan, geo: &GeoTable, names: &mut NameIndex) -> (Vec<Ste
         steering_of.push(steering);
         let node = enter(names, &domain.name, domain.zone.0, &plan.zones[domain.zone.index()].name);
         let node = names.node_mut(node);
-        (node.domain, node.steering, node.ttl) = (id, steering, domain.ttl);
+        (node.edge, node.steering, node.ttl) = (edges.first(DomainId(id)), steering, domain.ttl);
     }
     let has_names = vec![None; plan.domains.len()];
     let mut measured: HashMap<PoolId, Vec<&Measurement>> = HashMap::new();
     for measurement in &plan.latencies {
         measured.entry(measurement.pool).or_default().push(measurement);
     }
-    let mut compiling = Compiling { plan, geo, measured, steering_of: &steering_of, has_names, turns: 0 };
+    let mut compiling =
+        Compiling { plan, geo, edges, measured, steering_of: &steering_of, has_names, turns: 0, edge: 0 };
     let steerings = first_of_each.into_iter().map(|id| Steering::compile(id, &mut compiling)).collect();
     (steerings, compiling.turns as usize)
 }

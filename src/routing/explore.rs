@@ -166,7 +166,7 @@ impl<'t> Way<'t> {
 }
 
 impl Recorder for Way<'_> {
-    fn domain(&mut self, _domain: DomainId) {
+    fn domain(&mut self, _domain: impl FnOnce() -> DomainId) {
         self.taken.push(None);
     }
 

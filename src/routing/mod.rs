@@ -14,8 +14,10 @@ mod compile;
 mod cookie;
 mod counters;
 mod coverage;
+mod edges;
 mod explain;
 mod explore;
+mod flow;
 mod latency;
 mod names;
 mod policy;
@@ -41,10 +43,12 @@ pub use compare::{MAX_EXPLAINED, Move, MovedClient, compare};
 pub use cookie::{CookieSecret, CookieSecrets};
 pub use counters::{Counter, Counters};
 pub use coverage::{Covered, PoolsShare, coverage};
+pub use edges::MAX_EDGES;
 pub use explain::{
     AddressExplained, CandidateExplained, ChoiceExplained, DecisionExplained, Explanation, PlaceExplained,
     explain,
 };
+pub use flow::{DomainFlow, Flow, PoolFlow};
 pub use pool_health::{PoolHealth, Share, Standing};
 pub use rate_limit::{MAX_RATE, RateLimit};
 pub use service::Service;

@@ -18,8 +18,8 @@ pub(super) struct Node {
     rrsets_start: u32,
     /// The zone that it belongs to.
     pub(super) zone: u32,
-    /// The domain that steers it, or [`NONE`].
-    pub(super) domain: u32,
+    /// The first of the [`Edges`](super::edges::Edges) of the domain that steers it, or [`NONE`].
+    pub(super) edge: u32,
     /// The domain's steering in the world's list.
     pub(super) steering: u32,
     /// The domain's TTL in seconds.
@@ -58,7 +58,7 @@ impl Node {
     }
 }
 
-/// No such node or domain.
+/// No such node or edge.
 pub(super) const NONE: u32 = u32::MAX;
 
 /// What a name turned out to be (RFC 1034 section 4.3.2, RFC 4592 section 3.3.1).
@@ -133,7 +133,7 @@ impl NameIndex {
             rrset_count: 0,
             rrsets_start: 0,
             zone,
-            domain: NONE,
+            edge: NONE,
             steering: NONE,
             ttl: 0,
             wildcard: NONE,

@@ -13,7 +13,7 @@ use crate::plan::{DomainId, DomainPolicy, PoolId, Source, WhenAllDown};
 /// [`Silent`] the calls vanish at compile time.
 pub(super) trait Recorder {
     /// The name, the end of a chain so far, or the pool taken last is steered by this domain.
-    fn domain(&mut self, _domain: DomainId) {}
+    fn domain(&mut self, _domain: impl FnOnce() -> DomainId) {}
     /// The client's place was looked up.
     fn located(&mut self, _client: IpAddr) {}
     /// The rule with this number, from 0, is for the client, by this source; `None`: for all.

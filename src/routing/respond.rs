@@ -1,5 +1,6 @@
 //! One answer in the making: what is said of a name, and of those that it leads to.
 
+use super::flow::Tally;
 use super::names::{Found, NONE, Node};
 use super::pool_health::Tier;
 use super::rate_limit::Kind;
@@ -36,6 +37,7 @@ impl Outcome {
 pub(super) struct Responder<'t, 'w, 'b, 'q, 'r, R> {
     pub(super) table: &'t RoutingTable,
     pub(super) chance: &'w mut Chance,
+    pub(super) tally: &'w Tally,
     pub(super) rtype: Rtype,
     /// The name that is answered now: the question's, or where a chain has led.
     pub(super) name: &'w mut NameBuffer,
@@ -141,7 +143,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         if let Some(rrset) = self.static_answer(node) {
             return self.give(rrset);
         }
-        if node.domain != NONE
+        if node.edge != NONE
             && let Some(step) = self.steered(node)?
         {
             return Ok(step);
@@ -170,7 +172,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         match self.rtype {
             // One RRset that exists says enough (RFC 8482 section 4.1). A steered name says its
             // addresses.
-            Rtype::ANY if node.domain != NONE => None,
+            Rtype::ANY if node.edge != NONE => None,
             Rtype::ANY => self.rrsets(node).first(),
             rtype => self.rrset(node, rtype),
         }
@@ -195,7 +197,8 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
             _ if self.may_be_alias(node) => Family::Any,
             _ => return Ok(None),
         };
-        let steered = steer(self.table, node, family, &mut *self.whereabouts, self.chance, self.recorder);
+        let steered =
+            steer(self.table, node, family, &mut *self.whereabouts, self.chance, self.tally, self.recorder);
         let (pool, choices) = match steered.decision {
             Decision::Healthy(pool) => (pool, self.table.choices(pool)),
             Decision::Any(pool) => {

@@ -5,16 +5,19 @@
 //! healthy ones that are held back, and when all is down, where the domain wants that, for any. A
 //! pool may be another domain, which then chooses in its turn.
 
+use std::mem;
+
+use super::flow::Tally;
 use super::names::Node;
 use super::policy::Admitted;
 use super::pool_health::Tier;
 use super::recorder::{Finding, Reason, Recorder, Silent};
 use super::rendezvous::{joined, member_hash};
-use super::steering::{Candidate, Family, PoolChoice, Steering};
+use super::steering::{Candidate, Family, Nested, PoolChoice, Steering};
 use super::table::RoutingTable;
 use super::whereabouts::Whereabouts;
 use super::worker::Chance;
-use crate::plan::{Addresses, DomainId, DomainPolicy, PoolId, WhenAllDown};
+use crate::plan::{Addresses, DomainPolicy, PoolId, WhenAllDown};
 
 /// What a domain answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +49,12 @@ pub(super) fn steer(
     wanted: Family,
     whereabouts: &mut Whereabouts<'_>,
     chance: &mut Chance,
+    tally: &Tally,
     recorder: &mut impl Recorder,
 ) -> Steered {
     let steering = &table.world.steerings[node.steering as usize];
     whereabouts.heed_subnet(steering.heeds_subnet);
-    recorder.domain(DomainId(node.domain));
+    recorder.domain(|| table.world.edges.domain(node.edge));
     let mut walk = Walk {
         table,
         wanted,
@@ -59,6 +63,8 @@ pub(super) fn steer(
         whereabouts,
         draw: if table.has_returning() { chance.bits() } else { 0 },
         chance,
+        tally,
+        edge: node.edge,
         recorder,
         is_second_best: false,
     };
@@ -96,7 +102,7 @@ pub(super) fn reaches(table: &RoutingTable, steering: &Steering, tier: Tier, fam
     let set = table.set(tier, family);
     steering.choices().any(|choice| {
         choice.candidates.iter().enumerate().any(|(at, candidate)| match choice.nested(at) {
-            Some(below) => reaches(table, &table.world.steerings[below], tier, family),
+            Some(below) => reaches(table, table.world.steering(below), tier, family),
             None => set.has(candidate.pool),
         })
     })
@@ -139,6 +145,10 @@ struct Walk<'t, 'w, 'q, 'r, R> {
     watches_ttl: bool,
     whereabouts: &'w mut Whereabouts<'q>,
     chance: &'w mut Chance,
+    /// Where what is taken is counted.
+    tally: &'w Tally,
+    /// The first edge of the domain that decides.
+    edge: u32,
     /// What decides by lot whether pools that return serve this time: the same for all that ask.
     draw: u64,
     recorder: &'r mut R,
@@ -200,7 +210,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     fn choose(&mut self, choice: &'t PoolChoice, pass: Pass) -> Option<Decision> {
         let (at, pool) = self.choose_here(choice, pass)?;
         if let Some(below) = choice.nested(at) {
-            return self.descend(pool, below, pass);
+            return self.descend(below, pass);
         }
         Some(match pass {
             Pass::Tier(Tier::Configured) => Decision::Any(pool),
@@ -218,23 +228,32 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
             choice.pick(&admitted, self.wanted, self.table, self.whereabouts, self.chance, self.recorder)?;
         let Candidate { pool, .. } = choice.candidates[at];
         self.recorder.taken(pool, reason);
+        self.count(choice.edge.wrapping_add(at as u32));
         if self.watches_ttl && !self.is_second_best && admitted.count() < choice.candidates.len() {
             self.is_second_best = self.is_second_best_of(choice, &admitted, at);
         }
         Some((at, pool))
     }
 
-    /// What the domain that stands in for the addresses of `pool` comes to.
+    /// Counts that an edge of the domain that decides was taken.
+    #[inline]
+    fn count(&self, edge: u32) {
+        self.tally.add(self.edge.wrapping_add(edge));
+    }
+
+    /// What a domain that stands in for the addresses of a pool comes to.
     #[inline(never)]
-    fn descend(&mut self, pool: PoolId, below: usize, pass: Pass) -> Option<Decision> {
-        if let Addresses::Domain(domain) = self.table.pool(pool).addresses {
-            self.recorder.domain(domain);
-        }
-        let steering = &self.table.world.steerings[below];
-        match pass {
+    fn descend(&mut self, below: Nested, pass: Pass) -> Option<Decision> {
+        let world = &self.table.world;
+        self.recorder.domain(|| world.edges.domain(below.edge));
+        let steering = world.steering(below);
+        let above = mem::replace(&mut self.edge, below.edge);
+        let decision = match pass {
             Pass::Tier(Tier::Configured) => Some(self.route(steering)),
             _ => self.find(steering, pass).ok(),
-        }
+        };
+        self.edge = above;
+        decision
     }
 
     /// Enters the candidates that have what is wanted.
@@ -248,7 +267,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
                 continue;
             } else {
                 match choice.nested(at) {
-                    Some(below) if self.has_something(&self.table.world.steerings[below], pass) => None,
+                    Some(below) if self.has_something(self.table.world.steering(below), pass) => None,
                     None if set.has(candidate.pool) => (pass == Pass::ByShare
                         && !self.is_in_share(choice.policy, candidate.pool))
                     .then_some(Finding::NotYet),
@@ -298,7 +317,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
         choice.candidates.iter().enumerate().any(|(at, candidate)| {
             choice.weight(at) > 0
                 && match choice.nested(at) {
-                    Some(below) => self.has_something(&self.table.world.steerings[below], pass),
+                    Some(below) => self.has_something(self.table.world.steering(below), pass),
                     None => {
                         self.table.set(pass.tier(), self.family).has(candidate.pool)
                             && (pass != Pass::ByShare || self.is_in_share(choice.policy, candidate.pool))
@@ -316,6 +335,8 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
             watches_ttl: false,
             whereabouts: &mut *self.whereabouts,
             chance: &mut *self.chance,
+            tally: self.tally,
+            edge: self.edge,
             draw: self.draw,
             recorder: &mut Silent,
             is_second_best: false,
@@ -352,7 +373,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
             WhenAllDown::ServeAll => {
                 self.find(steering, Pass::Tier(Tier::Configured)).unwrap_or(Decision::Nodata)
             }
-            WhenAllDown::Fallback(pool) => self.fall_back(pool),
+            WhenAllDown::Fallback(pool) => self.fall_back(steering, pool),
             WhenAllDown::Nodata => Decision::Nodata,
             WhenAllDown::Servfail => Decision::Servfail,
         }
@@ -360,19 +381,22 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
 
     /// Whether anything of any type is up that is for the client.
     fn has_any_healthy(&mut self, steering: &'t Steering) -> bool {
-        let family = std::mem::replace(&mut self.family, Family::Any);
+        let family = mem::replace(&mut self.family, Family::Any);
         let has_any = self.has_something(steering, Pass::Tier(Tier::Healthy));
         self.family = family;
         has_any
     }
 
-    fn fall_back(&mut self, pool: PoolId) -> Decision {
+    fn fall_back(&mut self, from: &'t Steering, pool: PoolId) -> Decision {
         let table = self.table;
         self.recorder.taken(pool, Reason::Fallback);
+        self.count(from.fallback_edge(pool));
         if let Addresses::Domain(domain) = table.pool(pool).addresses {
-            self.recorder.domain(domain);
+            self.recorder.domain(|| domain);
             let steering = table.world.steering_of(domain);
             self.family = if steering.has_names { Family::Any } else { self.wanted };
+            // Nothing of the domain above comes after it.
+            self.edge = table.world.edges.first(domain);
             return self.route(steering);
         }
         let has_wanted = table.set(Tier::Configured, self.wanted).has(pool);

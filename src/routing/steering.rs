@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::edges::Edges;
 use super::latency::Latencies;
 use super::rendezvous::member_hash;
 use super::rules::Rules;
@@ -72,18 +73,29 @@ pub(super) struct PoolChoice {
     pub(super) points: Option<Arc<GeoView>>,
     /// For `round-robin`: its counter of turns.
     pub(super) turn: u32,
+    /// Which of a domain's edges its first candidate is, from 0; the others follow.
+    pub(super) edge: u32,
 }
 
 /// What is special about some candidates of a choice.
 pub(super) struct Particulars {
     /// By candidate: its weight. All are 1 under policies without weights.
     weights: Box<[u32]>,
-    /// By candidate: the steering of the domain that stands in for its addresses, or [`NONE`].
-    nested: Box<[u32]>,
+    /// By candidate: the domain that stands in for its addresses.
+    nested: Box<[Option<Nested>]>,
     /// By candidate: what it is known by to `hash`.
     hashes: Box<[u64]>,
     /// For `nearest`: what decides beside and before the distance, if anything does.
     pub(super) exceptions: Option<Exceptions>,
+}
+
+/// A domain that stands in for the addresses of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nested {
+    /// Its steering in the world's list.
+    pub(super) steering: u32,
+    /// The first of its edges.
+    pub(super) edge: u32,
 }
 
 /// What makes `nearest` more than a matter of distance.
@@ -104,8 +116,6 @@ pub(super) struct Candidate {
     position: UnitVector,
 }
 
-const NONE: u32 = u32::MAX;
-
 /// The position of what has none.
 const NOWHERE: UnitVector = UnitVector { x: f32::NAN, y: f32::NAN, z: f32::NAN };
 
@@ -120,6 +130,7 @@ impl Candidate {
 pub(super) struct Compiling<'p> {
     pub(super) plan: &'p Plan,
     pub(super) geo: &'p GeoTable,
+    pub(super) edges: &'p Edges,
     /// What was measured to each pool.
     pub(super) measured: HashMap<PoolId, Vec<&'p Measurement>>,
     /// By domain: the number of its steering.
@@ -128,6 +139,8 @@ pub(super) struct Compiling<'p> {
     pub(super) has_names: Vec<Option<bool>>,
     /// How many counters of turns there are so far.
     pub(super) turns: u32,
+    /// How many edges the choices have so far of the domain that is compiled.
+    pub(super) edge: u32,
 }
 
 impl Compiling<'_> {
@@ -155,6 +168,7 @@ impl Steering {
     pub(super) fn compile(id: DomainId, compiling: &mut Compiling<'_>) -> Self {
         let domain = &compiling.plan.domains[id.index()];
         let Domain { name: _, zone: _, rules, choice, ttl, ttl_min, client_subnet, when_all_down } = domain;
+        compiling.edge = 0;
         Steering {
             rules: Rules::compile(rules, compiling.geo, |rule| PoolChoice::compile(&rule.choice, compiling))
                 .map(Box::new),
@@ -170,6 +184,13 @@ impl Steering {
     pub(super) fn choices(&self) -> impl Iterator<Item = &PoolChoice> {
         let rules = self.rules.iter().flat_map(|rules| rules.list());
         rules.map(|rule| &rule.choice).chain(&self.choice)
+    }
+
+    /// Which of a domain's edges falling back to `pool` is.
+    pub(super) fn fallback_edge(&self, pool: PoolId) -> u32 {
+        let chosen: usize = self.choices().map(|choice| choice.candidates.len()).sum();
+        let place = self.fallbacks().position(|other| other == pool).unwrap_or(0);
+        (chosen + place) as u32
     }
 
     /// The pools that it may fall back to when all is down.
@@ -202,7 +223,9 @@ impl PoolChoice {
             particulars: Particulars::compile(choice, compiling).map(Box::new),
             points: (is_nearest && has_places).then(|| compiling.geo.view(Fields::COORDINATES)),
             turn: compiling.turns,
+            edge: compiling.edge,
         };
+        compiling.edge = compiling.edge.wrapping_add(pools.len() as u32);
         compiling.turns += u32::from(*policy == DomainPolicy::RoundRobin);
         compiled
     }
@@ -217,10 +240,9 @@ impl PoolChoice {
         self.particulars.as_ref().map_or(0, |particulars| particulars.hashes[at])
     }
 
-    /// The steering of the domain that stands in for a candidate's addresses.
-    pub(super) fn nested(&self, at: usize) -> Option<usize> {
-        let steering = self.particulars.as_ref()?.nested[at];
-        (steering != NONE).then_some(steering as usize)
+    /// The domain that stands in for a candidate's addresses.
+    pub(super) fn nested(&self, at: usize) -> Option<Nested> {
+        self.particulars.as_ref()?.nested[at]
     }
 }
 
@@ -230,16 +252,19 @@ impl Particulars {
         let Choice { policy, pools } = choice;
         let pools_of = || pools.iter().map(|weighted| &compiling.plan.pools[weighted.pool.index()]);
         let nested = |pool: &Arc<Pool>| match pool.addresses {
-            Addresses::Domain(domain) => compiling.steering_of[domain.index()],
-            _ => NONE,
+            Addresses::Domain(domain) => Some(Nested {
+                steering: compiling.steering_of[domain.index()],
+                edge: compiling.edges.first(domain),
+            }),
+            Addresses::Ip(_) | Addresses::Cname(_) => None,
         };
-        let nested: Box<[u32]> = pools_of().map(nested).collect();
+        let nested: Box<[Option<Nested>]> = pools_of().map(nested).collect();
         let exceptions = match policy {
             DomainPolicy::Nearest => Exceptions::compile(pools, compiling),
             _ => None,
         };
         let has_weights = matches!(policy, DomainPolicy::Weighted | DomainPolicy::Hash);
-        let is_special = has_weights || exceptions.is_some() || nested.iter().any(|below| *below != NONE);
+        let is_special = has_weights || exceptions.is_some() || nested.iter().any(Option::is_some);
         is_special.then(|| Particulars {
             weights: pools.iter().map(|weighted| weighted.weight).collect(),
             hashes: pools_of().map(|pool| member_hash(pool.name.as_bytes())).collect(),

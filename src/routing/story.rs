@@ -106,10 +106,10 @@ fn address<T: ToString>((address, share): (&Address<T>, &Share)) -> AddressExpla
 }
 
 impl Recorder for Story<'_> {
-    fn domain(&mut self, domain: DomainId) {
+    fn domain(&mut self, domain: impl FnOnce() -> DomainId) {
         self.rule = None;
         self.decisions.push(DecisionExplained {
-            domain: self.table.plan().domains[domain.index()].name.to_string(),
+            domain: self.table.plan().domains[domain().index()].name.to_string(),
             choices: Vec::new(),
             all_down: None,
             pool: None,

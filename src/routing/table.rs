@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::cookie::CookieSecrets;
-use super::names::NameIndex;
+use super::edges::Edges;
+use super::names::{NONE, NameIndex};
 use super::pool_health::{PoolHealth, Share, Standing, Tier};
 use super::select::Choices;
-use super::steering::{Family, Steering};
+use super::steering::{Family, Nested, Steering};
 use super::worker::TURNS_EACH;
-use crate::dns::{Rtype, Template};
+use crate::dns::{Name, Rtype, Template};
 use crate::geo::GeoTable;
 use crate::plan::{DomainId, Plan, Pool, PoolId};
 
@@ -77,9 +78,16 @@ pub(super) struct World {
     pub(super) steerings: Vec<Steering>,
     /// How many counters of turns the steerings have.
     pub(super) turns: usize,
+    /// Which pools each domain may take.
+    pub(super) edges: Arc<Edges>,
 }
 
 impl World {
+    /// What a domain below another steers by.
+    pub(super) fn steering(&self, nested: Nested) -> &Steering {
+        &self.steerings[nested.steering as usize]
+    }
+
     /// What `domain` steers by.
     pub(super) fn steering_of(&self, domain: DomainId) -> &Steering {
         let name = self.plan.domains[domain.index()].name.wire();
@@ -221,6 +229,13 @@ impl RoutingTable {
     /// [`pool`](Self::pool).
     pub fn plan(&self) -> &Arc<Plan> {
         &self.world.plan
+    }
+
+    /// The domain of this name, if there is one.
+    pub fn domain(&self, name: &Name) -> Option<DomainId> {
+        let World { names, edges, .. } = &*self.world;
+        let node = names.node(names.exact(name.wire())?);
+        (node.edge != NONE).then(|| edges.domain(node.edge))
     }
 
     /// Where clients are, as the table knows it.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::flow::{Flow, Tally};
 use super::rate_limit::RateLimiter;
 use super::service::Service;
 use super::{Counters, RoutingTable};
@@ -12,6 +13,7 @@ use crate::dns::{NameBuffer, ReplyOptions};
 pub struct Worker {
     pub(super) counters: Arc<Counters>,
     pub(super) chance: Chance,
+    pub(super) tally: Tally,
     /// The name that is answered, and those that its chain has led through. Here, and not on the
     /// stack of each answer, because clearing and moving them costs more than a look-up.
     pub(super) name: NameBuffer,
@@ -42,6 +44,7 @@ impl Worker {
         Worker {
             counters,
             chance: Chance { random: fastrand::Rng::with_seed(seed), turns: Vec::new() },
+            tally: Tally::nothing(),
             name: NameBuffer::root(),
             visited: Visited::NOTHING,
             options: ReplyOptions::new(),
@@ -61,13 +64,19 @@ impl Worker {
         self
     }
 
+    /// The same worker, which counts for `flow` where its answers go.
+    pub fn with_flow(mut self, flow: Arc<Flow>) -> Self {
+        self.tally = Tally::of(flow);
+        self
+    }
+
     /// Tells the time, in seconds since 1970 modulo 2^32: that of cookies (RFC 9018 section 4.3)
     /// and of the rate limit. To be called before each batch of queries.
     pub fn tick(&mut self, now: u32) {
         self.now = now;
     }
 
-    /// Makes room for what `table` rotates; to be called whenever the worker sees a new table,
+    /// Makes room for what `table` rotates and counts; to be called whenever the worker sees a new table,
     /// so that `answer` need not allocate.
     pub fn prepare(&mut self, table: &RoutingTable) {
         let Chance { random, turns } = &mut self.chance;
@@ -75,6 +84,7 @@ impl Worker {
         if turns.len() < needed {
             turns.resize_with(needed, || random.u32(..));
         }
+        self.tally.prepare(table);
     }
 }
 

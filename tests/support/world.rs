@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use rhumb::plan::Plan;
 
-use rhumb::routing::{Client, CookieSecrets, Counters, RateLimit, RoutingTable, Service, Transport, Worker};
+use rhumb::routing::{
+    Client, CookieSecrets, Counters, Flow, RateLimit, RoutingTable, Service, Transport, Worker,
+};
 
 /// What `world.toml` says, and `more` steered names `www0.ai.example`, `www1.ai.example` and so on.
 pub(crate) fn plan(more: usize) -> Arc<Plan> {
@@ -30,9 +32,9 @@ pub(crate) fn table(more: usize) -> RoutingTable {
     RoutingTable::well(plan(more), Arc::new(rhumb::geo::GeoTable::embedded()))
 }
 
-/// A worker that is ready for `table`.
+/// A worker that is ready for `table`, and counts where answers go.
 pub(crate) fn worker(table: &RoutingTable) -> Worker {
-    let mut worker = Worker::new(1, Arc::<Counters>::default());
+    let mut worker = Worker::new(1, Arc::<Counters>::default()).with_flow(Arc::<Flow>::default());
     worker.prepare(table);
     worker
 }

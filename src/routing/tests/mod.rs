@@ -14,6 +14,7 @@ use crate::plan::{
 
 mod choice;
 mod flips;
+mod flow;
 mod moves;
 mod names;
 mod shares;

@@ -20,14 +20,14 @@ fn clients(maker: &mut Maker, count: usize) -> Vec<(Country, IpAddr)> {
     (0..count).map(|_| (maker.country(), maker.client())).collect()
 }
 
-/// The pools that one answer takes, and the addresses that it gives.
-fn sample(
+/// The domains and pools that one answer takes, and the addresses that it gives.
+pub(super) fn sample(
     table: &RoutingTable,
     worker: &mut Worker,
     name: &Name,
     rtype: Rtype,
     client: IpAddr,
-) -> (Vec<String>, Vec<IpAddr>) {
+) -> (Vec<(String, String)>, Vec<IpAddr>) {
     let length = if client.is_ipv4() { 32 } else { 128 };
     let query = query_message(0, name, rtype, Some(crate::dns::ClientSubnet::new(client, length)));
     let asker = Client { address: client, transport: Transport::Tcp };
@@ -35,7 +35,8 @@ fn sample(
     let length = answer_recorded(table, worker, asker, &query, &mut reply, &mut story);
     let message = Message::from_vec(&reply[..length]).expect("a good reply");
     let (_, decisions) = story.end();
-    let pools = decisions.into_iter().filter_map(|decision| decision.pool).collect();
+    let pools =
+        decisions.into_iter().filter_map(|decision| Some((decision.domain, decision.pool?))).collect();
     (pools, message.answers.iter().filter_map(|record| record.data.ip_addr()).collect())
 }
 
@@ -47,7 +48,7 @@ fn octets(ip: IpAddr) -> Box<[u8]> {
 }
 
 /// Something of a configuration changed by chance.
-fn edited(maker: &mut Maker, plan: &Plan) -> Plan {
+pub(super) fn edited(maker: &mut Maker, plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     let at = maker.below(plan.pools.len());
     let domain = maker.below(plan.domains.len());
@@ -99,7 +100,8 @@ proptest! {
                 let sum: f64 = fate.values().sum();
                 prop_assert!((sum - 1.0).abs() < 1e-9, "{}: {:?}", sum, fate);
                 for _ in 0..12 {
-                    let (pools, given) = sample(&table, &mut worker, name, rtype, client);
+                    let (taken, given) = sample(&table, &mut worker, name, rtype, client);
+                    let pools: Vec<&str> = taken.iter().map(|(_, pool)| &pool[..]).collect();
                     let is_foreseen = fate.keys().any(|route| {
                         route.pools == pools && given.iter().all(|ip| route.has_target(&octets(*ip)))
                     });
@@ -201,12 +203,12 @@ proptest! {
 }
 
 /// Four IPv4 addresses of which the last octets are given.
-fn site(label: &str, octets: &[u8]) -> Pool {
+pub(super) fn site(label: &str, octets: &[u8]) -> Pool {
     let list: Vec<([u8; 4], u16)> = octets.iter().map(|octet| ([192, 0, 2, *octet], 1)).collect();
     Pool { name: label.to_owned(), ..pool(PoolPolicy::RoundRobin, 1, &list) }
 }
 
-fn plan_of(pools: Vec<Pool>, choice: Choice) -> Plan {
+pub(super) fn plan_of(pools: Vec<Pool>, choice: Choice) -> Plan {
     let apex = name("ai.example");
     let www = domain(&name("www.ai.example"), ZoneId(0), Vec::new());
     Plan {
