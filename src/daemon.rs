@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{self, ReloadTrigger, Token};
+use crate::admin::{self, Insight, ReloadTrigger, Token};
 use crate::cli;
 use crate::config::{AdminSettings, Loaded, LogFormat, LogLevel, LogSettings, TcpSettings};
 use crate::control::{Controller, Event};
@@ -32,6 +32,7 @@ mod control_loop;
 mod counted;
 mod descriptors;
 mod edits;
+mod flow;
 mod measured;
 mod privileges;
 mod service;
@@ -41,6 +42,7 @@ use changes::{Changes, Wanted};
 use control_loop::ControlLoop;
 use counted::Counted;
 use edits::Journal;
+use flow::Counting;
 use measured::Measured;
 
 /// How long TCP clients have to get their answers after a stop: more than a resolver waits for
@@ -158,16 +160,23 @@ impl Daemon {
         let changes = Changes::new(file, settings.server.clone(), wanted, journal);
         let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes)?;
         let counted = Counted::default();
-        let metrics = Metrics::start(counted.clone().into_sources());
+        let counting = Counting::new();
+        let answers = {
+            let (counting, published) = (counting.clone(), published.clone());
+            move || counting.answers(&published.load())
+        };
+        let metrics = Metrics::start(counted.clone().into_sources(answers));
         let context = admin::Context {
             published: published.clone(),
             ready: is_ready,
             requests: requests.clone(),
             render_metrics: Arc::new(move |status| metrics.render(status)),
+            insight: Insight::new(counting.flow.clone()),
             token,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(control.run(requested, stopped.clone()));
+        tasks.spawn(counting.clone().run(published.clone(), stopped.clone()));
         tasks.spawn(run_admin(admin_listener, context, stopped));
 
         if tokio::time::timeout(patience, settled.wait_for(|settled| *settled)).await.is_err() {
@@ -183,7 +192,9 @@ impl Daemon {
                 WorkerId::Udp(_) => &udp_service,
                 WorkerId::Tcp(_) => &tcp_service,
             };
-            let worker = Worker::new(fastrand::u64(..), counted.worker()).with_service(service.clone());
+            let worker = Worker::new(fastrand::u64(..), counted.worker())
+                .with_service(service.clone())
+                .with_flow(counting.flow.clone());
             TableAnswerer::new(published.clone(), worker)
         })?;
         counted.sockets(&serving);

@@ -87,8 +87,13 @@ async fn of_kind(
 fn page_of(asked: Asked) -> Result<(usize, Option<String>), Problem> {
     let Query(Parameters { limit, after }) =
         asked.map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
+    Ok((length(limit)?, after))
+}
+
+/// How long a page is that is asked for with this `limit`.
+pub(super) fn length(limit: Option<usize>) -> Result<usize, Problem> {
     match limit.unwrap_or(MOST) {
-        limit if (1..=MOST).contains(&limit) => Ok((limit, after)),
+        limit if (1..=MOST).contains(&limit) => Ok(limit),
         _ => Err(Problem::invalid("limit", format!("`limit` is to be between 1 and {MOST}"))),
     }
 }
@@ -97,13 +102,16 @@ fn name(field: &'static str, text: &str) -> Result<Name, Problem> {
     text.parse().map_err(|error| Problem::invalid(field, format!("`{text}`: {error}")))
 }
 
+/// The header that leads to what follows the item called `last`.
+pub(super) fn link_to_next(path: &str, limit: usize, last: &str) -> Option<HeaderValue> {
+    let after = utf8_percent_encode(last, NON_ALPHANUMERIC);
+    HeaderValue::from_str(&format!("<{path}?limit={limit}&after={after}>; rel=\"next\"")).ok()
+}
+
 /// A page, with a link to the next if there is one (RFC 8288).
 fn response<T: Serialize>(path: &str, limit: usize, page: Page<T>, name: fn(&T) -> &String) -> Response {
     let Page { items, has_more } = page;
-    let next = items.last().filter(|_| has_more).and_then(|last| {
-        let after = utf8_percent_encode(name(last), NON_ALPHANUMERIC);
-        HeaderValue::from_str(&format!("<{path}?limit={limit}&after={after}>; rel=\"next\"")).ok()
-    });
+    let next = items.last().filter(|_| has_more).and_then(|last| link_to_next(path, limit, name(last)));
     let mut response = Json(items).into_response();
     response.headers_mut().extend(next.map(|next| (header::LINK, next)));
     response

@@ -23,6 +23,7 @@ mod edit;
 mod explain;
 mod guard;
 mod history;
+mod insight;
 mod latency;
 mod lifecycle;
 mod listing;
@@ -37,6 +38,7 @@ mod transactions;
 
 pub use edit::{Edited, Editing, Expected, NotEdited};
 pub use guard::Token;
+pub use insight::Insight;
 pub use problem::Problem;
 pub use reload::{ReloadReport, ReloadTrigger};
 
@@ -51,6 +53,8 @@ pub struct Context {
     pub requests: mpsc::Sender<Request>,
     /// Renders the metrics for a state.
     pub render_metrics: Arc<dyn Fn(&Status) -> String + Send + Sync>,
+    /// Where answers go.
+    pub insight: Insight,
     /// What requests must carry; `None`: nothing.
     pub token: Option<Token>,
 }
@@ -136,6 +140,8 @@ fn router(context: Context) -> Router {
         .route("/v1/edits/{id}", get(transactions::edit).delete(transactions::revert))
         .route("/v1/pools/{pool}/release", post(release::release))
         .route("/v1/explain", get(explain::explain))
+        .route("/v1/flow", get(insight::flow))
+        .route("/v1/coverage", get(insight::coverage))
         .route(
             "/v1/latency",
             put(latency::replace)

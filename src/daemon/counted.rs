@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::routing::Counters;
 use crate::serve::{Serving, TcpCounters, UdpCounters};
-use crate::telemetry::Sources;
+use crate::telemetry::{Answers, Sources};
 
 /// The counters of everything that answers. Filled while the daemon starts, read at each scrape.
 #[derive(Clone, Default)]
@@ -35,11 +35,13 @@ impl Counted {
         let _ = self.sockets.set(Sockets { udp, tcp: serving.tcp_counters().clone() });
     }
 
-    pub(super) fn into_sources(self) -> Sources {
+    /// What the metrics are gathered from; `answers` tells where answers went.
+    pub(super) fn into_sources(self, answers: impl Fn() -> Answers + Send + Sync + 'static) -> Sources {
         let Counted { workers, sockets } = self;
         Sources {
             workers: Box::new(move || workers.lock().unwrap_or_else(PoisonError::into_inner).clone()),
             sockets: Box::new(move || sockets.get().map(read).unwrap_or_default()),
+            answers: Box::new(answers),
         }
     }
 }

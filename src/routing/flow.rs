@@ -132,7 +132,6 @@ impl Flow {
     /// configuration: `limit` of them, those behind the domain `after`. What pools that a domain has lost
     /// have answered is told as long as there is room for it: of 1,048,576 pools of domains.
     pub fn read(&self, table: &RoutingTable, after: Option<&Name>, limit: usize) -> Vec<DomainFlow> {
-        let edges = &table.world.edges;
         let first = match after {
             Some(name) => match table.domain(name) {
                 Some(domain) => domain.index() + 1,
@@ -140,6 +139,12 @@ impl Flow {
             },
             None => 0,
         };
+        self.told(table, first, limit)
+    }
+
+    /// Of `limit` domains of `table`, from the one at `first` on.
+    fn told(&self, table: &RoutingTable, first: usize, limit: usize) -> Vec<DomainFlow> {
+        let edges = &table.world.edges;
         let past = self.folded();
         let tallies = self.tallies().clone();
         let (current, others): (Vec<_>, Vec<_>) =
@@ -169,6 +174,12 @@ impl Flow {
             DomainFlow { name: domain.name.to_string(), answers, pools }
         });
         told.collect()
+    }
+
+    /// How often the domain `name` of `table` has taken its pools; `None`: there is no such domain.
+    pub fn of(&self, table: &RoutingTable, name: &Name) -> Option<DomainFlow> {
+        let domain = table.domain(name)?;
+        self.told(table, domain.index(), 1).pop()
     }
 
     /// What was counted where no worker counts any more.

@@ -10,6 +10,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_util::MetricKindMask;
 
+use super::Answers;
 use crate::control::{Found, Lookup, Status};
 use crate::dns::Name;
 use crate::health::{Outcome, Transition, Verdict};
@@ -33,6 +34,8 @@ pub struct Sources {
     pub workers: Box<dyn Fn() -> Vec<Arc<Counters>> + Send + Sync>,
     /// Those of the sockets: metric, event and value.
     pub sockets: Box<dyn Fn() -> Vec<(&'static str, &'static str, u64)> + Send + Sync>,
+    /// Where answers went.
+    pub answers: Box<dyn Fn() -> Answers + Send + Sync>,
 }
 
 /// The metrics of this process.
@@ -119,8 +122,12 @@ impl Metrics {
                 }
             }
         }
+        let answers = (self.sources.answers)();
+        gauge!("rhumb_flow_counted").set(f64::from(u8::from(answers.is_counted)));
         self.handle.run_upkeep();
-        self.handle.render()
+        let mut text = self.handle.render();
+        answers.render(&mut text);
+        text
     }
 
     /// A probe has ended after `took`, which started so much later than it was due.
@@ -233,5 +240,6 @@ fn describe() {
         "rhumb_pool_share",
         "The share of its clients that a pool serves; 0: it is out of service."
     );
+    describe_gauge!("rhumb_flow_counted", "1 if it is counted how often domains take their pools.");
     describe_gauge!("rhumb_address_available", "1 if clients are given the address.");
 }
