@@ -12,14 +12,21 @@ impl GeoTable {
     /// country's largest IPv4 prefix, or of its largest IPv6 prefix if it has none.
     ///
     /// What the configuration says counts only for countries of which the databases say nothing: the
-    /// largest network of all may be the operator's own. It is found when first asked for, in one pass
-    /// over the map: some 20 ms for each million of ranges.
+    /// largest network of all may be the operator's own. They are found when they are first asked for, in one
+    /// pass over the map, which takes less than a tenth of the time that making it did.
     pub fn clients(&self) -> &[(Country, IpAddr)] {
         self.clients.get_or_init(|| {
             let mut largest = Largest(BTreeMap::new());
-            let (v4, v6) = self.map().runs();
-            largest.enter(v4, |number| self.country(number), |ip: u32| Ipv4Addr::from(ip).into());
-            largest.enter(v6, |number| self.country(number), |ip: u128| Ipv6Addr::from(ip).into());
+            largest.enter(
+                self.map().v4(),
+                |number| self.country(number),
+                |ip: u32| Ipv4Addr::from(ip).into(),
+            );
+            largest.enter(
+                self.map().v6(),
+                |number| self.country(number),
+                |ip: u128| Ipv6Addr::from(ip).into(),
+            );
             largest.0.into_iter().map(|(country, (_, client))| (country, client)).collect()
         })
     }

@@ -102,9 +102,14 @@ impl<V: Copy + PartialEq> RangeMap<V> {
         }
     }
 
-    /// The ranges of IPv4 and those of IPv6 addresses, in order.
-    pub(super) fn runs(&self) -> (&[Run<u32, V>], &[Run<u128, V>]) {
-        (&self.v4.runs, &self.v6.runs)
+    /// The ranges of IPv4 addresses, in order.
+    pub(super) fn v4(&self) -> &[Run<u32, V>] {
+        &self.v4.runs
+    }
+
+    /// The ranges of IPv6 addresses, in order.
+    pub(super) fn v6(&self) -> &[Run<u128, V>] {
+        &self.v6.runs
     }
 
     /// How many ranges of IPv4 and of IPv6 addresses it tells apart.
