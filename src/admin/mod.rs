@@ -28,6 +28,7 @@ mod latency;
 mod lifecycle;
 mod listing;
 mod objects;
+mod preview;
 mod principal;
 mod problem;
 mod release;

@@ -23,7 +23,8 @@ pub(super) async fn pool(
 }
 
 impl Context {
-    async fn pool_status(&self, name: &str) -> Result<PoolStatus, Problem> {
+    /// The pool of this name.
+    pub(super) async fn pool_status(&self, name: &str) -> Result<PoolStatus, Problem> {
         let pool = self.ask(|reply| Request::Pool(name.to_owned(), reply)).await?;
         pool.ok_or_else(|| Problem::unknown("pool", name))
     }

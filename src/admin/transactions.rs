@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{LONGEST_REASON, Members};
-use super::edit::{Editing, of_several, stamp};
+use super::edit::{Editing, NotEdited, NotMade, of_several, stamp};
 use super::principal::{Principal, Role};
 use super::{Context, Problem};
 use crate::config::{Change, Draft, Edit, Object, Stamp, Standing};
@@ -59,7 +59,7 @@ pub(super) async fn transact(
     }
     let stamp = stamp(&principal, reason, lasts);
     if dry_run {
-        return moves(&context, wanted, &stamp).await;
+        return moves(&context, wanted, stamp).await;
     }
     let editing = Editing::Make { wanted, stamp, expected: None };
     let edited = context.edit(editing).await.map_err(|reason| of_several(reason, member))?;
@@ -70,18 +70,20 @@ pub(super) async fn transact(
 async fn moves(
     context: &Context,
     wanted: Vec<(Object, Change)>,
-    stamp: &Stamp,
+    stamp: Stamp,
 ) -> Result<Json<Value>, Problem> {
     let desired = context.desired().await?;
-    let stamp = stamp.clone();
-    let drafted = tokio::task::spawn_blocking(move || {
+    let ordered = wanted.iter().filter(|(_, change)| matches!(change, Change::State(_)));
+    let ordered = ordered.map(|(object, _)| object.clone()).collect();
+    let draft = move || {
         let mut draft = Draft::of(&desired);
         draft.add(wanted, &stamp)?;
         draft.finish()
-    });
-    let refused = |reason| of_several(super::edit::NotMade::Edit(super::NotEdited::Refused(reason)), member);
-    let (_, outcome) = drafted.await.map_err(|_| Problem::stopping())?.map_err(refused)?;
-    Ok(Json(json!({"moves": [], "edits": outcome.added.len()})))
+    };
+    let refused = |reason| of_several(NotMade::Edit(NotEdited::Refused(reason)), member);
+    let (desired, _) = context.insight.work(draft).await?.map_err(refused)?;
+    let moves = context.moves(desired, ordered).await?;
+    Ok(Json(json!({"moves": moves})))
 }
 
 fn member(at: usize) -> String {

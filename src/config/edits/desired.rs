@@ -63,7 +63,7 @@ impl Desired {
     ///
     /// `next` is the number of the next edit, unless one of `edits` has a higher one.
     pub fn over(origin: Origin, plan: Arc<Plan>, edits: Vec<Arc<Edit>>, next: u64) -> (Self, Outcome) {
-        let next = edits.iter().map(|edit| edit.id + 1).max().unwrap_or(0).max(next);
+        let next = edits.iter().map(|edit| edit.id + 1).max().unwrap_or(1).max(next);
         let document = origin.document().clone();
         let mut desired = Desired { origin, edits: Vec::new(), document, plan, next };
         let mut outcome = Outcome::default();
@@ -186,6 +186,8 @@ impl Desired {
             let edits: Vec<Arc<Edit>> = new.edits.iter().map(|standing| Arc::clone(&standing.edit)).collect();
             new.document = new.origin.document().clone();
             new.edits.clear();
+            // Nothing is wrong with the file itself.
+            let _ = new.reread(&[]);
             new.lay(&edits);
         }
         (new, outcome)

@@ -266,6 +266,8 @@ fn edits_hide_and_show_each_other() {
     let (after, outcome) = passing.at(1000);
     assert_eq!((weight(&after), outcome.gone.len(), after.due()), (json!(6), 1, None));
     assert_eq!(after.plan(), again.plan());
+    let (alone, _) = edited(&desired(), one(7), Some(1000)).at(1000);
+    assert_eq!((weight(&alone), alone.plan()), (json!(1), desired().plan()));
     let back = edited(&after, one(1), None);
     assert_eq!((back.edits().len(), weight(&back)), (0, json!(1)), "it is as in the file again");
     let nothing = edited(&after, one(6), None);
