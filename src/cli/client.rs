@@ -1,18 +1,22 @@
 //! A client of the admin API.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::Args;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::{Method, Request, Uri, header};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::{Method, Request, Response, header};
+use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Failed;
+use transport::Address;
+
+mod transport;
 
 /// Where a daemon's admin API is unless its configuration says otherwise.
 pub(super) const DEFAULT_ADMIN: &str = "http://127.0.0.1:8053";
@@ -20,12 +24,15 @@ pub(super) const DEFAULT_ADMIN: &str = "http://127.0.0.1:8053";
 /// Which daemon to ask, and as whom.
 #[derive(Args)]
 pub(super) struct Endpoint {
-    /// The admin API of the daemon to ask
+    /// The admin API of the daemon to ask: `http://`, `https://`, or `unix:` and the path of a socket
     #[arg(long, value_name = "URL", env = "RHUMB_ADMIN", default_value = DEFAULT_ADMIN)]
-    admin: String,
+    admin: Address,
     /// The file whose first line is the token for it
     #[arg(long, value_name = "FILE", env = "RHUMB_TOKEN_FILE")]
     token_file: Option<PathBuf>,
+    /// The certificates to trust over https, as PEM, instead of those that this host trusts
+    #[arg(long, value_name = "FILE", env = "RHUMB_CA")]
+    ca: Option<PathBuf>,
 }
 
 impl Endpoint {
@@ -67,28 +74,10 @@ impl Endpoint {
     }
 
     async fn ask(&self, method: Method, path: &str, content: Bytes) -> Result<Bytes, Failed> {
-        let uri: Uri = format!("{}{path}", self.admin.trim_end_matches('/'))
-            .parse()
-            .map_err(|error| Failed::new(format_args!("--admin {}: {error}", self.admin)))?;
-        let mut request = Request::builder().method(method).uri(uri);
-        if let Some(file) = &self.token_file {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failed::new(format_args!("token file {}: {error}", file.display())))?;
-            let token = text.lines().next().unwrap_or_default().trim();
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request.body(Full::new(content)).map_err(Failed::new)?;
-        let unreachable = |error: &dyn Error| {
-            Failed(format!(
-                "error: no answer from {}: {}\nhint: is the daemon running, and is this its [admin] listen address?",
-                self.admin,
-                root_cause(error)
-            ))
-        };
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let response = client.request(request).await.map_err(|error| unreachable(&error))?;
+        let response = self.send(method, path, content).await?;
         let status = response.status();
-        let body = response.into_body().collect().await.map_err(|error| unreachable(&error))?.to_bytes();
+        let body = response.into_body().collect().await;
+        let body = body.map_err(|error| self.unreachable(root_cause(&error)))?.to_bytes();
         if status.is_success() {
             return Ok(body);
         }
@@ -96,6 +85,35 @@ impl Endpoint {
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
         let detail = problem["detail"].as_str().unwrap_or("no reason given");
         Err(Failed::new(format_args!("{} answered {status}: {detail}", self.admin)))
+    }
+
+    /// Sends a request, on a connection of its own; of what is answered, the body is still to come.
+    async fn send(&self, method: Method, path: &str, content: Bytes) -> Result<Response<Incoming>, Failed> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(self.admin.path(path))
+            .header(header::HOST, self.admin.host());
+        if let Some(file) = &self.token_file {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Failed::new(format_args!("token file {}: {error}", file.display())))?;
+            let token = text.lines().next().unwrap_or_default().trim();
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Full::new(content)).map_err(Failed::new)?;
+        let stream = self.admin.connect(self.ca.as_deref()).await;
+        let stream = TokioIo::new(stream.map_err(|reason| self.unreachable(reason))?);
+        let (mut sender, connection) =
+            http1::handshake(stream).await.map_err(|error| self.unreachable(root_cause(&error)))?;
+        // It ends with the last of the body, or when nobody reads that any more.
+        tokio::spawn(connection);
+        sender.send_request(request).await.map_err(|error| self.unreachable(root_cause(&error)))
+    }
+
+    fn unreachable(&self, reason: impl Display) -> Failed {
+        let admin = &self.admin;
+        Failed(format!(
+            "error: no answer from {admin}: {reason}\nhint: is the daemon running, and is this its [admin] listen address?"
+        ))
     }
 }
 

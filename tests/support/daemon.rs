@@ -57,7 +57,7 @@ impl Deref for Daemon {
 /// The program, with nothing of this environment that would change what it does.
 pub(crate) fn rhumb() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rhumb"));
-    for variable in ["RUST_LOG", "RHUMB_ADMIN", "RHUMB_TOKEN_FILE"] {
+    for variable in ["RUST_LOG", "RHUMB_ADMIN", "RHUMB_CA", "RHUMB_TOKEN_FILE"] {
         command.env_remove(variable);
     }
     command
