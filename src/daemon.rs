@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Insight, ReloadTrigger, Token};
+use crate::admin::{self, Audit, Insight, ReloadTrigger};
 use crate::cli;
-use crate::config::{AdminSettings, Loaded, LogFormat, LogLevel, LogSettings, TcpSettings};
+use crate::config::{Loaded, LogFormat, LogLevel, LogSettings, TcpSettings, Unfit, UnreadTokens};
 use crate::control::{Controller, Event};
 use crate::plan::ConditionRule;
 use crate::routing::{Service, Worker};
@@ -27,6 +27,7 @@ use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, Work
 use crate::store::JournalError;
 use crate::telemetry::{self, LogGuard, Metrics};
 
+mod access;
 mod changes;
 mod control_loop;
 mod counted;
@@ -38,6 +39,7 @@ mod privileges;
 mod service;
 mod unprobed;
 
+use access::{Door, run_admin};
 use changes::{Changes, Wanted};
 use control_loop::ControlLoop;
 use counted::Counted;
@@ -52,6 +54,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long clients of the admin API have after that. Replies take milliseconds; who is longer
 /// has not asked anything, and may hold an idle connection for ever.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+
+/// How long the last records of the audit log may take, on a disk that works.
+const AUDIT_DRAIN: Duration = Duration::from_secs(1);
 
 /// How much longer than its slowest probe the first round may take before DNS is answered
 /// without it. Nothing known should ever take as long; a resolver that has to ask around for the
@@ -71,8 +76,17 @@ pub enum DaemonError {
     #[error("admin API: cannot listen on {0}: {1}")]
     Admin(SocketAddr, io::Error),
     /// The token file cannot be used.
-    #[error("admin API: token file {path}: {error}", path = .0.display(), error = .1)]
-    Token(PathBuf, io::Error),
+    #[error("{}", match .1 {
+        UnreadTokens::Unreadable(error) => format!("admin API: token file {}: {error}", .0.display()),
+        UnreadTokens::Mistaken(mistakes) => format!("admin API: mistakes in the token file\n{mistakes}"),
+    })]
+    Tokens(PathBuf, UnreadTokens),
+    /// The certificate cannot be used.
+    #[error("admin API: tls: {0}")]
+    Certificate(Unfit),
+    /// The Unix socket cannot be had.
+    #[error("admin API: socket {path}: {error}", path = .0.display(), error = .1)]
+    Socket(PathBuf, io::Error),
     /// The file with the secrets of cookies cannot be used.
     #[error("cookie secret file {path}: {error}", path = .0.display(), error = .1)]
     CookieSecret(PathBuf, io::Error),
@@ -95,6 +109,7 @@ pub enum DaemonError {
 pub struct Daemon {
     dns: Vec<SocketAddr>,
     admin: SocketAddr,
+    audit: Audit,
     requests: mpsc::Sender<admin::Request>,
     ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
@@ -122,8 +137,8 @@ impl Daemon {
         descriptors::raise_limit();
         let listeners = Listeners::bind(&settings.server.listen, settings.server.workers)?;
         let dns = listeners.local_addresses();
-        let (admin_listener, token) = open_admin(&settings.admin).await?;
-        let admin = admin_listener.local_addr()?;
+        let door = Door::open(&settings.admin, settings.server.user.as_deref()).await?;
+        let admin = door.address(settings.admin.listen)?;
         // Before privileges are given up: only root may have to know them.
         let secrets = service::named_secrets(&settings.server.service)?;
         if let Some(user) = &settings.server.user {
@@ -138,6 +153,7 @@ impl Daemon {
         let udp_service = Arc::new(service);
         // Without a file there is nothing of this daemon's on disk.
         let state_dir = file.is_some().then(|| settings.server.state_dir.clone());
+        let audit = Audit::start(state_dir.as_deref())?;
         let journal = Journal::open(state_dir.as_deref(), ignore_edits)?;
         let desired = edits::standing(origin, Arc::new(plan), &journal);
         let (measured, plan) = Measured::start(state_dir, Arc::clone(desired.plan()));
@@ -157,7 +173,7 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let wanted = Wanted { desired: Arc::new(desired), measured, plan, files };
-        let changes = Changes::new(file, settings.server.clone(), wanted, journal);
+        let changes = Changes::new(file, settings.server.clone(), door.keys.clone(), wanted, journal);
         let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes)?;
         let counted = Counted::default();
         let counting = Counting::new();
@@ -172,12 +188,13 @@ impl Daemon {
             requests: requests.clone(),
             render_metrics: Arc::new(move |status| metrics.render(status)),
             insight: Insight::new(counting.flow.clone()),
-            token,
+            access: door.keys.access.clone(),
+            audit: audit.clone(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(control.run(requested, stopped.clone()));
         tasks.spawn(counting.clone().run(published.clone(), stopped.clone()));
-        tasks.spawn(run_admin(admin_listener, context, stopped));
+        tasks.spawn(run_admin(door.listeners, context, stopped));
 
         if tokio::time::timeout(patience, settled.wait_for(|settled| *settled)).await.is_err() {
             tracing::warn!(
@@ -200,7 +217,7 @@ impl Daemon {
         counted.sockets(&serving);
         ready.send_replace(true);
         tracing::info!(dns = %list(&dns), %admin, "ready");
-        Ok(Daemon { dns, admin, requests, ready, stop, tasks, serving, log })
+        Ok(Daemon { dns, admin, audit, requests, ready, stop, tasks, serving, log })
     }
 
     /// Where DNS is answered, over UDP and TCP.
@@ -215,7 +232,7 @@ impl Daemon {
 
     /// Stops: queued datagrams and TCP queries under way are answered first.
     pub async fn shutdown(self) {
-        let Daemon { dns: _, admin: _, requests: _, ready, stop, mut tasks, serving, log } = self;
+        let Daemon { dns: _, admin: _, audit, requests: _, ready, stop, mut tasks, serving, log } = self;
         // Whoever balances load by it should look elsewhere from here on.
         ready.send_replace(false);
         if !serving.shutdown(DRAIN).await {
@@ -224,6 +241,9 @@ impl Daemon {
         stop.send_replace(true);
         // A task that panicked has said so; there is nothing left to stop.
         while tasks.join_next().await.is_some() {}
+        if tokio::time::timeout(AUDIT_DRAIN, audit.flush()).await.is_err() {
+            tracing::error!("the last changes may be missing in the audit log");
+        }
         tracing::info!("stopped");
         drop(log);
     }
@@ -270,7 +290,7 @@ async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), Da
         _ = interrupt.recv() => Ok(()),
         // Before a stop, no task ends unless it panics.
         _ = daemon.tasks.join_next() => Err(DaemonError::Ended),
-        () = reload_on(hangup, daemon.requests.clone()) => Err(DaemonError::Ended),
+        () = reload_on(hangup, daemon.requests.clone(), daemon.audit.clone()) => Err(DaemonError::Ended),
     };
     tokio::select! {
         () = daemon.shutdown() => {}
@@ -281,13 +301,17 @@ async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), Da
 }
 
 /// Reloads at every signal, as long as there is a control loop; it logs what came of it.
-async fn reload_on(mut hangup: Signal, requests: mpsc::Sender<admin::Request>) {
+async fn reload_on(mut hangup: Signal, requests: mpsc::Sender<admin::Request>, audit: Audit) {
     while hangup.recv().await.is_some() {
         let (reply, done) = oneshot::channel();
-        if requests.send(admin::Request::Reload(ReloadTrigger::Signal, reply)).await.is_err()
-            || done.await.is_err()
-        {
+        if requests.send(admin::Request::Reload(ReloadTrigger::Signal, reply)).await.is_err() {
             return;
+        }
+        match done.await {
+            Ok(Ok(_)) => audit.note_signal("reload", "configuration", Value::Null, Value::Null),
+            // It has changed nothing.
+            Ok(Err(_)) => {}
+            Err(_) => return,
         }
     }
 }
@@ -305,35 +329,6 @@ fn start_logging(settings: &LogSettings) -> LogGuard {
         LogLevel::Trace => tracing::Level::TRACE,
     };
     telemetry::start_logging(format, level)
-}
-
-async fn open_admin(settings: &AdminSettings) -> Result<(TcpListener, Option<Token>), DaemonError> {
-    let AdminSettings { listen, token_file } = settings;
-    let token = match token_file {
-        Some(path) => Some(Token::read(path).map_err(|error| DaemonError::Token(path.clone(), error))?),
-        None => None,
-    };
-    let listener = TcpListener::bind(listen).await.map_err(|error| DaemonError::Admin(*listen, error))?;
-    Ok((listener, token))
-}
-
-async fn run_admin(listener: TcpListener, context: admin::Context, stopped: watch::Receiver<bool>) {
-    let stop = |mut stopped: watch::Receiver<bool>| async move {
-        // An error means that the daemon is gone, which is a stop as well.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    };
-    let overdue = async {
-        stop(stopped.clone()).await;
-        tokio::time::sleep(ADMIN_DRAIN).await;
-    };
-    tokio::select! {
-        ended = admin::serve(listener, context, stop(stopped.clone())) => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "the admin API has ended");
-            }
-        }
-        () = overdue => {}
-    }
 }
 
 /// How long the first round may take, of lookups and then of probes.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use support::daemon::run;
 use support::eventually;
-use support::http::{Response, get, post, request, sample};
+use support::http::{Response, get, post, sample};
 use support::scene::{DOMAIN, ONCE, Scene};
 use support::site::Site;
 
@@ -87,55 +87,6 @@ fn every_endpoint_answers_and_refuses_in_kind() {
         assert_eq!(refused.json()["detail"], reason);
     }
     assert_eq!(post(admin, "/v1/reload").status, 200);
-}
-
-#[test]
-fn where_there_is_a_token_it_is_required() {
-    let scene = Scene::new();
-    let token = "correct-horse-battery-staple";
-    let file = scene.write("token", &format!("{token}\n"));
-    let admin = format!("listen = \"{}\"", scene.admin);
-    let text = scene.ground().replace(&admin, &format!("{admin}\ntoken_file = \"token\""));
-    let daemon = scene.start(&text);
-    for (method, path) in [
-        ("GET", "/metrics"),
-        ("GET", "/v1/status"),
-        ("GET", "/v1/domains"),
-        ("GET", "/v1/domains/www.example.com"),
-        ("GET", "/v1/pools"),
-        ("GET", "/v1/pools/first"),
-        ("GET", "/v1/explain?name=www.example.com&client=192.0.2.1"),
-        ("GET", "/v1/latency"),
-        ("PUT", "/v1/latency"),
-        ("DELETE", "/v1/latency"),
-        ("POST", "/v1/reload"),
-        ("POST", "/v1/pools/first/release"),
-    ] {
-        let with = |authorization: &[(&str, &str)]| {
-            request(daemon.admin(), method, path, authorization).expect("it answers")
-        };
-        let longer = format!("Bearer {token}x");
-        for authorization in ["", "Bearer", "Bearer wrong", token, "Basic dTpw", &longer] {
-            let refused = with(&[("authorization", authorization)]);
-            assert_problem(&refused, 401, None);
-            assert_eq!(refused.header("www-authenticate"), "Bearer", "{method} {path}");
-        }
-        assert_problem(&with(&[]), 401, None);
-        for scheme in ["Bearer", "bearer"] {
-            let status = with(&[("authorization", &format!("{scheme} {token}"))]).status;
-            assert!([200, 204, 404].contains(&status), "{method} {path}: {status}");
-        }
-    }
-    // Whoever keeps it running needs no secret for that.
-    assert_eq!(get(daemon.admin(), "/healthz").status, 200);
-    assert_eq!(get(daemon.admin(), "/readyz").status, 200);
-
-    // The commands carry it.
-    let url = format!("http://{}", daemon.admin());
-    let status = ["status", "--admin", &url];
-    assert_eq!(run(&status).status.code(), Some(1));
-    let with_token = ["--token-file", file.to_str().expect("it is text")];
-    assert_eq!(run(&[&status[..], &with_token].concat()).status.code(), Some(0));
 }
 
 #[test]

@@ -4,12 +4,14 @@ use std::io;
 
 use axum::Json;
 use axum::body::{Bytes, HttpBody};
-use axum::extract::{self, FromRequest, State};
+use axum::extract::{self, Extension, FromRequest, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::json;
 use tokio::sync::oneshot;
 
+use super::principal::Principal;
 use super::{Context, NotMeasured, Problem, Request};
 
 /// What a request may bring, in octets. The round trips of every AS number there is, some 80,000,
@@ -25,15 +27,14 @@ pub(super) struct Accepted {
 
 /// The measurements that were given, as they were given.
 pub(super) async fn show(State(context): State<Context>) -> Result<Response, Problem> {
-    let (reply, answer) = oneshot::channel();
-    context.requests.send(Request::Latencies(reply)).await.map_err(|_| Problem::stopping())?;
-    let given = answer.await.map_err(|_| Problem::stopping())?;
+    let given = given_before(&context).await?;
     Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], given).into_response())
 }
 
 /// Puts what the request brings in the place of all that was given before.
 pub(super) async fn replace(
     State(context): State<Context>,
+    Extension(principal): Extension<Principal>,
     request: extract::Request,
 ) -> Result<Json<Accepted>, Problem> {
     if !is_csv(request.headers()) {
@@ -48,20 +49,35 @@ pub(super) async fn replace(
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         status => Problem::new(status, "The request cannot be read", rejection.body_text()),
     })?;
-    let measurements = measured(&context, given).await?;
+    let measurements = measured(&context, &principal, given).await?;
     Ok(Json(Accepted { measurements }))
 }
 
 /// Forgets what was given.
-pub(super) async fn clear(State(context): State<Context>) -> Result<StatusCode, Problem> {
-    measured(&context, Bytes::new()).await?;
+pub(super) async fn clear(
+    State(context): State<Context>,
+    Extension(principal): Extension<Principal>,
+) -> Result<StatusCode, Problem> {
+    measured(&context, &principal, Bytes::new()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn measured(context: &Context, given: Bytes) -> Result<usize, Problem> {
+async fn measured(context: &Context, principal: &Principal, given: Bytes) -> Result<usize, Problem> {
+    let before = given_before(context).await?.len();
+    let after = given.len();
     let (reply, answer) = oneshot::channel();
     context.requests.send(Request::Measured(given, reply)).await.map_err(|_| Problem::stopping())?;
-    answer.await.map_err(|_| Problem::stopping())?.map_err(Problem::from)
+    let measurements = answer.await.map_err(|_| Problem::stopping())?.map_err(Problem::from)?;
+    // They may be megabytes, and are no reading for people.
+    let after = json!({ "octets": after, "measurements": measurements });
+    context.audit.note(principal, "latency", "latency", json!({ "octets": before }), after, None);
+    Ok(measurements)
+}
+
+async fn given_before(context: &Context) -> Result<Bytes, Problem> {
+    let (reply, answer) = oneshot::channel();
+    context.requests.send(Request::Latencies(reply)).await.map_err(|_| Problem::stopping())?;
+    answer.await.map_err(|_| Problem::stopping())
 }
 
 /// Whether it is said to be CSV, or not said to be anything.

@@ -1,11 +1,13 @@
 //! Is it alive, does it answer, what has it counted, and a new configuration for it.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::principal::Principal;
 use super::{Context, Problem, ReloadReport, ReloadTrigger, Request};
 
 /// The process runs.
@@ -28,12 +30,18 @@ pub(super) async fn metrics(State(context): State<Context>) -> Result<Response, 
     Ok(([(header::CONTENT_TYPE, kind)], (context.render_metrics)(&status)).into_response())
 }
 
-pub(super) async fn reload(State(context): State<Context>) -> Result<Json<ReloadReport>, Problem> {
+pub(super) async fn reload(
+    State(context): State<Context>,
+    Extension(principal): Extension<Principal>,
+) -> Result<Json<ReloadReport>, Problem> {
     let (reply, answer) = oneshot::channel();
     let request = Request::Reload(ReloadTrigger::Api, reply);
     context.requests.send(request).await.map_err(|_| Problem::stopping())?;
     match answer.await.map_err(|_| Problem::stopping())? {
-        Ok(report) => Ok(Json(report)),
+        Ok(report) => {
+            context.audit.note(&principal, "reload", "configuration", Value::Null, Value::Null, None);
+            Ok(Json(report))
+        }
         Err(reason) => {
             Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The configuration was refused", reason))
         }

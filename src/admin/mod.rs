@@ -1,24 +1,32 @@
 //! The HTTP side for operators: health, metrics, state, explanations and measured latencies.
+//!
+//! A request goes through `listen`, which has the connections; `guard`, which says who asks and
+//! whether they may; and the handler of its path. Whoever changes something notes it in `audit`.
 
-use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{MethodRouter, get, post, put};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
+use tower_http::timeout::TimeoutLayer;
 
 use crate::config::{Desired, Diagnostics};
 use crate::control::{Absence, DomainStatus, HistoryStatus, NoSuch, NotReleasable, Page, PoolStatus, Status};
 use crate::dns::Name;
 use crate::routing::RoutingTable;
 
+mod access;
+mod audit;
 mod body;
+mod clock;
 mod edit;
 mod explain;
 mod guard;
@@ -26,22 +34,36 @@ mod history;
 mod insight;
 mod latency;
 mod lifecycle;
+mod listen;
 mod listing;
+mod need;
 mod objects;
+mod origin;
 mod preview;
 mod principal;
 mod problem;
 mod release;
 mod reload;
 mod report;
+mod socket;
 mod state;
+mod throttle;
+mod tls;
 mod transactions;
 
+pub use access::Access;
+pub use audit::Audit;
 pub use edit::{Edited, Editing, Expected, NotEdited};
-pub use guard::Token;
 pub use insight::Insight;
+pub use listen::Listener;
 pub use problem::Problem;
 pub use reload::{ReloadReport, ReloadTrigger};
+pub use socket::Socket;
+pub use tls::Tls;
+
+/// How long a request may take until its answer begins: a reload of a large configuration takes
+/// seconds. Streams may go on for as long as they like.
+const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 
 /// What the admin side needs of the daemon.
 #[derive(Clone)]
@@ -56,8 +78,10 @@ pub struct Context {
     pub render_metrics: Arc<dyn Fn(&Status) -> String + Send + Sync>,
     /// Where answers go.
     pub insight: Insight,
-    /// What requests must carry; `None`: nothing.
-    pub token: Option<Token>,
+    /// Who may.
+    pub access: Arc<Access>,
+    /// Who has done what.
+    pub audit: Audit,
 }
 
 /// Something asked of the control loop.
@@ -106,17 +130,15 @@ pub enum NotMeasured {
     NotKept(PathBuf, io::Error),
 }
 
-/// Serves the admin API on `listener` until `stop` resolves.
-pub async fn serve(
-    listener: TcpListener,
-    context: Context,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(context)).with_graceful_shutdown(stop).await
+/// Serves the admin API on `listeners` until `stopped`, and then ends what is under way.
+pub async fn serve(listeners: Vec<Listener>, context: Context, stopped: watch::Receiver<bool>) {
+    listen::serve(listeners, router(context), stopped).await;
 }
 
 fn router(context: Context) -> Router {
-    let guarded = Router::new()
+    Router::new()
+        .route("/healthz", get(lifecycle::healthz))
+        .route("/readyz", get(lifecycle::readyz))
         .route("/metrics", get(lifecycle::metrics))
         .route("/v1/status", get(state::status))
         .route("/v1/domains", get(listing::domains))
@@ -151,13 +173,16 @@ fn router(context: Context) -> Router {
                 .delete(latency::clear),
         )
         .route("/v1/reload", post(lifecycle::reload))
-        .route_layer(axum::middleware::from_fn_with_state(context.clone(), guard::require_token));
-    Router::new()
-        .route("/healthz", get(lifecycle::healthz))
-        .route("/readyz", get(lifecycle::readyz))
-        .merge(guarded)
+        .route("/v1/whoami", get(principal::whoami))
+        .route("/v1/audit", get(audit::audit))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        // Around all of it, from the inside out, so that no route can be forgotten.
+        .layer(from_fn_with_state(context.clone(), guard::guard))
+        .layer(from_fn_with_state(context.clone(), guard::admit))
+        .layer(DefaultBodyLimit::max(guard::MAX_OCTETS))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, LONGEST_REQUEST))
+        .layer(map_response(guard::explain_refusals))
         .with_state(context)
 }
 

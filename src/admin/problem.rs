@@ -1,6 +1,7 @@
 //! Errors as problem details (RFC 9457).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use axum::Json;
 use axum::http::{StatusCode, Uri, header};
@@ -74,6 +75,12 @@ impl From<UnknownObject> for Problem {
 impl From<Refusal> for Problem {
     fn from(reason: Refusal) -> Self {
         Problem::from(NotMade::Edit(NotEdited::Refused(reason)))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
     }
 }
 

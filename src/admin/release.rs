@@ -1,18 +1,25 @@
 //! A pool that is kept away may come back.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::principal::Principal;
 use super::{Context, Problem, Request, state};
 use crate::control::{NotReleasable, PoolStatus};
 
 /// Answers with the pool as it is then.
 pub(super) async fn release(
     State(context): State<Context>,
+    Extension(principal): Extension<Principal>,
     Path(pool): Path<String>,
 ) -> Result<Json<PoolStatus>, Problem> {
+    let standing = |pool: &PoolStatus| json!({ "standing": pool.standing });
+    let before = state::pool(State(context.clone()), Path(pool.clone()))
+        .await
+        .map_or(Value::Null, |Json(pool)| standing(&pool));
     let (reply, answer) = oneshot::channel();
     let request = Request::Release(pool.clone(), reply);
     context.requests.send(request).await.map_err(|_| Problem::stopping())?;
@@ -22,5 +29,7 @@ pub(super) async fn release(
             Problem::new(StatusCode::CONFLICT, "Nothing to release", reason.to_string())
         }
     })?;
-    state::pool(State(context), Path(pool)).await
+    let Json(after) = state::pool(State(context.clone()), Path(pool.clone())).await?;
+    context.audit.note(&principal, "release", format!("pools/{pool}"), before, standing(&after), None);
+    Ok(Json(after))
 }

@@ -8,6 +8,7 @@
 //! file in which nothing is wrong becomes a [`Loaded`].
 
 mod address;
+mod admin;
 mod bias_rules;
 mod choice;
 mod condition;
@@ -21,6 +22,7 @@ mod files;
 mod geoip;
 mod health;
 mod health_check;
+mod identity;
 mod isolation;
 mod latency;
 mod location;
@@ -46,6 +48,7 @@ mod service;
 mod settings;
 mod source;
 mod svcb;
+mod tokens;
 mod unique;
 mod when_all_down;
 mod zone;
@@ -54,19 +57,22 @@ mod zone_rules;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use admin::{AdminSettings, AdminTlsSettings, SocketSettings};
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use edits::{
-    Change, Desired, Document, Draft, Edit, Object, Outcome, Refusal, Specified, Stamp, Standing, Unfit,
+    Change, Desired, Document, Draft, Edit, Object, Outcome, Refusal, Specified, Stamp, Standing, Misfit,
     UnknownObject,
 };
 pub use files::{Content, FilesRead};
 pub use geoip::GeoipSettings;
 pub use health::HealthSettings;
+pub use identity::{Unfit, read_identity};
 pub use latency::{Latencies, UnknownPool, read_latencies};
 pub use origin::Origin;
 pub use resolver::ResolverSettings;
 pub use service::{RateLimitSettings, ServiceSettings};
-pub use settings::{AdminSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings};
+pub use settings::{LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings};
+pub use tokens::{PoolPatterns, Role, TokenHash, TokenHolder, Tokens, UnreadTokens, read_tokens};
 
 use self::file::{FileSpec, World};
 use self::report::Report;

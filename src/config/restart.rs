@@ -3,7 +3,8 @@
 use super::health::HealthSettings;
 use super::resolver::ResolverSettings;
 use super::service::ServiceSettings;
-use super::settings::{AdminSettings, LogSettings, ServerSettings, Settings, TcpSettings};
+use super::admin::AdminSettings;
+use super::settings::{LogSettings, ServerSettings, Settings, TcpSettings};
 
 impl Settings {
     /// The keys, as in `server.listen`, that say something else in `other`.
@@ -13,7 +14,7 @@ impl Settings {
         let ServerSettings { listen, workers, state_dir, user, watch, tcp, service } = server;
         let TcpSettings { max_connections, idle_timeout, lifetime } = tcp;
         let ServiceSettings { cookies, cookie_secret_file, nsid, version, id, rate_limit } = service;
-        let AdminSettings { listen: admin_listen, token_file } = admin;
+        let AdminSettings { listen: admin_listen, token_file, tls, socket } = admin;
         let ResolverSettings { servers } = resolver;
         let HealthSettings { max_scripts, max_in_flight } = health;
         let LogSettings { format, level } = log;
@@ -36,6 +37,8 @@ impl Settings {
             ("server.rate_limit", *rate_limit != of_service.rate_limit),
             ("admin.listen", *admin_listen != other.admin.listen),
             ("admin.token_file", *token_file != other.admin.token_file),
+            ("admin.tls", *tls != other.admin.tls),
+            ("admin.socket", *socket != other.admin.socket),
             ("resolver.servers", *servers != other.resolver.servers),
             ("health.max_scripts", *max_scripts != other.health.max_scripts),
             ("health.max_in_flight", *max_in_flight != other.health.max_in_flight),

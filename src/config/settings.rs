@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::admin::{AdminSettings, AdminSpec};
 use super::health::{HealthSettings, HealthSpec};
 use super::isolation::IsolationSpec;
 use super::reader::{Table, Value, Words, boolean, duration, integer, list, string};
@@ -58,15 +59,6 @@ pub struct TcpSettings {
     pub lifetime: Duration,
 }
 
-/// `[admin]`: the HTTP API and the console.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminSettings {
-    /// Where it is served; loopback unless there is a token.
-    pub listen: SocketAddr,
-    /// The file with the token that requests must carry; `None`: they need none.
-    pub token_file: Option<PathBuf>,
-}
-
 /// `[log]`: what the process says of itself, on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -102,8 +94,6 @@ pub enum LogLevel {
 
 /// The port of DNS (RFC 1035 section 4.2).
 const DNS_PORT: u16 = 53;
-/// The admin API's own port; beside 8080, which other things tend to sit on.
-const ADMIN_PORT: u16 = 8053;
 /// Far above what resolvers need, far below what a process may open.
 const DEFAULT_TCP_CLIENTS: usize = 1000;
 /// RFC 7766 section 6.2.3: a few seconds, so that a resolver can send its next query.
@@ -152,12 +142,6 @@ struct ServerSpec {
     tcp_idle_timeout: Option<Located<Duration>>,
     tcp_lifetime: Option<Located<Duration>>,
     service: ServiceSpec,
-}
-
-#[derive(Default)]
-struct AdminSpec {
-    listen: Option<Located<SocketAddr>>,
-    token_file: Option<Located<String>>,
 }
 
 #[derive(Default)]
@@ -259,36 +243,6 @@ impl ServerSpec {
     }
 }
 
-impl AdminSpec {
-    fn read(value: Value<'_>) -> Option<Self> {
-        let mut table = value.table()?;
-        let spec = AdminSpec {
-            listen: table.optional("listen", socket_address),
-            token_file: table.optional("token_file", path),
-        };
-        table.finish();
-        Some(spec)
-    }
-
-    fn convert(self, base_dir: &Path, report: &Report) -> AdminSettings {
-        let AdminSpec { listen, token_file } = self;
-        if let (Some(listen), None) = (listen, &token_file)
-            && !listen.value.ip().is_loopback()
-        {
-            report.error_with_hint(
-                listen.place,
-                "without `token_file` the admin API is for loopback only",
-                format!("set `token_file`, or listen on \"127.0.0.1:{}\"", listen.value.port()),
-            );
-        }
-        AdminSettings {
-            listen: listen
-                .map_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ADMIN_PORT), |listen| listen.value),
-            token_file: token_file.map(|path| base_dir.join(path.value)),
-        }
-    }
-}
-
 impl LogSpec {
     fn read(value: Value<'_>) -> Option<Self> {
         let mut table = value.table()?;
@@ -319,7 +273,7 @@ pub(super) fn path(value: Value<'_>) -> Option<String> {
 }
 
 /// An IP address with a port that clients can reach.
-fn socket_address(value: Value<'_>) -> Option<SocketAddr> {
+pub(super) fn socket_address(value: Value<'_>) -> Option<SocketAddr> {
     let text = string(value)?;
     let example = || "write it as in \"192.0.2.1:53\" or \"[2001:db8::1]:53\"".to_owned();
     match text.parse::<SocketAddr>() {

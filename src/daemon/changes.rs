@@ -13,12 +13,14 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::DaemonError;
+use super::access::Keys;
 use super::edits::{self, Journal, Made, Reply};
 use super::measured::Measured;
 use super::service::named_secrets;
 use crate::admin::{Editing, NotMeasured, ReloadReport, ReloadTrigger};
 use crate::config::{
     self, Content, Desired, Edit, FilesRead, Loaded, Outcome, ServerSettings, ServiceSettings, Settings,
+    Tokens,
 };
 use crate::control::Prepared;
 use crate::plan::{Plan, difference};
@@ -32,6 +34,7 @@ pub(super) struct Changes {
     /// What a reload reads; `None`: there is no file, and nothing to reload.
     file: Option<PathBuf>,
     server: ServerSettings,
+    keys: Keys,
     wanted: Wanted,
     journal: Journal,
     /// What was read for the last reload, carried out or refused.
@@ -89,6 +92,8 @@ pub(super) struct Reloaded {
     pub(super) cookies: Option<CookieSecrets>,
     /// Edits that the file says by now, and that no longer stand.
     pub(super) retired: Vec<Arc<Edit>>,
+    /// The tokens of the admin API, likewise.
+    pub(super) tokens: Option<Tokens>,
 }
 
 impl Changes {
@@ -96,12 +101,13 @@ impl Changes {
     pub(super) fn new(
         file: Option<PathBuf>,
         server: ServerSettings,
+        keys: Keys,
         wanted: Wanted,
         journal: Journal,
     ) -> Self {
         let files = watch::Sender::new(wanted.files.clone());
         let (waiting, under_way) = (VecDeque::new(), JoinSet::new());
-        Changes { file, server, wanted, journal, files, waiting, under_way }
+        Changes { file, server, keys, wanted, journal, files, waiting, under_way }
     }
 
     /// What was read for the last reload, carried out or refused; at first, for the start.
@@ -124,6 +130,11 @@ impl Changes {
     pub(super) fn due(&self) -> Option<Duration> {
         let until = Duration::from_millis(self.wanted.desired.due()?);
         self.under_way.is_empty().then(|| until.saturating_sub(edits::now()))
+    }
+
+    /// Has `tokens` be those that are good from now on.
+    pub(super) fn put_tokens(&self, tokens: Tokens) {
+        self.keys.access.replace(tokens);
     }
 
     /// Has `change` made after those that were asked for before.
@@ -158,8 +169,9 @@ impl Changes {
         match change {
             Change::Reload(trigger, reply) => {
                 let (file, server, files) = (self.file.clone(), self.server.clone(), self.files.clone());
+                let keys = self.keys.clone();
                 self.under_way.spawn_blocking(move || {
-                    let (result, read) = reload(file.as_deref(), &server, &wanted, &journal);
+                    let (result, read) = reload(file.as_deref(), &server, &keys, &wanted, &journal);
                     files.send_replace(read);
                     match result {
                         Ok((wanted, reloaded)) => (wanted, Changed::Reload(Ok(reloaded), (trigger, reply))),
@@ -213,11 +225,12 @@ fn edited(wanted: &Wanted, made: Made) -> (Wanted, Changed) {
     (wanted, Changed::Edited(Box::new(made), Some(world)))
 }
 
-/// Reads all of it: the configuration with its files, the measurements that are kept, and the
-/// secrets of cookies; and lays the edits over it. Also returns what was read, whatever comes of it.
+/// Reads all of it: the configuration with its files, the measurements that are kept, the secrets
+/// of cookies, and the tokens of the admin API; and lays the edits over it. Also returns what was read, whatever comes of it.
 fn reload(
     file: Option<&Path>,
     server: &ServerSettings,
+    keys: &Keys,
     wanted: &Wanted,
     journal: &Journal,
 ) -> (Result<(Wanted, Box<Reloaded>), String>, FilesRead) {
@@ -231,7 +244,7 @@ fn reload(
     }
     let result = loaded
         .map_err(|diagnostics| format!("{diagnostics}{}", out_of_reach(&files, server)))
-        .and_then(|loaded| reloaded(loaded, &files, server, wanted, journal));
+        .and_then(|loaded| reloaded(loaded, &files, server, keys, wanted, journal));
     (result, files)
 }
 
@@ -239,11 +252,13 @@ fn reloaded(
     loaded: Loaded,
     files: &FilesRead,
     server: &ServerSettings,
+    keys: &Keys,
     wanted: &Wanted,
     journal: &Journal,
 ) -> Result<(Wanted, Box<Reloaded>), String> {
     let Loaded { settings, geoip, geo, plan, origin, files: _ } = loaded;
     let cookies = secrets_anew(&server.service)?;
+    let tokens = keys.read_anew()?;
     let edits = wanted.desired.edits().iter().map(|standing| Arc::clone(&standing.edit)).collect();
     let (desired, Outcome { added: _, gone: retired }) =
         Desired::over(origin, Arc::new(plan), edits, wanted.desired.next());
@@ -264,7 +279,7 @@ fn reloaded(
     };
     let world = Box::new(Prepared::new(Arc::clone(&plan), geo));
     let wanted = Wanted { desired: Arc::new(desired), measured, plan, files: files.clone() };
-    Ok((wanted, Box::new(Reloaded { settings, world, report, cookies, retired })))
+    Ok((wanted, Box::new(Reloaded { settings, world, report, cookies, tokens, retired })))
 }
 
 /// What to do about files that this process may not read any more, as it has given up its privileges;

@@ -254,7 +254,7 @@ impl ControlLoop {
     }
 
     fn reloaded(&mut self, reloaded: Reloaded, trigger: &'static str) -> ReloadReport {
-        let Reloaded { settings, world, mut report, cookies, retired } = reloaded;
+        let Reloaded { settings, world, mut report, cookies, tokens, retired } = reloaded;
         report.after_restart = self.settings.changed_keys(&settings);
         if !report.after_restart.is_empty() {
             let keys = report.after_restart.join(", ");
@@ -271,6 +271,9 @@ impl ControlLoop {
         if cookies.is_some() {
             let notices = self.controller.handle(Event::Secrets { cookies }, now());
             self.tell(notices);
+        }
+        if let Some(tokens) = tokens {
+            self.changes.put_tokens(tokens);
         }
         for edit in retired {
             tracing::info!(edit = edit.id, object = %edit.object, "the file says it by now: the edit is over");

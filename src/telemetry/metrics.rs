@@ -235,6 +235,10 @@ fn describe() {
     describe_counter!("rhumb_lookups_total", "Lookups of names in pools, by outcome.");
     describe_gauge!("rhumb_name_age_seconds", Unit::Seconds, "Since a name in pools has last been resolved.");
     describe_counter!("rhumb_reloads_total", "Reloads, by result and by what they were for.");
+    describe_counter!(
+        "rhumb_admin_refused_total",
+        "Requests to the admin API that were turned away for who sent them, or how many did, by reason."
+    );
     describe_gauge!("rhumb_table_generation", "How many tables were published before the current one.");
     describe_gauge!(
         "rhumb_pool_share",

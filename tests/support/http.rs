@@ -95,10 +95,23 @@ pub(crate) fn request_with(
     headers: &[(&str, &str)],
     body: &str,
 ) -> std::io::Result<Response> {
-    let mut stream = TcpStream::connect(server)?;
+    let stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(PATIENCE))?;
+    let host = [("host", &server.to_string()[..])];
+    converse(stream, method, path, &[&host, headers].concat(), body)
+}
+
+/// The one request of a connection; the length of the body and the host are among the headers, if
+/// they are said.
+pub(crate) fn converse(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> std::io::Result<Response> {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    write!(stream, "{method} {path} HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\n{headers}\r\n{body}")?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nconnection: close\r\n{headers}\r\n{body}")?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     parse(&text).ok_or_else(|| std::io::Error::other(format!("not HTTP: {text:?}")))

@@ -35,7 +35,7 @@ struct Part {
 
 /// Why an object cannot be changed in a document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum Misfit {
     /// What the object is part of is not there.
     #[error("there is no {0} `{1}`")]
     Missing(&'static str, String),
@@ -107,10 +107,10 @@ impl Document {
     /// # Errors
     ///
     /// If what the object is part of is not there.
-    pub fn set(&mut self, object: &Object, content: Option<&Map<String, Value>>) -> Result<(), Unfit> {
+    pub fn set(&mut self, object: &Object, content: Option<&Map<String, Value>>) -> Result<(), Misfit> {
         let at = self.part_of(object);
         let part = at.map_or(&mut self.rest, |at| &mut self.domains[at]);
-        let tree = part.tree_mut().map_err(Unfit::Unwritable)?;
+        let tree = part.tree_mut().map_err(Misfit::Unwritable)?;
         match object {
             Object::Pool(name) => set_named(tree, "pool", name, content),
             Object::HealthCheck(name) => set_named(tree, "health_check", name, content),
@@ -119,7 +119,7 @@ impl Document {
                 let pools = tree.get_mut("pool").and_then(Item::as_table_like_mut);
                 let table = pools
                     .and_then(|pools| Found::of(pools.get_mut(pool)?))
-                    .ok_or_else(|| Unfit::Missing("pool", pool.clone()))?;
+                    .ok_or_else(|| Misfit::Missing("pool", pool.clone()))?;
                 set_element(table, "address", &is_named(name), &[("name", name.clone())], content)
             }
             Object::Domain(name) => {
@@ -131,7 +131,7 @@ impl Document {
                 let table = tree
                     .get_mut("zone")
                     .and_then(|zones| element_mut(zones, &is_domain(zone)))
-                    .ok_or_else(|| Unfit::Missing("zone", zone.to_string()))?;
+                    .ok_or_else(|| Misfit::Missing("zone", zone.to_string()))?;
                 let own = [("name", relative(owner, zone)), ("type", rtype.to_string())];
                 set_element(table, "record", &is_rrset(zone, owner, *rtype), &own, content)
             }

@@ -17,7 +17,7 @@ mod tree;
 
 pub use change::{Change, Edit, Stamp};
 pub use desired::{Desired, Outcome, Specified, Standing};
-pub use document::{Document, Unfit};
+pub use document::{Document, Misfit};
 pub use draft::Draft;
 pub use object::{Object, UnknownObject};
 pub use refusal::Refusal;

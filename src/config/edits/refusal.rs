@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::document::{Document, Unfit};
+use super::document::{Document, Misfit};
 use super::locate::spots;
 use super::object::Object;
 use crate::config::{Diagnostic, Diagnostics};
@@ -20,7 +20,7 @@ pub enum Refusal {
     /// The edit at this position is of an object that is not there.
     Unknown(usize, Object),
     /// The edit at this position cannot be made.
-    Unfit(usize, Unfit),
+    Unfit(usize, Misfit),
     /// The edit at this position says something that is wrong.
     Mistaken {
         /// Which edit.

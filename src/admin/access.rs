@@ -1,0 +1,59 @@
+//! The tokens that are good now, and who has shown others.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+
+use super::clock;
+use super::throttle::Throttle;
+use crate::config::{TokenHolder, Tokens};
+
+/// Requests that may be under way at once: each takes some milliseconds, most of them waiting for
+/// the control loop, which serves one after the other. Streams count until they have begun.
+const REQUESTS: usize = 64;
+
+/// Who may use the admin API.
+pub struct Access {
+    /// `None`: whoever reaches it.
+    tokens: Option<ArcSwap<Tokens>>,
+    throttle: Mutex<Throttle>,
+    /// What is left of the requests that may be under way.
+    pub(super) requests: Semaphore,
+}
+
+impl Access {
+    /// For whoever has one of `tokens`; `None`: for whoever reaches it.
+    pub fn new(tokens: Option<Tokens>) -> Self {
+        Access {
+            tokens: tokens.map(ArcSwap::from_pointee),
+            throttle: Mutex::default(),
+            requests: Semaphore::new(REQUESTS),
+        }
+    }
+
+    /// Has `tokens` take the place of those before, if there were any.
+    pub fn replace(&self, tokens: Tokens) {
+        if let Some(current) = &self.tokens {
+            current.store(tokens.into());
+        }
+    }
+
+    /// Whether it takes a token.
+    pub(super) fn takes_token(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// Who has `token`.
+    pub(super) fn holder(&self, token: &[u8]) -> Option<TokenHolder> {
+        self.tokens.as_ref()?.load().holder(token).cloned()
+    }
+
+    /// Notes a wrong token. Returns, if too many came from `source`, how long it should wait.
+    pub(super) fn note_wrong(&self, source: IpAddr) -> Option<Duration> {
+        // Nothing panics while it is locked.
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner).note(source, clock::instant())
+    }
+}

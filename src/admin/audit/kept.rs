@@ -1,0 +1,358 @@
+//! Where records of changes are kept.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::Record;
+
+/// In the state directory.
+const FILE: &str = "audit.log";
+const FILE_BEFORE: &str = "audit.log.1";
+
+/// How long the file gets, in octets, before the next is begun: some hundred thousand changes. The one
+/// before it is kept, so that twice as much is taken at most.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// How many are remembered where there is no file, and how many octets they take together.
+const REMEMBERED: usize = 1000;
+const REMEMBERED_OCTETS: usize = 16 * 1024 * 1024;
+
+/// The octets of an answer: as many as are remembered.
+const ANSWER_OCTETS: usize = REMEMBERED_OCTETS;
+
+/// What is read of a file at once, from its end.
+const BLOCK: u64 = 256 * 1024;
+
+/// The records, and the number of the next.
+pub(super) struct Kept {
+    next: u64,
+    place: Place,
+}
+
+enum Place {
+    Memory { lines: VecDeque<String>, octets: usize },
+    Directory(Log),
+}
+
+/// A file that is written to its end, and the one before it.
+struct Log {
+    directory: PathBuf,
+    file: File,
+    octets: u64,
+    longest: u64,
+    /// That the last record was cut off, so that the next begins with a new line.
+    is_torn: bool,
+    is_synced: bool,
+}
+
+impl Kept {
+    /// In `state_dir`; without one, or where that cannot be, in memory: names have to be answered, and
+    /// the log says that nobody will know afterwards who has changed what.
+    pub(super) fn start(state_dir: Option<&Path>) -> Self {
+        let memory = || Place::Memory { lines: VecDeque::new(), octets: 0 };
+        let Some(directory) = state_dir else { return Kept { next: 1, place: memory() } };
+        match Log::open(directory, LONGEST) {
+            Ok((log, next)) => Kept { next, place: Place::Directory(log) },
+            Err(error) => {
+                let path = directory.join(FILE);
+                tracing::error!(path = %path.display(), %error, "cannot keep an audit log");
+                Kept { next: 1, place: memory() }
+            }
+        }
+    }
+
+    /// Keeps `record` under the next number.
+    pub(super) fn keep(&mut self, mut record: Record) {
+        record.seq = self.next;
+        let line = match serde_json::to_string(&record) {
+            Ok(line) => line,
+            Err(error) => return tracing::error!(%error, "a change is not in the audit log"),
+        };
+        self.next += 1;
+        match &mut self.place {
+            Place::Memory { lines, octets } => {
+                *octets += line.len();
+                lines.push_back(line);
+                while lines.len() > REMEMBERED || *octets > REMEMBERED_OCTETS {
+                    *octets -= lines.pop_front().map_or(0, |line| line.len());
+                }
+            }
+            Place::Directory(log) => {
+                if let Err(error) = log.write(&line) {
+                    // So that it is somewhere.
+                    tracing::error!(%error, "a change is not in the audit log: {line}");
+                }
+            }
+        }
+    }
+
+    /// Makes what was kept outlast a crash of the machine.
+    pub(super) fn sync(&mut self) {
+        if let Place::Directory(log) = &mut self.place
+            && !std::mem::replace(&mut log.is_synced, true)
+            && let Err(error) = log.file.sync_data()
+        {
+            tracing::error!(%error, "the audit log may be lost if the machine crashes");
+        }
+    }
+
+    /// The last `limit` records with numbers below `before`, newest first, or as many as an answer can hold.
+    pub(super) fn read(&self, limit: usize, before: Option<u64>) -> Vec<Record> {
+        let mut gathered = Gathered { limit, before, octets: 0, records: Vec::new() };
+        match &self.place {
+            Place::Memory { lines, .. } => {
+                let _ = lines.iter().rev().all(|line| gathered.take(line.as_bytes()));
+            }
+            Place::Directory(log) => {
+                if let Err(error) = log.read(|line| gathered.take(line)) {
+                    tracing::error!(%error, "cannot read the audit log");
+                }
+            }
+        }
+        gathered.records
+    }
+}
+
+/// An answer as it grows.
+struct Gathered {
+    limit: usize,
+    before: Option<u64>,
+    octets: usize,
+    records: Vec<Record>,
+}
+
+impl Gathered {
+    /// Takes a line, if it belongs here; returns whether there can be more.
+    fn take(&mut self, line: &[u8]) -> bool {
+        let is_before = |seq: u64| self.before.is_none_or(|before| seq < before);
+        if !number(line).is_some_and(is_before) {
+            return true;
+        }
+        // What somebody has written into the file is passed over.
+        if let Ok(record) = serde_json::from_slice(line) {
+            self.octets += line.len();
+            self.records.push(record);
+        }
+        self.records.len() < self.limit && self.octets < ANSWER_OCTETS
+    }
+}
+
+/// The number of a record, without looking at the rest of it.
+fn number(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_prefix(br#"{"seq":"#)?;
+    let end = digits.iter().position(|octet| !octet.is_ascii_digit())?;
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
+}
+
+impl Log {
+    /// Opens it in `directory`, and tells the number of the next record.
+    fn open(directory: &Path, longest: u64) -> io::Result<(Self, u64)> {
+        fs::create_dir_all(directory)?;
+        let file = open(&directory.join(FILE))?;
+        let octets = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if octets > 0 {
+            file.read_exact_at(&mut last, octets - 1)?;
+        }
+        let log = Log {
+            directory: directory.to_owned(),
+            file,
+            octets,
+            longest,
+            is_torn: last != [b'\n'],
+            is_synced: true,
+        };
+        let mut next = 1;
+        log.read(|line| match number(line) {
+            Some(number) => {
+                next = number + 1;
+                false
+            }
+            None => true,
+        })?;
+        Ok((log, next))
+    }
+
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        let mut text = String::with_capacity(line.len() + 2);
+        if self.is_torn {
+            text.push('\n');
+        }
+        text.push_str(line);
+        text.push('\n');
+        let octets = text.len() as u64;
+        if self.octets > 0 && self.octets + octets > self.longest {
+            let path = self.directory.join(FILE);
+            fs::rename(&path, self.directory.join(FILE_BEFORE))?;
+            self.file = open(&path)?;
+            self.octets = 0;
+        }
+        self.is_synced = false;
+        // What of it was written when it fails is cut off by the next.
+        self.is_torn = true;
+        self.file.write_all(text.as_bytes())?;
+        self.is_torn = false;
+        self.octets += octets;
+        Ok(())
+    }
+
+    /// Gives `take` each line, the last first, until it wants no more.
+    fn read(&self, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
+        if !read_back(&self.file, &mut take)? {
+            return Ok(());
+        }
+        match File::open(self.directory.join(FILE_BEFORE)) {
+            Ok(file) => read_back(&file, &mut take).map(drop),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// For the daemon's user, and for the group to read, such as whatever collects logs.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).read(true).mode(0o640).open(path)
+}
+
+/// Returns whether `take` wanted all of `file`.
+fn read_back(file: &File, take: &mut impl FnMut(&[u8]) -> bool) -> io::Result<bool> {
+    let mut end = file.metadata()?.len();
+    // The end of a line whose beginning was not read yet.
+    let mut rest = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(BLOCK);
+        let mut block = vec![0; usize::try_from(end - start).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut block, start)?;
+        block.append(&mut rest);
+        end = start;
+        let first_whole = match block.iter().position(|octet| *octet == b'\n') {
+            _ if start == 0 => 0,
+            Some(newline) => newline + 1,
+            None => block.len(),
+        };
+        for line in block[first_whole..].rsplit(|octet| *octet == b'\n') {
+            if !line.is_empty() && !take(line) {
+                return Ok(false);
+            }
+        }
+        block.truncate(first_whole);
+        rest = block;
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn record(reason: &str) -> Record {
+        Record {
+            seq: 0,
+            at: "2026-11-21T10:00:00.000Z".to_owned(),
+            who: "alice".to_owned(),
+            from: "192.0.2.1".to_owned(),
+            action: "order".to_owned(),
+            object: "pools/vietnam".to_owned(),
+            before: Value::Null,
+            after: Value::Null,
+            reason: Some(reason.to_owned()),
+        }
+    }
+
+    fn seqs(kept: &Kept, limit: usize, before: Option<u64>) -> Vec<u64> {
+        kept.read(limit, before).iter().map(|record| record.seq).collect()
+    }
+
+    fn in_files(directory: &Path, longest: u64) -> Kept {
+        let (log, next) = Log::open(directory, longest).expect("there is nothing in the way");
+        Kept { next, place: Place::Directory(log) }
+    }
+
+    #[test]
+    fn the_newest_come_first_page_by_page() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for mut kept in [Kept::start(None), Kept::start(Some(directory.path()))] {
+            assert_eq!(seqs(&kept, 10, None), []);
+            for _ in 0..5 {
+                kept.keep(record("why"));
+            }
+            assert_eq!(seqs(&kept, 2, None), [5, 4]);
+            assert_eq!(seqs(&kept, 2, Some(4)), [3, 2]);
+            assert_eq!(seqs(&kept, 2, Some(2)), [1]);
+            assert_eq!(seqs(&kept, 2, Some(1)), []);
+            assert_eq!(kept.read(1, None)[0], Record { seq: 5, ..record("why") });
+        }
+    }
+
+    #[test]
+    fn memory_holds_no_more_than_it_should() {
+        let mut kept = Kept::start(None);
+        for _ in 0..1200 {
+            kept.keep(record("why"));
+        }
+        assert_eq!(seqs(&kept, 2000, None).len(), REMEMBERED);
+        let large = "x".repeat(1024 * 1024);
+        for _ in 0..40 {
+            kept.keep(record(&large));
+        }
+        assert_eq!(seqs(&kept, 2000, None).len(), 15);
+    }
+
+    #[test]
+    fn a_long_file_makes_room_and_both_are_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut kept = in_files(directory.path(), 2000);
+        for _ in 0..20 {
+            kept.keep(record("why"));
+        }
+        let lengths = [FILE, FILE_BEFORE]
+            .map(|name| fs::metadata(directory.path().join(name)).expect("there are two files").len());
+        assert!(lengths.iter().all(|length| (1..=2000).contains(length)), "{lengths:?}");
+        let found = seqs(&kept, 100, None);
+        assert!(found.len() > 10 && found.iter().zip((1..=20).rev()).all(|(seq, wanted)| *seq == wanted));
+        // The numbers go on, though the last is in the other file.
+        fs::write(directory.path().join(FILE), "").expect("it can be written");
+        assert!(in_files(directory.path(), 2000).next > 10);
+    }
+
+    #[test]
+    fn what_a_crash_cut_off_spoils_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut kept = in_files(directory.path(), LONGEST);
+        for _ in 0..3 {
+            kept.keep(record("why"));
+        }
+        let path = directory.path().join(FILE);
+        let text = fs::read_to_string(&path).expect("it is there");
+        for cut in 1..text.len() {
+            fs::write(&path, &text[..cut]).expect("it can be written");
+            let mut kept = in_files(directory.path(), LONGEST);
+            let before = seqs(&kept, 10, None);
+            let whole = text[..cut].lines().filter(|line| line.ends_with("\"why\"}")).count();
+            assert_eq!(before.len(), whole, "{cut}");
+            kept.keep(record("later"));
+            let after = kept.read(10, None);
+            assert_eq!(after.len(), whole + 1, "{cut}");
+            assert_eq!(after[0].reason.as_deref(), Some("later"));
+            assert!(before.first().is_none_or(|last| after[0].seq > *last));
+        }
+    }
+
+    #[test]
+    fn lines_are_found_wherever_blocks_end() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut kept = in_files(directory.path(), LONGEST);
+        let mut wanted = Vec::new();
+        for length in [10, 300_000, 100, 262_144, 5, 600_000, 1] {
+            kept.keep(record(&"y".repeat(length)));
+            wanted.insert(0, length);
+        }
+        let found: Vec<usize> =
+            kept.read(10, None).iter().map(|record| record.reason.as_ref().map_or(0, String::len)).collect();
+        assert_eq!(found, wanted);
+    }
+}

@@ -1,0 +1,190 @@
+//! Who has changed what: one record for each change.
+//!
+//! Records are written by a thread of their own, so that a slow disk makes nobody wait.
+
+use std::path::Path;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::thread;
+use std::time::UNIX_EPOCH;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::principal::Principal;
+use super::{Context, Problem, clock};
+use kept::Kept;
+
+mod kept;
+
+/// Records that may wait to be written: more than are made in the time for which a disk that works
+/// may stand still.
+const WAITING: usize = 10_000;
+
+/// How many records an answer has, if nothing else is asked for.
+const USUAL: usize = 100;
+
+/// The most that an answer has.
+const MOST: usize = 1000;
+
+/// A change that was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// Each has one more than the one before, over restarts as well.
+    seq: u64,
+    /// When, as RFC 3339 has it.
+    at: String,
+    /// Who: the name of a token, a user of this host, `anyone` or `signal`.
+    who: String,
+    /// From where: an IP address, `socket` or `signal`.
+    from: String,
+    /// What was done.
+    action: String,
+    /// To what, by its path below `/v1/`.
+    object: String,
+    /// How it was; null: nothing of it is known.
+    before: Value,
+    /// How it is.
+    after: Value,
+    /// Why, in the words of who did it.
+    reason: Option<String>,
+}
+
+/// What the thread is asked.
+enum Ask {
+    /// To keep this, under the next number.
+    Keep(Box<Record>),
+    /// For as many records, newest first, of those before this number.
+    Read(usize, Option<u64>, oneshot::Sender<Vec<Record>>),
+    /// To tell when all that was asked before is done.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Keeps the records.
+#[derive(Clone)]
+pub struct Audit {
+    asks: SyncSender<Ask>,
+}
+
+impl Audit {
+    /// Keeps them in `state_dir`; without one, or where that cannot be, the last of them in memory.
+    ///
+    /// # Errors
+    ///
+    /// If the thread cannot be had.
+    pub fn start(state_dir: Option<&Path>) -> std::io::Result<Self> {
+        let mut kept = Kept::start(state_dir);
+        let (asks, asked) = mpsc::sync_channel(WAITING);
+        thread::Builder::new().name("audit".to_owned()).spawn(move || {
+            while let Ok(first) = asked.recv() {
+                for ask in std::iter::once(first).chain(asked.try_iter()) {
+                    match ask {
+                        Ask::Keep(record) => kept.keep(*record),
+                        // Whoever asked may have gone away.
+                        Ask::Read(limit, before, reply) => drop(reply.send(kept.read(limit, before))),
+                        Ask::Flush(reply) => drop(reply.send(())),
+                    }
+                }
+                // What came together is made to outlast a crash together.
+                kept.sync();
+            }
+        })?;
+        Ok(Audit { asks })
+    }
+
+    /// Notes that `principal` has done `action` to `object`, a path below `/v1/`: as it was, as it is,
+    /// and why. It waits for nothing.
+    pub(super) fn note(
+        &self,
+        principal: &Principal,
+        action: &'static str,
+        object: impl Into<String>,
+        before: Value,
+        after: Value,
+        reason: Option<&str>,
+    ) {
+        let Principal { name, from, .. } = principal;
+        let done = Done { action, object: object.into(), before, after, reason };
+        self.keep(name.clone(), from.clone(), done);
+    }
+
+    /// Notes what a signal has done.
+    pub fn note_signal(&self, action: &'static str, object: &str, before: Value, after: Value) {
+        let done = Done { action, object: object.to_owned(), before, after, reason: None };
+        self.keep("signal".to_owned(), "signal".to_owned(), done);
+    }
+
+    fn keep(&self, who: String, from: String, done: Done<'_>) {
+        let Done { action, object, before, after, reason } = done;
+        let record = Record {
+            seq: 0,
+            at: humantime::format_rfc3339_millis(UNIX_EPOCH + clock::now()).to_string(),
+            who,
+            from,
+            action: action.to_owned(),
+            object,
+            before,
+            after,
+            reason: reason.map(str::to_owned),
+        };
+        // The thread ends only when the last sender does.
+        if let Err(TrySendError::Full(Ask::Keep(record))) = self.asks.try_send(Ask::Keep(Box::new(record))) {
+            let Record { who, from, action, object, .. } = *record;
+            tracing::error!(%who, %from, %action, %object, "not in the audit log, which is far behind");
+        }
+    }
+
+    async fn read(&self, limit: usize, before: Option<u64>) -> Result<Vec<Record>, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.try_send(Ask::Read(limit, before, reply)).map_err(|_| Problem::stopping())?;
+        answer.await.map_err(|_| Problem::stopping())
+    }
+
+    /// Waits until all that was noted so far is kept.
+    pub async fn flush(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.asks.try_send(Ask::Flush(reply)).is_ok() {
+            // An error means that the thread is gone.
+            let _ = done.await;
+        }
+    }
+}
+
+/// What was done.
+struct Done<'r> {
+    action: &'static str,
+    object: String,
+    before: Value,
+    after: Value,
+    reason: Option<&'r str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    limit: Option<usize>,
+    before: Option<u64>,
+}
+
+/// Records, newest first.
+#[derive(Serialize)]
+pub(super) struct Records {
+    records: Vec<Record>,
+}
+
+/// `GET /v1/audit`
+pub(super) async fn audit(
+    State(context): State<Context>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+) -> Result<Json<Records>, Problem> {
+    let Query(Parameters { limit, before }) =
+        parameters.map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
+    let limit = limit.unwrap_or(USUAL);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Problem::invalid("limit", format!("`limit` is out of range: 1 to {MOST}")));
+    }
+    Ok(Json(Records { records: context.audit.read(limit, before).await? }))
+}

@@ -1,0 +1,112 @@
+//! Who may use the admin API: its sockets, its certificate and its tokens.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::{ADMIN_DRAIN, DaemonError};
+use crate::admin::{self, Access, Listener, Socket, Tls};
+use crate::config::{AdminSettings, Tokens, UnreadTokens, read_tokens};
+
+/// The admin API's door, as it stands at the start.
+pub(super) struct Door {
+    pub(super) listeners: Vec<Listener>,
+    pub(super) keys: Keys,
+}
+
+/// What of it is read again at a reload.
+#[derive(Clone)]
+pub(super) struct Keys {
+    pub(super) access: Arc<Access>,
+    token_file: Option<PathBuf>,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Door {
+    /// Opens what `settings` name, for the process as it is, and for `user` if it becomes another.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be had, or read, or has a mistake.
+    pub(super) async fn open(settings: &AdminSettings, user: Option<&str>) -> Result<Self, DaemonError> {
+        let AdminSettings { listen, token_file, tls, socket } = settings;
+        let tokens = match token_file {
+            Some(path) => Some(read_tokens(path).map_err(|error| DaemonError::Tokens(path.clone(), error))?),
+            None => None,
+        };
+        if tokens.is_some() && tls.is_none() && !listen.ip().is_loopback() {
+            tracing::warn!(%listen, "the admin API has no `tls`: whoever is in between reads the tokens");
+        }
+        let tls = match tls {
+            Some(files) => Some(Arc::new(Tls::start(files.clone()).map_err(DaemonError::Certificate)?)),
+            None => None,
+        };
+        let tcp = TcpListener::bind(listen).await.map_err(|error| DaemonError::Admin(*listen, error))?;
+        let mut listeners = vec![Listener::Tcp(tcp, tls.clone())];
+        if let Some(settings) = socket {
+            let socket = Socket::bind(settings, user)
+                .map_err(|error| DaemonError::Socket(settings.path.clone(), error))?;
+            listeners.push(Listener::Unix(socket));
+        }
+        let keys = Keys { access: Arc::new(Access::new(tokens)), token_file: token_file.clone(), tls };
+        Ok(Door { listeners, keys })
+    }
+}
+
+impl Door {
+    /// Where it is served over TCP: at `configured`, but for a port that the system has chosen.
+    pub(super) fn address(&self, configured: SocketAddr) -> io::Result<SocketAddr> {
+        let tcp = self.listeners.iter().find_map(|listener| match listener {
+            Listener::Tcp(listener, _) => Some(listener.local_addr()),
+            Listener::Unix(_) => None,
+        });
+        tcp.unwrap_or(Ok(configured))
+    }
+}
+
+impl Keys {
+    /// Reads the tokens anew; `None`: there are none, or it is not for this process to read them
+    /// again, which has given up its privileges. So is the certificate, of which no mistake is one
+    /// of the configuration: it stays, and the log says so.
+    ///
+    /// # Errors
+    ///
+    /// In words, if the file has mistakes or cannot be read.
+    pub(super) fn read_anew(&self) -> Result<Option<Tokens>, String> {
+        if let Some(tls) = &self.tls {
+            tls.read_anew();
+        }
+        let Some(path) = &self.token_file else { return Ok(None) };
+        match read_tokens(path) {
+            Ok(tokens) => Ok(Some(tokens)),
+            Err(UnreadTokens::Unreadable(error)) if error.kind() == ErrorKind::PermissionDenied => {
+                tracing::warn!(path = %path.display(), "cannot read the tokens again: they stay");
+                Ok(None)
+            }
+            Err(error @ UnreadTokens::Unreadable(_)) => Err(format!("{}: {error}", path.display())),
+            Err(error @ UnreadTokens::Mistaken(_)) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Serves the admin API until `stopped`, and a little longer for those who are not done.
+pub(super) async fn run_admin(
+    listeners: Vec<Listener>,
+    context: admin::Context,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let served = admin::serve(listeners, context, stopped.clone());
+    let overdue = async move {
+        // An error means that the daemon is gone, which is a stop as well.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+        tokio::time::sleep(ADMIN_DRAIN).await;
+    };
+    tokio::select! {
+        () = served => {}
+        () = overdue => {}
+    }
+}
