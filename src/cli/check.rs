@@ -21,7 +21,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
     let Arguments { config: file, output } = arguments;
-    let result = config::load(&file);
+    let result = config::load(&file).and_then(|loaded| {
+        loaded.settings.admin.check_files()?;
+        Ok(loaded)
+    });
     match (&result, output) {
         (Ok(loaded), Output::Text) => {
             let plan = &loaded.plan;

@@ -23,6 +23,7 @@ mod pool;
 mod serve;
 mod status;
 mod stop;
+mod token;
 
 /// What commands need of the daemon, which lives a floor above them.
 pub trait Daemon: Sized {
@@ -79,6 +80,8 @@ enum Command {
     Address(order::Arguments),
     /// Give the latencies that you measured
     Latency(latency::Arguments),
+    /// Make tokens for the admin API
+    Token(token::Arguments),
     /// Print completions for a shell
     Completions(manual::Completions),
     /// Print a manual page
@@ -107,6 +110,7 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Pool(arguments) => pool::run(arguments),
         Command::Address(arguments) => order::run(arguments),
         Command::Latency(arguments) => latency::run(arguments),
+        Command::Token(arguments) => token::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
         Command::Man(arguments) => manual::man(arguments, Arguments::command()),
     };
