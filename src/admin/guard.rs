@@ -107,7 +107,11 @@ async fn pass(context: &Context, pool: Option<&str>, mut request: Request) -> Re
         let is_open = !context.access.takes_token();
         origin::check(request.method(), request.headers(), is_open).map_err(|problem| {
             turned_away("origin");
-            tracing::warn!(from = peer.from.text(), path = request.uri().path(), "admin request refused: {problem}");
+            tracing::warn!(
+                from = peer.from.text(),
+                path = request.uri().path(),
+                "admin request refused: {problem}"
+            );
             problem.into_response()
         })?;
     }
