@@ -276,14 +276,14 @@ mod tests {
     fn the_newest_come_first_page_by_page() {
         let directory = tempfile::tempdir().expect("a directory");
         for mut kept in [Kept::start(None), Kept::start(Some(directory.path()))] {
-            assert_eq!(seqs(&kept, 10, None), []);
+            assert_eq!(seqs(&kept, 10, None), [0; 0]);
             for _ in 0..5 {
                 kept.keep(record("why"));
             }
             assert_eq!(seqs(&kept, 2, None), [5, 4]);
             assert_eq!(seqs(&kept, 2, Some(4)), [3, 2]);
             assert_eq!(seqs(&kept, 2, Some(2)), [1]);
-            assert_eq!(seqs(&kept, 2, Some(1)), []);
+            assert_eq!(seqs(&kept, 2, Some(1)), [0; 0]);
             assert_eq!(kept.read(1, None)[0], Record { seq: 5, ..record("why") });
         }
     }
