@@ -72,8 +72,9 @@ pub(super) async fn admit(State(context): State<Context>, request: Request, next
         _ => {
             turned_away("busy");
             let detail = "too many ask at once; try again";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail);
-            ([(header::RETRY_AFTER, seconds(SOON))], problem).into_response()
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail)
+                .with_header(header::RETRY_AFTER, seconds(SOON))
+                .into_response()
         }
     }
 }
@@ -94,25 +95,21 @@ pub(super) async fn guard(
     });
     match pass(&context, pool.as_deref(), request).await {
         Ok(request) => next.run(request).await,
-        Err(refused) => refused,
+        Err(refused) => refused.into_response(),
     }
 }
 
-async fn pass(context: &Context, pool: Option<&str>, mut request: Request) -> Result<Request, Response> {
+async fn pass(context: &Context, pool: Option<&str>, mut request: Request) -> Result<Request, Problem> {
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         let detail = "it cannot be told where the request comes from";
-        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Unknown", detail).into_response());
+        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Unknown", detail));
     };
     if matches!(peer.from, From::Network(_)) {
         let is_open = !context.access.takes_token();
-        origin::check(request.method(), request.headers(), is_open).map_err(|problem| {
+        origin::check(request.method(), request.headers(), is_open).inspect_err(|problem| {
             turned_away("origin");
-            tracing::warn!(
-                from = peer.from.text(),
-                path = request.uri().path(),
-                "admin request refused: {problem}"
-            );
-            problem.into_response()
+            let path = request.uri().path();
+            tracing::warn!(from = peer.from.text(), path, "admin request refused: {problem}");
         })?;
     }
     let principal = identify(context, &peer.from, request.headers())?;
@@ -122,34 +119,37 @@ async fn pass(context: &Context, pool: Option<&str>, mut request: Request) -> Re
     let mut body = Value::Null;
     if !principal.may_everything() && depends_on_body(&method, route) {
         // Whoever may not even order need not send all of it.
-        refusable(&principal, &request, principal.require_role(Role::Operate))?;
+        note_refusal(&principal, &request, principal.require_role(Role::Operate))?;
         let (parts, content) = request.into_parts();
-        let content = to_bytes(content, MAX_OCTETS).await.map_err(|_| too_large().into_response())?;
+        let content = to_bytes(content, MAX_OCTETS).await.map_err(|_| too_large())?;
         // What is not JSON is refused where it is read; until then it is nothing that needs less.
         body = serde_json::from_slice(&content).unwrap_or_default();
         request = Request::from_parts(parts, Body::from(content));
     }
     for need in needs(&method, route, pool, &body) {
-        refusable(&principal, &request, need.check(&principal))?;
+        note_refusal(&principal, &request, need.check(&principal))?;
     }
     request.extensions_mut().insert(principal);
     Ok(request)
 }
 
 /// Logs and counts a refusal for want of rights.
-fn refusable(principal: &Principal, request: &Request, outcome: Result<(), Problem>) -> Result<(), Response> {
-    outcome.map_err(|problem| {
+fn note_refusal(
+    principal: &Principal,
+    request: &Request,
+    outcome: Result<(), Problem>,
+) -> Result<(), Problem> {
+    outcome.inspect_err(|problem| {
         turned_away("role");
-        let (name, from, method, path) =
-            (&principal.name, &principal.from, request.method(), request.uri().path());
+        let Principal { name, from, .. } = principal;
+        let (method, path) = (request.method(), request.uri().path());
         tracing::warn!(who = %name, %from, %method, path, "admin request refused: {problem}");
-        problem.into_response()
     })
 }
 
 /// Who sends a request with these headers. A token goes before what the operating system says: whoever
 /// shows one wants to be no more than it makes them.
-fn identify(context: &Context, from: &From, headers: &HeaderMap) -> Result<Principal, Response> {
+fn identify(context: &Context, from: &From, headers: &HeaderMap) -> Result<Principal, Problem> {
     let access = &context.access;
     let carried = headers.get(header::AUTHORIZATION).filter(|_| access.takes_token());
     let Some(carried) = carried else {
@@ -185,21 +185,17 @@ fn identify(context: &Context, from: &From, headers: &HeaderMap) -> Result<Princ
         Some(wait) => {
             turned_away("throttled");
             let detail = "too many wrong tokens came from there";
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens", detail);
             // Whoever goes on has to connect anew, each time.
-            let headers = [
-                (header::RETRY_AFTER, seconds(wait)),
-                (header::CONNECTION, HeaderValue::from_static("close")),
-            ];
-            Err((headers, problem).into_response())
+            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens", detail)
+                .with_header(header::RETRY_AFTER, seconds(wait))
+                .with_header(header::CONNECTION, HeaderValue::from_static("close")))
         }
     }
 }
 
-fn unauthorized() -> Response {
-    let problem =
-        Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", "send `Authorization: Bearer TOKEN`");
-    ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response()
+fn unauthorized() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", "send `Authorization: Bearer TOKEN`")
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
 fn too_large() -> Problem {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use axum::Json;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -22,11 +22,14 @@ pub struct Problem {
     /// The parameter or member of the request that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<Cow<'static, str>>,
+    /// What the head of the answer says besides.
+    #[serde(skip)]
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Problem { title, status: status.as_u16(), detail: detail.into(), field: None }
+        Problem { title, status: status.as_u16(), detail: detail.into(), field: None, headers: Vec::new() }
     }
 
     pub(super) fn invalid(field: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
@@ -42,6 +45,12 @@ impl Problem {
     /// The same about a member of the request.
     pub(super) fn with_field(self, field: Option<String>) -> Self {
         Problem { field: field.map(Cow::Owned), ..self }
+    }
+
+    /// The same, with another line in the head of the answer.
+    pub(super) fn with_header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 
     pub(super) fn unknown(kind: &str, name: &str) -> Self {
@@ -93,10 +102,13 @@ pub(super) async fn method_not_allowed() -> Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let mut response = (self.status(), Json(self)).into_response();
-        let kind = header::HeaderValue::from_static("application/problem+json");
+    fn into_response(mut self) -> Response {
+        let status = self.status();
+        let headers = std::mem::take(&mut self.headers);
+        let mut response = (status, Json(self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response.headers_mut().extend(headers);
         response
     }
 }

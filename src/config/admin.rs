@@ -89,11 +89,10 @@ impl AdminSettings {
                 }
             }
         }
-        if let Some(AdminTlsSettings { certificate, key }) = &self.tls {
-            match read_identity(certificate, key) {
-                Err(Unfit { path, reason, is_denied: false }) => mistakes.push(of_file(&path, reason)),
-                Ok(_) | Err(_) => {}
-            }
+        if let Some(AdminTlsSettings { certificate, key }) = &self.tls
+            && let Err(Unfit { path, reason, is_denied: false }) = read_identity(certificate, key)
+        {
+            mistakes.push(of_file(&path, reason));
         }
         Diagnostics::new(mistakes).map_or(Ok(()), Err)
     }
