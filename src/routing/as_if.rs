@@ -70,21 +70,33 @@ impl RoutingTable {
         let shares: Box<[Share]> = origins.iter().map(share).collect();
         let withdrawn = origins.iter().any(is_withdrawn);
         let withdrawn = withdrawn.then(|| origins.iter().map(is_withdrawn).collect());
-        let is_up = |at: usize| shares[at] > Share::NONE;
-        let is_met = match pool.addresses {
-            Addresses::Domain(_) => true,
-            _ => pool.service.min_available.is_met(&pool.addresses.weights(), is_up),
-        };
-        let standing = match health.standing {
-            Standing::Unmet if pool.condition.is_some() => Standing::Unmet,
-            held @ (Standing::Held | Standing::AwaitsRelease) => held,
-            standing @ (Standing::Full | Standing::Returning(_)) if is_met => standing,
-            _ if is_met => Standing::Full,
-            // With nothing to give, how it stands decides nothing.
-            _ if (0..shares.len()).any(is_up) => Standing::BelowMinimum,
-            _ => Standing::Full,
-        };
+        let standing = standing(pool, &shares, health.standing);
         PoolHealth { shares, standing, withdrawn, calm: health.calm }
+    }
+
+    /// This table with something else believed of one pool, which stands as that lets it: below its
+    /// minimum or not.
+    pub fn with_settled(&self, id: PoolId, health: PoolHealth) -> RoutingTable {
+        let standing = standing(self.pool(id), &health.shares, health.standing);
+        self.with_pool(id, PoolHealth { standing, ..health })
+    }
+}
+
+/// How `pool` stands with these shares that stood `before` as it did.
+fn standing(pool: &Pool, shares: &[Share], before: Standing) -> Standing {
+    let is_up = |at: usize| shares[at] > Share::NONE;
+    let is_met = match pool.addresses {
+        Addresses::Domain(_) => true,
+        _ => pool.service.min_available.is_met(&pool.addresses.weights(), is_up),
+    };
+    match before {
+        Standing::Unmet if pool.condition.is_some() => Standing::Unmet,
+        held @ (Standing::Held | Standing::AwaitsRelease) => held,
+        standing @ (Standing::Full | Standing::Returning(_)) if is_met => standing,
+        _ if is_met => Standing::Full,
+        // With nothing to give, how it stands decides nothing.
+        _ if (0..shares.len()).any(is_up) => Standing::BelowMinimum,
+        _ => Standing::Full,
     }
 }
 

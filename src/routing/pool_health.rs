@@ -1,7 +1,5 @@
 //! What is believed of a pool, as far as answers depend on it.
 
-use crate::plan::AddressState;
-
 /// What clients may be given of a pool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolHealth {
@@ -117,26 +115,6 @@ impl PoolHealth {
         }
     }
 
-    /// The same with the address at `position` as an operator orders it. Of one that was taken out and is
-    /// left to its health again, nothing bad is known.
-    pub fn with_order(mut self, position: usize, state: AddressState) -> Self {
-        let was_withdrawn = self.is_withdrawn(position);
-        let is_withdrawn = matches!(state, AddressState::Drain | AddressState::Down);
-        let count = self.shares.len();
-        let Some(share) = self.shares.get_mut(position) else { return self };
-        *share = match state {
-            AddressState::Drain | AddressState::Down => Share::NONE,
-            AddressState::Auto if !was_withdrawn => *share,
-            AddressState::Auto | AddressState::Up => Share::FULL,
-        };
-        let withdrawn = self.withdrawn.get_or_insert_with(|| vec![false; count].into());
-        withdrawn[position] = is_withdrawn;
-        if !withdrawn.contains(&true) {
-            self.withdrawn = None;
-        }
-        self
-    }
-
     /// Whether the operator has taken out the address at `position`.
     pub fn is_withdrawn(&self, position: usize) -> bool {
         self.withdrawn.as_ref().is_some_and(|withdrawn| withdrawn.get(position) == Some(&true))
@@ -159,20 +137,6 @@ mod tests {
         {
             assert_eq!(Share::of(part).parts(), parts, "{part}");
         }
-    }
-
-    #[test]
-    fn what_is_ordered_goes_before_what_is_believed() {
-        let believed = PoolHealth::from_up(2, |position| position == 0);
-        for state in [AddressState::Drain, AddressState::Down] {
-            let out = believed.clone().with_order(0, state);
-            assert_eq!((out.is_up(0), out.is_withdrawn(0), out.is_withdrawn(1)), (false, true, false));
-            let back = out.with_order(0, AddressState::Auto);
-            assert_eq!(back, believed);
-        }
-        assert!(believed.clone().with_order(1, AddressState::Up).is_up(1));
-        assert_eq!(believed.clone().with_order(1, AddressState::Auto), believed);
-        assert_eq!(believed.clone().with_order(2, AddressState::Down), believed, "there is no such address");
     }
 
     #[test]

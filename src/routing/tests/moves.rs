@@ -279,6 +279,12 @@ fn what_is_believed_goes_with_the_address() {
     Arc::make_mut(&mut edited.pools[1]).service.min_available = crate::plan::MinAvailable::Addresses(2);
     let short = table.as_if(Arc::new(edited.clone()));
     assert_eq!(short.health(PoolId(1)).standing, Standing::BelowMinimum);
+    let settled = |up: usize| {
+        let table = short.with_settled(PoolId(1), PoolHealth::from_up(3, |position| position < up));
+        table.health(PoolId(1)).standing
+    };
+    // With nothing to give, how it stands decides nothing.
+    assert_eq!([0, 1, 2].map(settled), [Standing::Full, Standing::BelowMinimum, Standing::Full]);
     Arc::make_mut(&mut edited.pools[1]).health_check = None;
     let unchecked = table.as_if(Arc::new(edited));
     let up: Vec<bool> = (0..3).map(|at| unchecked.is_up(PoolId(1), at)).collect();
