@@ -38,6 +38,7 @@ mod measured;
 mod privileges;
 mod service;
 mod unprobed;
+mod watching;
 
 use access::{Door, run_admin};
 use changes::{Changes, Wanted};
@@ -46,6 +47,7 @@ use counted::Counted;
 use edits::Journal;
 use flow::Counting;
 use measured::Measured;
+use watching::Watching;
 
 /// How long TCP clients have to get their answers after a stop: more than a resolver waits for
 /// one, less than a service manager waits before it kills (systemd: 90 s, Kubernetes: 30 s).
@@ -152,7 +154,8 @@ impl Daemon {
         let tcp_service = Arc::new(Service { rate_limit: None, ..service.clone() });
         let udp_service = Arc::new(service);
         // Without a file there is nothing of this daemon's on disk.
-        let state_dir = file.is_some().then(|| settings.server.state_dir.clone());
+        let has_file = file.is_some();
+        let state_dir = has_file.then(|| settings.server.state_dir.clone());
         let audit = Audit::start(state_dir.as_deref())?;
         let journal = Journal::open(state_dir.as_deref(), ignore_edits)?;
         let desired = edits::standing(origin, Arc::new(plan), &journal);
@@ -174,6 +177,8 @@ impl Daemon {
         let (ready, is_ready) = watch::channel(false);
         let wanted = Wanted { desired: Arc::new(desired), measured, plan, files };
         let changes = Changes::new(file, settings.server.clone(), door.keys.clone(), wanted, journal);
+        let is_watched = has_file && settings.server.watch;
+        let watching = is_watched.then(|| Watching::new(changes.files(), requests.clone()));
         let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes)?;
         let counted = Counted::default();
         let counting = Counting::new();
@@ -194,6 +199,9 @@ impl Daemon {
         let mut tasks = JoinSet::new();
         tasks.spawn(control.run(requested, stopped.clone()));
         tasks.spawn(counting.clone().run(published.clone(), stopped.clone()));
+        if let Some(watching) = watching {
+            tasks.spawn(watching.run(stopped.clone()));
+        }
         tasks.spawn(run_admin(door.listeners, context, stopped));
 
         if tokio::time::timeout(patience, settled.wait_for(|settled| *settled)).await.is_err() {

@@ -61,6 +61,32 @@ fn it_binds_as_root_and_runs_as_the_user() {
 }
 
 #[test]
+fn files_out_of_the_users_reach_are_said_to_be_so_and_change_nothing() {
+    let (scene, text) = privileged("nobody");
+    let text = text.replace("watch = false", "watch = true");
+    std::fs::set_permissions(scene.path(), PermissionsExt::from_mode(0o755)).expect("it is ours");
+    let file = scene.configure(&text);
+    let close = || std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("it is ours");
+    close();
+    let daemon = scene.start(&text);
+    let path = file.display().to_string();
+    daemon.await_line(0, &["WARN", "cannot be reloaded while this process may not read", &path]);
+    for (from, to) in [("ns1", "ns2"), ("ns1", "ns3")] {
+        let from_line = daemon.said();
+        scene.configure(&text.replace(from, to));
+        daemon.signal(Signal::SIGHUP);
+        daemon.await_line(from_line, &["configuration refused, nothing has changed"]);
+        daemon.await_line(from_line, &["hint: the server runs as user `nobody`, who may not read", &path]);
+    }
+    assert_eq!(daemon.resolve("ns1.ai.example.com"), [scene.dns.ip()]);
+    // To be let in is a change as well.
+    let from = daemon.said();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).expect("it is ours");
+    daemon.await_line(from, &["configuration reloaded", "trigger=\"file\""]);
+    assert_eq!(daemon.resolve("ns3.ai.example.com"), [scene.dns.ip()]);
+}
+
+#[test]
 fn a_user_that_does_not_exist_is_an_error_at_the_start() {
     let (scene, text) = privileged("nobody-of-this-name");
     let process = Process::start(support::daemon::serve(&scene.configure(&text)));

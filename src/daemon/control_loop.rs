@@ -222,7 +222,7 @@ impl ControlLoop {
                 let trigger = trigger.name();
                 let outcome =
                     result.map(|reloaded| self.reloaded(*reloaded, trigger)).inspect_err(|mistakes| {
-                        tracing::error!(trigger, "configuration refused, nothing has changed\n{mistakes}");
+                        tracing::error!("configuration refused, nothing has changed\n{mistakes}");
                     });
                 Metrics::reloaded(trigger, outcome.is_ok());
                 // A signal's reload waits for the answer, an API client may have gone away.
@@ -381,7 +381,7 @@ async fn over(left: Option<Duration>) {
 }
 
 /// Waits until `due`; for ever if that is never.
-async fn until(due: Option<Instant>) {
+pub(super) async fn until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,

@@ -68,7 +68,11 @@ impl Scene {
 
     /// Starts the daemon with `text` as its configuration.
     pub(crate) fn launch(&self, text: &str) -> Daemon {
-        let process = Process::start(super::daemon::serve(&self.configure(text)));
+        self.attach(Process::start(super::daemon::serve(&self.configure(text))))
+    }
+
+    /// The daemon that `process` is, with a configuration of this scene.
+    pub(crate) fn attach(&self, process: Process) -> Daemon {
         Daemon::new(process, self.dns, self.admin)
     }
 
