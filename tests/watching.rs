@@ -6,6 +6,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use support::daemon::Daemon;
 use support::http::{get, sample};
@@ -157,6 +158,27 @@ fn files_that_the_configuration_names_count() {
     assert_eq!(daemon.resolve("other.static.example"), [ip("192.0.2.4")]);
     write(&included, "other A 192.0.2.5\n");
     daemon.await_answer("other.static.example", ip("192.0.2.5"));
+}
+
+#[test]
+fn where_the_kernel_cannot_tell_the_files_are_looked_at() {
+    support::need_root();
+    let scene = Scene::new();
+    let path = scene.configure(&with_host(&scene, "192.0.2.1"));
+    // A namespace of users has a limit of its own.
+    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" \"$@\"";
+    let serve = support::daemon::serve(&path);
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "sh", "-c", script]);
+    command.arg(serve.get_program()).args(serve.get_args());
+    let daemon = scene.attach(Process::start(command));
+    daemon.await_line(0, &["WARN", "does not tell of changes", "looked at every 2 s"]);
+    daemon.await_line(0, &["hold what they held"]);
+    for last in 2..4 {
+        write(&path, &with_host(&scene, &format!("192.0.2.{last}")));
+        daemon.await_answer(HOST, ip(&format!("192.0.2.{last}")));
+    }
+    assert_eq!(daemon.lines(&["does not tell of changes"]).len(), 1, "it is told once");
 }
 
 #[test]
