@@ -30,6 +30,9 @@ pub(super) struct Chance {
     random: fastrand::Rng,
     /// A counter per pool, or choice among pools, and kind of address. One counter for all would let a client that asks
     /// A and AAAA in turn see only every other address.
+    ///
+    /// By position, not by name: when a reload moves pools, each goes on from where another stood.
+    /// Counters start anywhere anyway, and whose turn it is next matters only to a single query.
     turns: Vec<u32>,
 }
 
