@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Audit, Insight, ReloadTrigger};
+use crate::admin::{self, Audit, Feed, Insight, ReloadTrigger};
 use crate::cli;
 use crate::config::{Loaded, LogFormat, LogLevel, LogSettings, TcpSettings, Unfit, UnreadTokens};
 use crate::control::{Controller, Event};
@@ -34,6 +34,7 @@ mod counted;
 mod descriptors;
 mod edits;
 mod flow;
+mod happenings;
 mod measured;
 mod privileges;
 mod service;
@@ -115,6 +116,7 @@ pub struct Daemon {
     requests: mpsc::Sender<admin::Request>,
     ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
+    feed: Feed,
     tasks: JoinSet<()>,
     serving: Serving,
     /// Writes what is left of the log when it is dropped.
@@ -179,7 +181,8 @@ impl Daemon {
         let changes = Changes::new(file, settings.server.clone(), door.keys.clone(), wanted, journal);
         let is_watched = has_file && settings.server.watch;
         let watching = is_watched.then(|| Watching::new(changes.files(), requests.clone()));
-        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes)?;
+        let feed = Feed::new();
+        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes, feed.clone())?;
         let counted = Counted::default();
         let counting = Counting::new();
         let answers = {
@@ -191,6 +194,7 @@ impl Daemon {
             published: published.clone(),
             ready: is_ready,
             requests: requests.clone(),
+            feed: feed.clone(),
             render_metrics: Arc::new(move |status| metrics.render(status)),
             insight: Insight::new(counting.flow.clone()),
             access: door.keys.access.clone(),
@@ -225,7 +229,7 @@ impl Daemon {
         counted.sockets(&serving);
         ready.send_replace(true);
         tracing::info!(dns = %list(&dns), %admin, "ready");
-        Ok(Daemon { dns, admin, audit, requests, ready, stop, tasks, serving, log })
+        Ok(Daemon { dns, admin, audit, requests, ready, stop, feed, tasks, serving, log })
     }
 
     /// Where DNS is answered, over UDP and TCP.
@@ -240,12 +244,14 @@ impl Daemon {
 
     /// Stops: queued datagrams and TCP queries under way are answered first.
     pub async fn shutdown(self) {
-        let Daemon { dns: _, admin: _, audit, requests: _, ready, stop, mut tasks, serving, log } = self;
+        let Daemon { dns: _, admin: _, audit, requests: _, ready, stop, feed, mut tasks, serving, log } = self;
         // Whoever balances load by it should look elsewhere from here on.
         ready.send_replace(false);
         if !serving.shutdown(DRAIN).await {
             tracing::warn!(after = ?DRAIN, "cut off TCP clients that were not done");
         }
+        // Those who follow would be waited for.
+        feed.end();
         stop.send_replace(true);
         // A task that panicked has said so; there is nothing left to stop.
         while tasks.join_next().await.is_some() {}

@@ -28,7 +28,9 @@ mod audit;
 mod body;
 mod clock;
 mod edit;
+mod events;
 mod explain;
+mod feed;
 mod guard;
 mod history;
 mod insight;
@@ -54,6 +56,7 @@ mod transactions;
 pub use access::Access;
 pub use audit::Audit;
 pub use edit::{Edited, Editing, Expected, NotEdited};
+pub use feed::{Feed, KINDS};
 pub use insight::Insight;
 pub use listen::Listener;
 pub use problem::Problem;
@@ -74,6 +77,8 @@ pub struct Context {
     pub ready: watch::Receiver<bool>,
     /// The way to the control loop.
     pub requests: mpsc::Sender<Request>,
+    /// What happens, for those who follow it.
+    pub feed: Feed,
     /// Renders the metrics for a state.
     pub render_metrics: Arc<dyn Fn(&Status) -> String + Send + Sync>,
     /// Where answers go.
@@ -162,6 +167,7 @@ fn router(context: Context) -> Router {
         .route("/v1/edits/export", get(transactions::export))
         .route("/v1/edits/{id}", get(transactions::edit).delete(transactions::revert))
         .route("/v1/pools/{pool}/release", post(release::release))
+        .route("/v1/events", get(events::events))
         .route("/v1/explain", get(explain::explain))
         .route("/v1/flow", get(insight::flow))
         .route("/v1/coverage", get(insight::coverage))

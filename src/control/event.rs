@@ -144,6 +144,8 @@ pub enum Notice {
         pool: String,
         /// Where it is now.
         stage: Stage,
+        /// The same in a word, as [`PoolStatus::standing`](super::PoolStatus) has it.
+        standing: &'static str,
         /// Why, in an operator's words.
         reason: String,
     },

@@ -133,7 +133,8 @@ impl PoolState {
             self.told = stage;
             has_flipped = true;
             let (pool, reason) = (self.name.clone(), self.reason(targets, now));
-            notices.push(Notice::Moved { pool, stage, reason });
+            let standing = self.standing(self.up(targets, now) > 0);
+            notices.push(Notice::Moved { pool, stage, standing, reason });
         }
         let suspicion = self.find_suspicion(targets);
         // Once: the words of a failure may differ from one probe to the next.
@@ -232,6 +233,19 @@ impl PoolState {
     /// How far it has come back.
     pub(super) fn stage(&self) -> Stage {
         self.comeback.stage()
+    }
+
+    /// The same in a word of the API; `gives`: one of its addresses could be given.
+    pub(super) fn standing(&self, gives: bool) -> &'static str {
+        match self.stage() {
+            Stage::InService => "in-service",
+            Stage::Returning { .. } => "returning",
+            Stage::Out if self.lacks() => "unmet",
+            Stage::Out if gives => "below-minimum",
+            Stage::Out => "down",
+            Stage::Held { .. } => "held",
+            Stage::AwaitsRelease => "awaits-release",
+        }
     }
 
     /// When the hold ends that it is under.

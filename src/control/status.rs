@@ -13,7 +13,7 @@ use super::orders::{Away, Standing};
 use super::pool::PoolState;
 use super::target::Target;
 use crate::dns::Name;
-use crate::health::{HealthMachine, Hold, Stage, TargetId, Verdict};
+use crate::health::{HealthMachine, Hold, TargetId, Verdict};
 use crate::plan::{Address, Addresses, Domain, PoolId};
 use crate::routing::RoutingTable;
 
@@ -265,16 +265,7 @@ impl Known<'_> {
         PoolStatus {
             name: pool.name.clone(),
             policy: pool.policy.to_string(),
-            standing: match state.stage() {
-                Stage::InService => "in-service",
-                Stage::Returning { .. } => "returning",
-                Stage::Out if state.lacks() => "unmet",
-                Stage::Out if available > 0 => "below-minimum",
-                Stage::Out => "down",
-                Stage::Held { .. } => "held",
-                Stage::AwaitsRelease => "awaits-release",
-            }
-            .to_owned(),
+            standing: state.standing(available > 0).to_owned(),
             reason: state.reason(targets, now),
             share: state.share(now),
             held_seconds: state.held_until().map(|until| seconds(until, now)),

@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, watch};
 use super::changes::{Change, Changed, Changes, Reloaded};
 use super::edits::{self, Made};
 use super::unprobed::Unprobed;
-use super::{descriptors, list};
-use crate::admin::{NotEdited, NotMeasured, ReloadReport, Request};
+use super::{descriptors, happenings, list};
+use crate::admin::{Feed, NotEdited, NotMeasured, ReloadReport, Request};
 use crate::config::{Change as EditChange, Edit, Settings, Stamp};
 use crate::control::{Absence, Controller, Event, Notice, Prepared};
 use crate::health::{Failure, Outcome, Stage, Verdict};
@@ -33,6 +33,7 @@ pub(super) struct ControlLoop {
     settings: Settings,
     changes: Changes,
     unprobed: Unprobed,
+    feed: Feed,
 }
 
 impl ControlLoop {
@@ -45,6 +46,7 @@ impl ControlLoop {
         controller: Controller,
         settings: Settings,
         changes: Changes,
+        feed: Feed,
     ) -> io::Result<(Self, watch::Receiver<bool>)> {
         let (settled, is_settled) = watch::channel(controller.is_settled());
         // Without a bound: a report must not wait, and there is at most one per target and interval.
@@ -71,6 +73,7 @@ impl ControlLoop {
             settings,
             changes,
             unprobed,
+            feed,
         };
         Ok((control, is_settled))
     }
@@ -172,8 +175,10 @@ impl ControlLoop {
                         }
                         None => tracing::info!(%pool, address = on, "reported back"),
                     }
+                    let (kind, data) = happenings::reported(&pool, address.as_deref(), absence.as_ref());
                     let event = Event::Reported { pool, address, absence };
                     let notices = self.controller.handle(event, now());
+                    self.feed.send(kind, data);
                     self.tell(notices);
                 });
                 let _ = reply.send(known);
@@ -204,6 +209,9 @@ impl ControlLoop {
             self.tell(notices);
         }
         log_edits(&added, &gone);
+        for (kind, data) in happenings::edited(&added, &gone, edits::now()) {
+            self.feed.send(kind, data);
+        }
         for (reply, result) in replies {
             match &result {
                 Err(NotEdited::NotKept(reason)) => tracing::error!("an edit was refused: {reason}"),
@@ -224,6 +232,8 @@ impl ControlLoop {
                     result.map(|reloaded| self.reloaded(*reloaded, trigger)).inspect_err(|mistakes| {
                         tracing::error!("configuration refused, nothing has changed\n{mistakes}");
                     });
+                let (kind, data) = happenings::reloaded(&outcome, trigger);
+                self.feed.send(kind, data);
                 Metrics::reloaded(trigger, outcome.is_ok());
                 // A signal's reload waits for the answer, an API client may have gone away.
                 let _ = reply.send(outcome);
@@ -295,6 +305,9 @@ impl ControlLoop {
 
     fn tell(&mut self, notices: Vec<Notice>) {
         for notice in notices {
+            if let Some((kind, data)) = happenings::noticed(&notice) {
+                self.feed.send(kind, data);
+            }
             match notice {
                 Notice::Turned { watch, transition } => {
                     Metrics::turned(&watch, &transition);
@@ -315,7 +328,7 @@ impl ControlLoop {
                     let (pool, address) = (watch.pool_or_none(), &watch.address);
                     tracing::info!(%pool, %address, "damped no longer");
                 }
-                Notice::Moved { pool, stage, reason } => match stage {
+                Notice::Moved { pool, stage, standing: _, reason } => match stage {
                     Stage::Out | Stage::AwaitsRelease => tracing::warn!(%pool, "{stage}: {reason}"),
                     Stage::InService | Stage::Returning { .. } | Stage::Held { .. } => {
                         tracing::info!(%pool, "{stage}: {reason}");
@@ -363,7 +376,10 @@ impl ControlLoop {
                     self.resolver.resolve(self.controller.names());
                 }
                 Notice::Rewatched { started, stopped } => self.prober.rewatch(started, &stopped),
-                Notice::Published { generation } => tracing::debug!(generation, "table published"),
+                Notice::Published { generation } => {
+                    tracing::debug!(generation, "table published");
+                    self.feed.published(generation);
+                }
             }
         }
         if let Some(remains) = self.controller.take_remains() {

@@ -344,7 +344,7 @@ fn kinds(notices: &[Notice]) -> Vec<&'static str> {
 /// What is told of pools, as the log has it.
 fn moves(notices: &[Notice]) -> Vec<String> {
     let of_pools = notices.iter().filter_map(|notice| match notice {
-        Notice::Moved { pool, stage, reason } => Some(format!("{pool} {stage}: {reason}")),
+        Notice::Moved { pool, stage, reason, .. } => Some(format!("{pool} {stage}: {reason}")),
         _ => None,
     });
     of_pools.collect()
