@@ -9,20 +9,31 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::Loaded;
+use paint::Colour;
 
+mod address;
+mod assignment;
+mod audit;
 mod check;
 mod client;
 mod demo;
+mod domain;
 mod drill;
+mod edit;
+mod edits;
+mod events;
 mod explain;
 mod latency;
 mod loopback;
 mod manual;
 mod order;
+mod paint;
 mod pool;
+mod reload;
 mod serve;
 mod status;
 mod stop;
+mod table;
 mod token;
 
 /// What commands need of the daemon, which lives a floor above them.
@@ -56,6 +67,9 @@ pub trait Daemon: Sized {
 #[derive(Parser)]
 #[command(name = "rhumb", version, arg_required_else_help = true)]
 struct Arguments {
+    /// When to use colours
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, global = true)]
+    color: Colour,
     #[command(subcommand)]
     command: Command,
 }
@@ -73,11 +87,23 @@ enum Command {
     /// Explain why a client gets the answer it gets, step by step
     Explain(explain::Arguments),
     /// Show domains, pools, addresses and their health
-    Status(status::Arguments),
-    /// Change what a pool does
+    Status(Asking),
+    /// List, change, add, drain, disable and release pools
     Pool(pool::Arguments),
-    /// Drain, disable, force and enable an address
-    Address(order::Arguments),
+    /// List, add, weigh, drain, disable, force and enable addresses
+    Address(address::Arguments),
+    /// List, change, add and remove domains
+    Domain(domain::Arguments),
+    /// List what was changed by API, take it back, and export it
+    Edits(edits::Arguments),
+    /// Have the daemon read its configuration anew
+    Reload(Asking),
+    /// Show what happens, as it happens
+    Events(events::Arguments),
+    /// Show who changed what by API
+    Audit(audit::Arguments),
+    /// Show as whom the daemon knows you, and what you may
+    Whoami(Asking),
     /// Give the latencies that you measured
     Latency(latency::Arguments),
     /// Make tokens for the admin API
@@ -97,10 +123,22 @@ enum Output {
     Json,
 }
 
+/// What commands have in common that ask a daemon and print what it answers.
+#[derive(clap::Args)]
+struct Asking {
+    #[command(flatten)]
+    endpoint: client::Endpoint,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
 /// Carries out the command that this process was started with. Exit codes: 0 done, 1 refused or
 /// failed, 2 wrong usage.
 pub fn run<D: Daemon>() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let Arguments { color, command } = Arguments::parse();
+    paint::decide(color);
+    let result = match command {
         Command::Serve(arguments) => serve::run::<D>(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Demo(arguments) => demo::run::<D>(arguments),
@@ -108,7 +146,13 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Pool(arguments) => pool::run(arguments),
-        Command::Address(arguments) => order::run(arguments),
+        Command::Address(arguments) => address::run(arguments),
+        Command::Domain(arguments) => domain::run(arguments),
+        Command::Edits(arguments) => edits::run(arguments),
+        Command::Reload(arguments) => reload::run(arguments),
+        Command::Events(arguments) => events::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
+        Command::Whoami(arguments) => audit::whoami(arguments),
         Command::Latency(arguments) => latency::run(arguments),
         Command::Token(arguments) => token::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
@@ -117,8 +161,7 @@ pub fn run<D: Daemon>() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(Failed(message)) => {
-            // Whoever reads it may have gone away; the exit code still says it.
-            let _ = writeln!(io::stderr(), "{message}");
+            complain(&message);
             ExitCode::FAILURE
         }
     }
@@ -140,6 +183,34 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
         .enable_all()
         .build()
         .map_err(|error| Failed::new(format_args!("cannot start threads: {error}")))
+}
+
+/// Says `message` on standard error. Whoever reads that may have gone away; exit codes still say what
+/// is to be known.
+fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
+/// What a daemon has answered, as one of its types.
+fn parsed<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, Failed> {
+    serde_json::from_value(value).map_err(|error| {
+        Failed(format!(
+            "error: the daemon sent what this version cannot read: {error}\n\
+             hint: `rhumb --version` should be that of the daemon"
+        ))
+    })
+}
+
+/// What the configuration says of an object, edits included, as lines of TOML; and which edits those are.
+fn specified(object: Option<&serde_json::Value>) -> String {
+    let specification = object.and_then(|object| object["specification"].as_object());
+    let mut text = specification.map(|table| format!("\n{}", assignment::toml(table))).unwrap_or_default();
+    let edits = object.and_then(|object| object["edits"].as_array()).filter(|edits| !edits.is_empty());
+    if let Some(edits) = edits {
+        let ids: Vec<String> = edits.iter().map(ToString::to_string).collect();
+        text += &format!("edits: {}\n", ids.join(" "));
+    }
+    text
 }
 
 /// Prints `value` as JSON.

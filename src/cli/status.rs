@@ -3,32 +3,70 @@
 use std::fmt::{self, Display};
 use std::process::ExitCode;
 
-use clap::Args;
+use serde_json::{Value, json};
 
-use super::client::Endpoint;
-use super::{Failed, Output, print, print_json, runtime};
+use super::assignment;
+use super::edits::Edits;
+use super::paint::{Tone, paint, painted};
+use super::{Asking, Failed, Output, parsed, print, print_json, runtime};
 use crate::control::{
     AddressStatus, AwayStatus, DampedStatus, DomainStatus, IsolatedStatus, NameStatus, OrderStatus,
     PoolStatus, Status,
 };
 
-#[derive(Args)]
-pub(super) struct Arguments {
-    #[command(flatten)]
-    endpoint: Endpoint,
-    /// How to print
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+/// What is shown besides what is believed and served.
+struct Ground {
+    /// By name, what the daemon was told of each; empty where it keeps them to itself.
+    conditions: Vec<Value>,
+    /// `None`: the daemon knows no edits.
+    edits: Option<Edits>,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
-    let Arguments { endpoint, output } = arguments;
-    let status: Status = runtime()?.block_on(endpoint.get("/v1/status"))?;
+pub(super) fn run(Asking { endpoint, output }: Asking) -> Result<ExitCode, Failed> {
+    let (answer, ground) = runtime()?.block_on(async {
+        let answer: Value = endpoint.get("/v1/status").await?;
+        let conditions = endpoint.find("/v1/conditions").await?.unwrap_or_default();
+        Ok::<_, Failed>((answer, Ground { conditions, edits: endpoint.find("/v1/edits").await? }))
+    })?;
     match output {
-        Output::Text => print(&Summary(&status).to_string())?,
-        Output::Json => print_json(&status)?,
+        Output::Text => {
+            let status: Status = parsed(answer)?;
+            print(&format!("{}{ground}", Summary(&status)))?;
+        }
+        Output::Json => {
+            let mut answer = answer;
+            answer["conditions"] = ground.conditions.into();
+            answer["edits"] = ground.edits.map(|Edits { edits }| json!(edits)).unwrap_or_default();
+            print_json(&answer)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Display for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for condition in &self.conditions {
+            let name = condition["name"].as_str().unwrap_or_default();
+            let specification =
+                condition["specification"].as_object().map(assignment::toml).unwrap_or_default();
+            writeln!(f, "condition {name}: {}", specification.trim_end().replace('\n', ", "))?;
+        }
+        for edit in self.edits.iter().flat_map(|Edits { edits }| edits) {
+            write!(f, "edit {} of {}: {}", edit.id, edit.object, edit.told())?;
+            if let Some(by) = &edit.by {
+                write!(f, ", by {by}")?;
+            }
+            if let Some(until) = &edit.expires_at {
+                write!(f, ", until {until}")?;
+            }
+            write!(f, "{}", because(&edit.reason))?;
+            match &edit.orphaned {
+                Some(why) => writeln!(f, ", {}", paint(Tone::Bad, format!("not in force: {why}")))?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A status as people read it.
@@ -38,17 +76,21 @@ impl Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Status { generation: _, isolated, domains, pools } = self.0;
         if let Some(IsolatedStatus { seconds, silent, of }) = isolated {
-            let seconds = rounded(*seconds);
-            writeln!(
-                f,
-                "isolated for {seconds}: {silent} of {of} sites are silent, and nobody is called down for it"
-            )?;
+            let isolated = format!("isolated for {}", rounded(*seconds));
+            let isolated = paint(Tone::Bad, isolated);
+            writeln!(f, "{isolated}: {silent} of {of} sites are silent, and nobody is called down for it")?;
         }
-        for DomainStatus { name, policy, ttl, pools } in domains {
-            writeln!(f, "domain {name}: {policy} of {}, TTL {ttl} s", pools.join(", "))?;
+        for domain in domains {
+            write!(f, "{}", domain_line(domain))?;
         }
         pools.iter().try_for_each(|pool| Overview(pool).fmt(f))
     }
+}
+
+/// A domain as people read it.
+pub(super) fn domain_line(domain: &DomainStatus) -> String {
+    let DomainStatus { name, policy, ttl, pools } = domain;
+    format!("domain {name}: {policy} of {}, TTL {ttl} s\n", pools.join(", "))
 }
 
 /// A pool as people read it.
@@ -75,7 +117,7 @@ impl Display for Overview<'_> {
             "in-service" => writeln!(f)?,
             "returning" => writeln!(f, ", returning: {} of the clients", percent(*share))?,
             _ => {
-                let words = standing.replace('-', " ");
+                let words = painted(standing, standing.replace('-', " "));
                 let left = held_seconds.map(|left| format!(", {} left", rounded(left))).unwrap_or_default();
                 writeln!(f, ", {words}: {reason}{left}")?;
             }
@@ -85,7 +127,7 @@ impl Display for Overview<'_> {
         }
         let width = addresses.iter().map(|address| address.name.len()).max().unwrap_or(0);
         for address in addresses {
-            writeln!(f, "  {:width$}  {}", address.name, line(address))?;
+            writeln!(f, "  {:width$}  {}", address.name, address_line(address))?;
         }
         names.iter().try_for_each(|name| writeln!(f, "  {}", name_line(name)))
     }
@@ -108,7 +150,8 @@ fn name_line(status: &NameStatus) -> String {
     }
 }
 
-fn line(address: &AddressStatus) -> String {
+/// An address as people read it, without its name.
+pub(super) fn address_line(address: &AddressStatus) -> String {
     let AddressStatus {
         name: _,
         target,
@@ -126,7 +169,7 @@ fn line(address: &AddressStatus) -> String {
         // `rhumb address history` tells of it.
         last_probe: _,
     } = address;
-    let mut words = format!("{target}  weight {weight}  {health}");
+    let mut words = format!("{target}  weight {weight}  {}", painted(health, health));
     if let Some(seconds) = since_seconds {
         words += &format!(" for {}", rounded(*seconds));
     }
@@ -134,7 +177,7 @@ fn line(address: &AddressStatus) -> String {
         words += &format!(", {streak} probes alike");
     }
     if !available {
-        words += ", not given to clients";
+        words += &format!(", {}", paint(Tone::Warning, "not given to clients"));
     } else if *share < 1.0 {
         words += &format!(", returning with {} of its weight", percent(*share));
     }
@@ -255,6 +298,27 @@ mod tests {
             assert_eq!(Overview(&pool).to_string(), expected);
         }
     }
+
+    #[test]
+    fn what_was_changed_by_api_is_shown() {
+        let edit = |expires: Option<&str>, orphaned: Option<&str>| {
+            json!({ "id": 7, "object": "pools/vn", "merge": { "answers": 2 }, "reason": "more", "by": "alice", "from": null,
+                "at": null, "expires_at": expires, "orphaned": orphaned })
+        };
+        let edits =
+            json!({ "edits": [edit(Some("2026-11-21T12:00:00Z"), None), edit(None, Some("no pool"))] });
+        let ground = Ground {
+            conditions: vec![json!({ "name": "db", "specification": { "ip": "10.0.1.5", "port": 5432 } })],
+            edits: Some(serde_json::from_value(edits).expect("they are edits")),
+        };
+        assert_eq!(
+            ground.to_string(),
+            "condition db: ip = \"10.0.1.5\", port = 5432\n\
+             edit 7 of pools/vn: answers=2, by alice, until 2026-11-21T12:00:00Z (more)\n\
+             edit 7 of pools/vn: answers=2, by alice (more), not in force: no pool\n"
+        );
+    }
+
     #[test]
     fn a_name_says_what_is_known_of_it() {
         let name = |count: usize, resolved_seconds, changed_seconds, failure: Option<&str>| NameStatus {

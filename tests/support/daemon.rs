@@ -60,6 +60,7 @@ pub(crate) fn rhumb() -> Command {
     for variable in ["RUST_LOG", "RHUMB_ADMIN", "RHUMB_CA", "RHUMB_TOKEN_FILE"] {
         command.env_remove(variable);
     }
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
     command
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) mod daemon;
 pub(crate) mod dns;
+pub(crate) mod fake;
 pub(crate) mod http;
 pub(crate) mod others;
 pub(crate) mod process;

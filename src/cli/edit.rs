@@ -1,0 +1,260 @@
+//! Edits of the configuration by the admin API, and what they would move.
+
+use std::process::ExitCode;
+
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::client::{Endpoint, encoded};
+use super::order::How;
+use super::paint::{Tone, paint};
+use super::table::Table;
+use super::{Failed, Output, print, print_json, runtime};
+use crate::control::{DomainStatus, PoolStatus};
+use crate::plan::AddressState;
+use crate::routing::Explanation;
+
+/// Something of the configuration that can be edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Object<'n> {
+    Pool(&'n str),
+    /// Of this pool, the address of this name.
+    Address(&'n str, &'n str),
+    Domain(&'n str),
+}
+
+impl Object<'_> {
+    /// Its path below `/v1/`, by which the API names it.
+    pub(super) fn path(self) -> String {
+        match self {
+            Object::Pool(pool) => format!("pools/{}", encoded(pool)),
+            Object::Address(pool, address) => {
+                format!("pools/{}/addresses/{}", encoded(pool), encoded(address))
+            }
+            Object::Domain(name) => format!("domains/{}", encoded(name)),
+        }
+    }
+
+    /// In words.
+    pub(super) fn told(self) -> String {
+        match self {
+            Object::Pool(pool) => format!("pool {pool}"),
+            Object::Address(pool, address) => format!("address {address} of pool {pool}"),
+            Object::Domain(name) => format!("domain {name}"),
+        }
+    }
+}
+
+/// What is done to it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Action {
+    /// It is made, and must not be there yet.
+    Add(Map<String, Value>),
+    /// What is named of it becomes another, or null: is left out (RFC 7396).
+    Merge(Map<String, Value>),
+    Remove,
+    /// What is ordered of it, whatever its health.
+    Order(AddressState),
+}
+
+impl Action {
+    /// As a transaction has it.
+    fn in_transaction(&self, object: Object<'_>) -> Value {
+        let object = object.path();
+        match self {
+            Action::Add(table) => json!({ "object": object, "put": table }),
+            Action::Merge(table) => json!({ "object": object, "merge": table }),
+            Action::Remove => json!({ "object": object, "remove": true }),
+            Action::Order(state) => json!({ "object": object, "state": state.to_string() }),
+        }
+    }
+}
+
+/// Carries it out, or tells what it would move, as `how` says; and shows the object as it is then.
+pub(super) fn carry_out(object: Object<'_>, action: &Action, how: How) -> Result<ExitCode, Failed> {
+    runtime()?.block_on(async {
+        if how.dry_run {
+            return rehearse(object, action, &how).await;
+        }
+        let (value, edit) = ask(object, action, &how).await?;
+        match how.output {
+            Output::Json => print_json(&with_edit(value, edit))?,
+            Output::Text => {
+                if *action == Action::Remove {
+                    print(&format!("removed {}\n", object.told()))?;
+                } else {
+                    print(&shown(object, &how.endpoint).await?)?;
+                }
+                if let Some(edit) = edit {
+                    let back = format!("edit {edit}: `rhumb edits revert {edit}` takes it back");
+                    print(&format!("{}\n", paint(Tone::Faint, back)))?;
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn ask(object: Object<'_>, action: &Action, how: &How) -> Result<(Value, Option<String>), Failed> {
+    let path = format!("/v1/{}", object.path());
+    let (method, path, content) = match action {
+        Action::Add(table) => {
+            // A PUT would take the place of what is there.
+            if how.endpoint.find::<Value>(&path).await?.is_some() {
+                let told = object.told();
+                return Err(Failed(format!(
+                    "error: {told} is there already\nhint: `set` changes it, `remove` takes it away"
+                )));
+            }
+            match object {
+                Object::Address(pool, name) => {
+                    let mut table = table.clone();
+                    table.insert("name".to_owned(), name.into());
+                    let path = format!("/v1/{}/addresses", Object::Pool(pool).path());
+                    (Method::POST, path, Some(Value::Object(table)))
+                }
+                _ => (Method::PUT, path, Some(Value::Object(table.clone()))),
+            }
+        }
+        Action::Merge(table) => (Method::PATCH, path, Some(Value::Object(table.clone()))),
+        Action::Remove => (Method::DELETE, path, None),
+        Action::Order(state) => {
+            let expires = how.expires();
+            let order = json!({ "state": state.to_string(), "reason": how.reason, "expires": expires });
+            return how.endpoint.change(Method::PATCH, &path, Some(&order)).await;
+        }
+    };
+    how.endpoint.change(method, &(path + &how.query()), content.as_ref()).await
+}
+
+/// What was answered, with the number of the edit where there is place for it.
+fn with_edit(value: Value, edit: Option<String>) -> Value {
+    let number =
+        || edit.as_deref().map_or(Value::Null, |edit| edit.parse::<u64>().map_or(edit.into(), Value::from));
+    match value {
+        Value::Null => json!({ "edit": number() }),
+        other => other,
+    }
+}
+
+/// The object as it is now; of an address its pool.
+async fn shown(object: Object<'_>, endpoint: &Endpoint) -> Result<String, Failed> {
+    match object {
+        Object::Pool(pool) | Object::Address(pool, _) => {
+            let pool: PoolStatus = endpoint.get(&format!("/v1/{}", Object::Pool(pool).path())).await?;
+            Ok(super::status::Overview(&pool).to_string())
+        }
+        Object::Domain(_) => {
+            let domain: DomainStatus = endpoint.get(&format!("/v1/{}", object.path())).await?;
+            Ok(super::status::domain_line(&domain))
+        }
+    }
+}
+
+/// What a transaction would move.
+#[derive(Deserialize)]
+struct Rehearsal {
+    moves: Vec<Move>,
+}
+
+/// A domain whose answers would be others.
+#[derive(Deserialize)]
+struct Move {
+    domain: String,
+    #[serde(rename = "type")]
+    rtype: String,
+    asked: usize,
+    moved: usize,
+    clients: Vec<MovedClient>,
+}
+
+/// A client that would be sent elsewhere.
+#[derive(Deserialize)]
+struct MovedClient {
+    country: Option<String>,
+    client: String,
+    before: Explanation,
+    after: Explanation,
+}
+
+async fn rehearse(object: Object<'_>, action: &Action, how: &How) -> Result<ExitCode, Failed> {
+    let transaction = json!({
+        "reason": how.reason, "expires": how.expires(), "edits": [action.in_transaction(object)],
+    });
+    let path = "/v1/transactions?dry_run=true";
+    let (answer, _) = how.endpoint.change(Method::POST, path, Some(&transaction)).await?;
+    match how.output {
+        Output::Json => print_json(&answer)?,
+        Output::Text => {
+            let rehearsal: Rehearsal = serde_json::from_value(answer).map_err(Failed::new)?;
+            print(&told(&rehearsal))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A headline for each domain, and a row for each client that moves.
+fn told(rehearsal: &Rehearsal) -> String {
+    let mut text = String::new();
+    for Move { domain, rtype, asked, moved, clients } in &rehearsal.moves {
+        text += &format!("{domain} {rtype}: {moved} of {asked} countries get another answer\n");
+        let mut table = Table::new(&["COUNTRY", "CLIENT", "NOW", "THEN"]);
+        for MovedClient { country, client, before, after } in clients {
+            let country = country.clone().unwrap_or_default();
+            table.push([country, client.clone(), destination(before), destination(after)]);
+        }
+        text += &table.render("");
+    }
+    if text.is_empty() {
+        "no answer would be another; nothing was changed\n".to_owned()
+    } else {
+        text + "nothing was changed\n"
+    }
+}
+
+/// The pool that gives the addresses, and those; or why there are none.
+fn destination(explanation: &Explanation) -> String {
+    let last = explanation.decisions.iter().rev().find_map(|decision| {
+        let addresses: Vec<&str> = decision.addresses.iter().map(|address| &address.target[..]).collect();
+        Some((decision.pool.as_deref()?, addresses.join(" ")))
+    });
+    match last {
+        Some((pool, addresses)) if addresses.is_empty() => pool.to_owned(),
+        Some((pool, addresses)) => format!("{pool}: {addresses}"),
+        None => explanation.rcode.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_named_as_the_api_names_them() {
+        assert_eq!(Object::Address("a b", "x/1").path(), "pools/a%20b/addresses/x%2F1");
+        assert_eq!(Object::Domain("*.example.com").path(), "domains/%2A.example.com");
+    }
+
+    #[test]
+    fn a_rehearsal_says_who_moves_and_where() {
+        let explanation = |pool: &str, ip: &str| {
+            json!({ "name": "a.example", "type": "A", "client": "14.160.0.1", "place": null, "rcode": "NOERROR",
+                "answer": [], "scope": 24, "decisions": [{ "domain": "a.example", "choices": [], "all_down": null,
+                "pool": pool, "reason": null, "shortened_ttl": null, "addresses": [{ "name": "1", "target": ip,
+                "weight": 1, "share": 1.0, "up": true }] }] })
+        };
+        let answer = json!({ "moves": [{ "domain": "a.example", "type": "A", "asked": 240, "moved": 1, "clients": [
+            { "country": "VN", "client": "14.160.0.1", "before": explanation("vn", "192.0.2.1"),
+              "after": explanation("hk", "192.0.2.2") }] }] });
+        let rehearsal: Rehearsal = serde_json::from_value(answer).expect("it is one");
+        assert_eq!(
+            told(&rehearsal),
+            "a.example A: 1 of 240 countries get another answer\n\
+             COUNTRY  CLIENT      NOW            THEN\n\
+             VN       14.160.0.1  vn: 192.0.2.1  hk: 192.0.2.2\n\
+             nothing was changed\n"
+        );
+        assert!(told(&Rehearsal { moves: Vec::new() }).starts_with("no answer would be another"));
+    }
+}
