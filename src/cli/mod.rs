@@ -16,6 +16,7 @@ mod assignment;
 mod audit;
 mod check;
 mod client;
+mod clock;
 mod demo;
 mod domain;
 mod drill;
@@ -35,6 +36,7 @@ mod status;
 mod stop;
 mod table;
 mod token;
+mod top;
 
 /// What commands need of the daemon, which lives a floor above them.
 pub trait Daemon: Sized {
@@ -88,6 +90,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Show domains, pools, addresses and their health
     Status(Asking),
+    /// Watch domains, pools, addresses and their health, live
+    Top(top::Arguments),
     /// List, change, add, drain, disable and release pools
     Pool(pool::Arguments),
     /// List, add, weigh, drain, disable, force and enable addresses
@@ -145,6 +149,7 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Drill(arguments) => drill::run::<D>(*arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Status(arguments) => status::run(arguments),
+        Command::Top(arguments) => top::run(arguments),
         Command::Pool(arguments) => pool::run(arguments),
         Command::Address(arguments) => address::run(arguments),
         Command::Domain(arguments) => domain::run(arguments),

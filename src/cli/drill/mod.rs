@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::clock::{self, Clock};
 use super::loopback::{CLIENTS, Loopback, NAME, Port, SITES, Setup};
 use super::stop::Stop;
 use super::{Daemon, Failed, Output, print, print_json, runtime};
@@ -17,7 +18,6 @@ pub(super) use arguments::Arguments;
 use arguments::{Faults, usage};
 use breaker::{Breaker, Means};
 use client::{Client, Target};
-use clock::Clock;
 use picture::Picture;
 use report::{Report, Run};
 use seconds::Seconds;
@@ -29,7 +29,7 @@ mod arguments;
 mod breaker;
 mod cache;
 mod client;
-mod clock;
+
 mod log;
 mod measurement;
 mod picture;

@@ -1,4 +1,4 @@
-//! Where time enters a drill.
+//! Where time enters commands.
 
 use std::time::{Duration, Instant, SystemTime};
 
