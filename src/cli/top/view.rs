@@ -152,7 +152,7 @@ fn draw_rows(frame: &mut Frame<'_>, model: &Model, area: Rect) {
         Row::Address(_, address) => Some(address.name.chars().count() + 2),
         Row::Heading(_) | Row::Blank => None,
     });
-    let name = names.max().unwrap_or(0).clamp(8, width * 2 / 5);
+    let name = names.max().unwrap_or(0).max(8).min(width * 2 / 5);
     let choice = model.choice();
     let lines: Vec<Line<'_>> = rows
         .iter()
