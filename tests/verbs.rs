@@ -230,7 +230,7 @@ fn lists_are_whole_and_aligned() {
     assert_eq!(printed(&output), "DOMAIN     POLICY   TTL  POOLS\na.example  nearest  5 s  vn\n");
     let output = asking(&fake, &["pool", "show", "vn"]);
     let expected = "pool vn: weighted, 1 of 1 available\n  alb-1  192.0.2.1  weight 3  up for 1m, 9 probes alike\n\
-        \nanswers = 2\npolicy = \"weighted\"\nedits: 7\n";
+        \npolicy = \"weighted\"\nanswers = 2\nedits: 7\n";
     assert_eq!(printed(&output), expected);
 
     // Colours are for terminals, or for whoever asks for them.
@@ -303,7 +303,7 @@ fn a_daemon_is_asked_for_its_events_and_followed_through_a_restart() {
 }
 
 #[test]
-fn a_status_has_what_an_old_daemon_knows() {
+fn what_is_refused_says_why_and_what_to_do() {
     let scene = Scene::new();
     let daemon = scene.start(&scene.ground());
     let admin = format!("http://{}", daemon.admin());
@@ -323,4 +323,96 @@ fn a_status_has_what_an_old_daemon_knows() {
     let output = run(&["domain", "show", DOMAIN, "--admin", &admin]);
     assert_eq!(code(&output), 1);
     assert!(complained(&output).contains("hint: `rhumb status` names what there is"), "{output:?}");
+}
+
+#[test]
+fn a_running_daemon_is_edited_and_all_of_it_taken_back() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let text = scene.two_sites([&first, &second], [QUICK, QUICK]);
+    let daemon = scene.start(&text);
+    let admin = format!("http://{}", daemon.admin());
+    let asked = |arguments: &[&str]| {
+        let output = run(&[arguments, &["--admin", &admin]].concat());
+        assert_eq!((code(&output), complained(&output)), (0, ""), "{arguments:?}");
+        printed(&output).to_owned()
+    };
+    let mut following = rhumb();
+    following.args([
+        "events",
+        "--follow",
+        "--kind",
+        "edited,reverted,reloaded,refused,ordered",
+        "--admin",
+        &admin,
+    ]);
+    let follower = support::process::Process::start(following);
+
+    let ip = second.ip().to_string();
+    let printed =
+        asked(&["address", "add", "first", "b", "--ip", &ip, "--port", "8080", "--reason", "more room"]);
+    assert!(printed.contains(&format!("\n  b  {ip}")) && printed.contains("takes it back"), "{printed}");
+    follower.await_line(0, &["edited", "pools/first/addresses/b by ", ", edits "]);
+    asked(&["address", "weight", "first", "b", "0", "--for", "1h"]);
+    assert!(asked(&["address", "show", "first", "b"]).contains("\nip = "), "as the configuration has it");
+    asked(&["domain", "set", DOMAIN, "ttl=7s"]);
+    assert!(asked(&["domain", "list"]).contains("7 s"));
+    asked(&["domain", "add", "new.ai.example.com", "pools=[\"second\"]", "policy=priority"]);
+    assert_eq!(daemon.resolve("new.ai.example.com"), [second.ip()]);
+    asked(&[
+        "pool",
+        "add",
+        "third",
+        "--file",
+        scene.write("third.toml", "address = [{ name = \"c\", ip = \"192.0.2.3\" }]").to_str().expect("text"),
+    ]);
+    asked(&["pool", "drain", "third", "--reason", "not yet"]);
+    follower.await_line(0, &["ordered", "third drain: not yet"]);
+    assert!(asked(&["pool", "list"]).contains("third"));
+    let rehearsed = asked(&["pool", "remove", "third", "--dry-run"]);
+    assert!(rehearsed.contains("nothing was changed"), "{rehearsed}");
+
+    let status = asked(&["status"]);
+    assert!(status.contains("of pools/first/addresses/b: ") && status.contains("(more room)"), "{status}");
+    let edits: Value = serde_json::from_str(&asked(&["edits", "list", "--output", "json"])).expect("JSON");
+    let ids: Vec<String> =
+        edits["edits"].as_array().expect("a list").iter().map(|edit| edit["id"].to_string()).collect();
+    assert!(asked(&["edits", "list"]).lines().count() == ids.len() + 1);
+    assert!(asked(&["edits", "show", &ids[0]]).contains("pools/first/addresses/b"));
+    let file = scene.path().join("rhumb.toml");
+    let difference = asked(&["edits", "export", "--diff", file.to_str().expect("text")]);
+    assert!(difference.lines().any(|line| line.starts_with('+') && line.contains("7s")), "{difference}");
+    assert!(asked(&["edits", "export"]).contains("new.ai.example.com"));
+
+    // The last one first: a later edit may need an earlier one.
+    let ids: Vec<&str> = ids.iter().rev().map(|id| &id[..]).collect();
+    asked(&[&["edits", "revert"][..], &ids].concat());
+    follower.await_line(0, &["reverted", "edits "]);
+    assert_eq!(asked(&["edits", "list"]), "there are no edits: everything is as in the file\n");
+    assert_eq!(asked(&["edits", "export", "--diff", file.to_str().expect("text")]), "");
+
+    scene.configure(&text.replace("\nttl = \"1s\"", "\nttl = \"2s\""));
+    assert_eq!(asked(&["reload"]), format!("reloaded\n  domains changed: {DOMAIN}\n"));
+    follower.await_line(0, &["reloaded", &format!("domains changed: {DOMAIN}")]);
+    scene.configure("broken");
+    assert_eq!(code(&run(&["reload", "--admin", &admin])), 1);
+    follower.await_line(0, &["refused", "rhumb.toml:1:"]);
+}
+
+#[test]
+fn top_prints_a_frame_without_a_terminal() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let daemon = scene.start(&scene.two_sites([&first, &second], [QUICK, QUICK]));
+    let admin = format!("http://{}", daemon.admin());
+    let output = run(&["top", "--once", "--interval", "100ms", "--admin", &admin]);
+    assert_eq!((code(&output), complained(&output)), (0, ""));
+    for words in ["rhumb top  http://", "queries/s\n", DOMAIN, "in service", &first.ip().to_string()] {
+        assert!(printed(&output).contains(words), "{words} in {}", printed(&output));
+    }
+    assert!(printed(&output).contains(['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']), "{}", printed(&output));
+    let refused = run(&["top", "--admin", &admin]);
+    assert_eq!(code(&refused), 1);
+    assert_eq!(
+        complained(&refused),
+        "error: this needs a terminal\nhint: --once prints what there is to see now\n"
+    );
 }
