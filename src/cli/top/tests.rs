@@ -100,12 +100,12 @@ rhumb top  http://127.0.0.1:8053  generation 12  125 queries/s
 DOMAIN              POLICY          TTL  ANSWERS FROM
 www.ai.example.com  nearest         5 s  vietnam 75 %  hongkong 25 %
 
-POOL                HEALTH  STATE  WEIGHT  LAST PROBES         MS  TARGET
-vietnam             in service  1 of 2 available  round-robin
-  alb-1             up      auto        3              ▂×▅█   1.5  198.51.100.10
-  alb-2             up      drain       3                     1.5  198.51.100.10
-hongkong            down  1 of 1 available  round-robin  its address is down
-  alb               down    auto        3                     1.5  198.51.100.10
+POOL      HEALTH  STATE  WEIGHT  LAST PROBES         MS  TARGET
+vietnam   in service  1 of 2 available  round-robin
+  alb-1   up      auto        3              ▂×▅█   1.5  198.51.100.10  for 1h 2
+  alb-2   up      drain       3                     1.5  198.51.100.10  for 1h 2
+hongkong  down  1 of 1 available  round-robin  its address is down
+  alb     down    auto        3                     1.5  198.51.100.10  for 1h 2
 
 
 

@@ -146,13 +146,18 @@ fn footer(model: &Model) -> Line<'static> {
 fn draw_rows(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let width = usize::from(area.width);
     let rows = model.rows();
-    let names = rows.iter().filter_map(|row| match row {
+    let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0).max(8);
+    let domain = longest(&mut rows.iter().filter_map(|row| match row {
         Row::Domain(domain) => Some(domain.name.chars().count()),
+        _ => None,
+    }));
+    let name = longest(&mut rows.iter().filter_map(|row| match row {
         Row::Pool(pool) => Some(pool.name.chars().count()),
         Row::Address(_, address) => Some(address.name.chars().count() + 2),
-        Row::Heading(_) | Row::Blank => None,
-    });
-    let name = names.max().unwrap_or(0).max(8).min(width * 2 / 5);
+        _ => None,
+    }));
+    // What is beside a name is worth more than the end of a long one.
+    let (domain, name) = (domain.min(width / 2), name.min(width * 3 / 10));
     let choice = model.choice();
     let lines: Vec<Line<'_>> = rows
         .iter()
@@ -161,11 +166,11 @@ fn draw_rows(frame: &mut Frame<'_>, model: &Model, area: Rect) {
         .map(|row| {
             let is_chosen = choice.is_some() && row.subject() == choice;
             let line = match row {
-                Row::Heading("DOMAIN") => heading("DOMAIN", "POLICY          TTL  ANSWERS FROM", name),
+                Row::Heading("DOMAIN") => heading("DOMAIN", "POLICY          TTL  ANSWERS FROM", domain),
                 Row::Heading(first) => {
                     heading(first, "HEALTH  STATE  WEIGHT  LAST PROBES         MS  TARGET", name)
                 }
-                Row::Domain(domain) => domain_row(model, domain, name),
+                Row::Domain(status) => domain_row(model, status, domain),
                 Row::Pool(pool) => pool_row(pool, name),
                 Row::Address(pool, address) => {
                     let history = model.histories.get(&(pool.name.clone(), address.name.clone()));
