@@ -27,6 +27,7 @@ mod access;
 mod audit;
 mod body;
 mod clock;
+mod console;
 mod edit;
 mod events;
 mod explain;
@@ -181,6 +182,12 @@ fn router(context: Context) -> Router {
         .route("/v1/reload", post(lifecycle::reload))
         .route("/v1/whoami", get(principal::whoami))
         .route("/v1/audit", get(audit::audit))
+        .route_layer(axum::middleware::from_fn_with_state(context.clone(), guard::require_token));
+    Router::new()
+        .route("/healthz", get(lifecycle::healthz))
+        .route("/readyz", get(lifecycle::readyz))
+        .merge(console::router())
+        .merge(guarded)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         // Around all of it, from the inside out, so that no route can be forgotten.

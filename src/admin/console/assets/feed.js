@@ -1,0 +1,110 @@
+// What has happened, and the edits that stand.
+
+import { call } from "./api.js";
+import { byId, fill, h, mark, toast } from "./dom.js";
+import { refresh, refreshEdits, refusal, state } from "./store.js";
+import { clock, editText, eventText, objectText, span } from "./words.js";
+
+/** As many events are shown; older ones are in the log. */
+const SHOWN = 60;
+
+/** The path of the view of an object, or none. */
+function linkTo(object) {
+  const parts = object.split("/");
+  return ["pools", "domains"].includes(parts[0]) ? `#/flow/${parts.map(encodeURIComponent).join("/")}` : null;
+}
+
+let confirming = null;
+let drawnEdits = null;
+
+export function drawEdits() {
+  const section = byId("edits");
+  const { edits } = state;
+  // Drawn anew only where it differs, so that a focus on it stays.
+  const now = JSON.stringify([edits?.map(({ id, orphaned }) => [id, orphaned, leftOf(edits.find((edit) => edit.id === id))]), confirming]);
+  if (drawnEdits === now) return;
+  drawnEdits = now;
+  const count = edits?.length ?? 0;
+  const focused = document.activeElement?.closest?.("#edits [data-edit]")?.dataset.edit;
+  fill(section,
+    h("h2", { id: "edits-title" }, "Standing edits ", h("span", { class: "count" }, edits ? String(count) : "")),
+    edits === null ? h("p", { class: "empty" }, "This server tells of no edits.")
+      : count === 0 ? h("p", { class: "empty" }, "None: all is as in the configuration file.")
+        : h("ul", { class: "edits" }, [...edits].reverse().map(row)));
+  if (focused) section.querySelector(`[data-edit="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function leftOf(edit) {
+  if (!edit?.expires_at) return "";
+  return span(Math.max(0, Math.round((Date.parse(edit.expires_at) - Date.now()) / 1000)));
+}
+
+/** An edit with its button; also for the panel of what it is about. */
+export function row(edit) {
+  const href = linkTo(edit.object);
+  const left = leftOf(edit);
+  const facts = [edit.by, clock(edit.at), left && `ends in ${left}`, edit.reason].filter(Boolean).join(" · ");
+  return h("li", { class: edit.orphaned ? "orphaned" : "" },
+    h("div", { class: "what" },
+      href ? h("a", { href }, objectText(edit.object)) : h("span", {}, objectText(edit.object)),
+      " ", h("strong", {}, editText(edit))),
+    revertButton(edit),
+    h("div", { class: "facts" }, facts),
+    edit.orphaned && h("div", { class: "facts bad" }, `not in force: ${edit.orphaned}`));
+}
+
+function revertButton(edit) {
+  const parts = edit.object.split("/");
+  const refused = refusal(parts[0] === "pools" ? parts[1] : null);
+  const isAsked = confirming === edit.id;
+  const label = `Take back: ${objectText(edit.object)} ${editText(edit)}`;
+  return h("button", {
+    type: "button", class: isAsked ? "small danger" : "small", disabled: refused !== null, title: refused ?? label,
+    "aria-label": isAsked ? `${label}: sure?` : label, "data-edit": edit.id,
+    on: {
+      click: () => {
+        confirming = isAsked ? null : edit.id;
+        if (isAsked) revert(edit);
+        else setTimeout(() => { if (confirming === edit.id) { confirming = null; drawEdits(); } }, 4000);
+        drawEdits();
+        byId("edits").querySelector(`[data-edit="${edit.id}"]`)?.focus();
+      },
+    },
+  }, isAsked ? "Sure?" : "Revert");
+}
+
+async function revert(edit) {
+  try {
+    await call("DELETE", `/v1/edits/${edit.id}`);
+    toast(`Taken back: ${objectText(edit.object)} ${editText(edit)}`);
+  } catch (problem) {
+    toast(`Not taken back: ${problem.message}`, "error");
+  }
+  refreshEdits();
+  refresh();
+}
+
+let drawnEvents = null;
+
+export function drawFeed() {
+  const section = byId("feed");
+  const { events, isLive } = state;
+  const now = `${events[0]?.id} ${events.length} ${isLive}`;
+  if (drawnEvents === now) return;
+  drawnEvents = now;
+  const shown = events.filter(({ kind }) => kind !== "published").slice(0, SHOWN);
+  fill(section,
+    h("h2", { id: "feed-title" }, "What happens"),
+    shown.length === 0
+      ? h("p", { class: "empty" }, isLive ? "Quiet since this page was opened." : "No stream of events from this server; the diagram is asked for every 2 s.")
+      : h("ol", { class: "events", role: "log", "aria-live": "polite", "aria-relevant": "additions" }, shown.map(item)));
+}
+
+function item(event) {
+  const { tone, subject, text } = eventText(event);
+  const line = h("li", { "data-tone": tone }, h("time", { datetime: event.at }, clock(event.at)));
+  const href = event.pool ? linkTo(event.address ? `pools/${event.pool}/addresses/${event.address}` : `pools/${event.pool}`) : null;
+  line.append(href ? h("a", { href }, subject) : h("b", {}, subject), h("span", {}, text));
+  mark(line, "title", new Date(event.at).toLocaleString());
+  return line;
+}
