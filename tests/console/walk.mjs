@@ -1,0 +1,280 @@
+// Walks through the console as an operator does, in Chromium without a screen, against a running daemon.
+// Arguments: the program, and a directory for pictures. Whatever the page complains of is a failure.
+
+import assert from "node:assert/strict";
+import path from "node:path";
+import { chromium } from "playwright-core";
+import { TOKEN, begin, eventually, PATIENCE } from "./world.mjs";
+
+const [rhumb, pictures] = process.argv.slice(2);
+const VIETNAM = "14.160.0.0/24";
+const world = await begin(rhumb);
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", chromiumSandbox: process.getuid() !== 0,
+});
+const complaints = [];
+
+/** A fresh browser with nothing remembered. */
+async function open(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 860 }, colorScheme: "light", ...options });
+  context.setDefaultTimeout(PATIENCE);
+  const page = await context.newPage();
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+      console.error(`policy: ${violatedDirective} ${blockedURI}`);
+    });
+  });
+  page.on("console", (message) => {
+    // The browser itself says so of every 401, of which there are to be some.
+    if (!message.text().includes("401 (Unauthorized)") && ["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.stack));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(world.base)) complaints.push(`fetched from elsewhere: ${request.url()}`);
+  });
+  await page.goto(world.base);
+  return page;
+}
+
+async function login(page) {
+  await page.fill("#token", TOKEN);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector('.node[data-id="domain:www.ai.example.com"]');
+}
+
+const node = (page, id) => page.locator(`.node[data-id="${id}"]`);
+const picture = (page, name) => page.screenshot({ path: path.join(pictures, `${name}.png`) });
+
+const steps = {
+  async "a token is asked for, and a wrong one refused"(page) {
+    await page.fill("#token", "wrong");
+    await page.click("#login button");
+    await page.getByText("This token is not known.").waitFor();
+    await login(page);
+    assert.equal(await page.evaluate(() => sessionStorage.length), 0, "nothing is remembered unless said");
+    assert.equal(await page.evaluate(() => document.cookie), "");
+  },
+
+  async "the diagram shows what there is, and what is not well"(page) {
+    for (const id of ["domain:static.ai.example.com", "pool:hanoi", "pool:static-cdn", "address:frankfurt/lb-b"]) {
+      await node(page, id).waitFor();
+    }
+    assert.equal(await node(page, "pool:saopaulo").getAttribute("data-tone"), "bad");
+    assert.match(await node(page, "address:saopaulo/edge").getAttribute("aria-label"), /down: connection refused/);
+    await node(page, "pool:saopaulo").hover();
+    assert.match(await page.locator("#tip").innerText(), /saopaulo: down/);
+    await page.mouse.move(700, 5);
+    await page.waitForSelector('#connection[data-state="live"]');
+  },
+
+  async "edges are as wide as their share of the answers"(page) {
+    await page.waitForSelector('.node[data-id="domain:www.ai.example.com"] .shares span');
+    const widths = await page.$$eval(".edge.used", (edges) => edges.map((edge) => Number(edge.getAttribute("stroke-width"))));
+    assert.ok(widths.length > 5 && Math.max(...widths) > 2 * Math.min(...widths), `${widths}`);
+  },
+
+  async "an address is drained by keys alone, DNS follows, and the edit is taken back"(page) {
+    const both = [world.ip("hanoi/alb-1"), world.ip("hanoi/alb-2")];
+    await page.keyboard.press("/");
+    await page.keyboard.type("hanoi");
+    await node(page, "domain:api.ai.example.com").waitFor({ state: "detached" });
+    const focused = () => page.evaluate(() => document.activeElement?.dataset.id ?? null);
+    for (let tabs = 0; await focused() !== "address:hanoi/alb-1"; tabs += 1) {
+      assert.ok(tabs < 40, "Tab comes to every node");
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#panel .change");
+    await page.keyboard.press("d");
+    await page.waitForFunction(() => document.activeElement?.id === "apply");
+    const story = await page.locator(".moves").innerText();
+    assert.match(story, /Answers of \d+ domains? moves?/);
+    assert.match(story, /www\.ai\.example\.com/);
+    await picture(page, "dry-run");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#edits .edits li");
+    assert.match(await page.locator("#edits .edits li").innerText(), /hanoi \/ alb-1 drain/);
+    await eventually("DNS to follow", async () => (await world.dig("www.ai.example.com", VIETNAM)).join() === both[1]);
+    await page.waitForSelector('.node[data-id="address:hanoi/alb-1"][data-tone="warn"]');
+
+    await page.locator("#edits [data-edit]").focus();
+    await page.keyboard.press("Enter");
+    await page.getByText("Sure?").waitFor();
+    await page.keyboard.press("Enter");
+    await page.getByText("None: all is as in the configuration file.").waitFor();
+    await eventually("DNS to be as before", async () => (await world.dig("www.ai.example.com", VIETNAM)).includes(both[0]));
+    await page.waitForSelector('.node[data-id="address:hanoi/alb-1"][data-tone="ok"]');
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("#panel", { state: "hidden" });
+    await page.fill("#filter", "");
+  },
+
+  async "a weight is edited in place, with a reason and an end"(page) {
+    await node(page, "address:hanoi/alb-2").click();
+    await page.fill("#weight", "5");
+    await page.fill("#reason", "larger machines");
+    await page.fill("#expires", "2h");
+    await page.click("#preview");
+    await page.click("#apply");
+    const edit = page.locator("#edits .edits li");
+    await edit.waitFor();
+    assert.match(await edit.innerText(), /hanoi \/ alb-2 weight 5[\s\S]*larger machines/);
+    await node(page, "address:hanoi/alb-2").getByText("×5").waitFor();
+    await page.fill("#expires", "a while");
+    await page.fill("#weight", "7");
+    await page.click("#preview");
+    await page.locator(".moves .complaint").waitFor();
+    await page.getByRole("button", { name: "Close (Esc)" }).click();
+  },
+
+  async "what happens streams in"(page) {
+    world.kill("sydney/edge-2");
+    await page.locator('#feed li[data-tone="bad"]', { hasText: "sydney / edge-2" }).first().waitFor();
+    await page.waitForSelector('.node[data-id="address:sydney/edge-2"][data-tone="bad"]');
+  },
+
+  async "the last probes of an address are a strip, each with its reason"(page) {
+    await node(page, "address:sydney/edge-2").click();
+    await page.waitForSelector(".strip .fail");
+    await page.locator(".strip").focus();
+    await page.keyboard.press("ArrowLeft");
+    await page.locator(".told", { hasText: "connection refused" }).waitFor();
+    await page.locator(".turns li", { hasText: "down" }).first().waitFor();
+    await picture(page, "address");
+    await world.revive("sydney/edge-2");
+    await page.locator(".turns li", { hasText: "up" }).first().waitFor();
+    await page.keyboard.press("Escape");
+  },
+
+  async "an answer is explained"(page) {
+    await page.keyboard.press("3");
+    await page.fill("#explain-name", "www.ai.example.com");
+    await page.fill("#explain-client", "not an address");
+    await page.keyboard.press("Enter");
+    await page.locator(".explanation .complaint", { hasText: "is not an IP address" }).waitFor();
+    complaints.splice(0, complaints.length, ...complaints.filter((text) => !text.includes("400 (Bad Request)")));
+    await page.fill("#explain-client", "14.160.0.1");
+    await page.keyboard.press("Enter");
+    await page.locator(".tree .taken em", { hasText: "taken" }).waitFor();
+    assert.match(await page.locator(".tree").innerText(), /saopaulo[\s\S]*passed over[\s\S]*hanoi[\s\S]*taken/);
+    assert.match(await page.locator(".records").innerText(), new RegExp(world.ip("hanoi/alb-1").replaceAll(".", "\\.")));
+    await picture(page, "explain");
+  },
+
+  async "the map shows who serves whom, and what if a site went down"(page) {
+    await page.evaluate(() => document.activeElement?.blur());
+    await page.keyboard.press("2");
+    await page.selectOption("#map-domain", "www.ai.example.com");
+    await page.waitForSelector('[data-country="VN"][data-pool="hanoi"]');
+    await page.waitForSelector('[data-country="DE"][data-pool="frankfurt"]');
+    await page.waitForSelector('.site[data-site="sydney"]');
+    await picture(page, "map");
+    await page.getByRole("button", { name: "frankfurt" }).click();
+    await page.waitForSelector('[data-country="DE"].moved:not([data-pool="frankfurt"])');
+    assert.match(await page.locator("#map .summary").innerText(), /\d+ countries move if frankfurt goes down/);
+    assert.equal(await page.getAttribute('[data-country="VN"]', "data-pool"), "hanoi");
+    await picture(page, "map-what-if");
+    await page.keyboard.press("1");
+  },
+
+  async "pictures for the documents"(page) {
+    for (const [object, state, reason] of [["frankfurt", "drain", "new kernel"]]) {
+      await node(page, `address:${object}/lb-b`).click();
+      await page.keyboard.press(state[0]);
+      await page.waitForSelector("#apply");
+      await page.fill("#reason", reason);
+      await page.fill("#expires", "30m");
+      await page.click("#preview");
+      await page.click("#apply");
+      await page.waitForSelector(`.node[data-id="address:${object}/lb-b"][data-tone="warn"]`);
+    }
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("#panel", { state: "hidden" });
+    await page.evaluate(() => { document.activeElement?.blur(); scrollTo(0, 0); });
+    await page.mouse.move(700, 5);
+    await page.waitForFunction(() => !document.querySelector(".toast"));
+    await picture(page, "console");
+    await page.emulateMedia({ colorScheme: "dark" });
+    const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    assert.equal(await ground(), "rgb(13, 17, 23)", "dark, as the system");
+    await picture(page, "console-dark");
+    await page.keyboard.press("t");
+    assert.equal(await ground(), "rgb(245, 246, 248)", "light, as the operator says");
+    await page.keyboard.press("t");
+    assert.equal(await ground(), "rgb(13, 17, 23)", "dark, likewise");
+  },
+
+  async "a sheet tells the keys"(page) {
+    await page.keyboard.press("?");
+    await page.getByRole("dialog", { name: "Keys" }).waitFor();
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "detached" });
+  },
+
+  async "a phone shows all of it"() {
+    const page = await open({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 });
+    await login(page);
+    const fits = async (view) => {
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= 390, `${view} is ${width} px wide`);
+    };
+    await fits("the diagram");
+    await picture(page, "phone");
+    await node(page, "address:frankfurt/lb-a").tap();
+    await page.waitForSelector(".strip .pass");
+    await fits("the panel");
+    await picture(page, "phone-panel");
+    await page.getByRole("button", { name: "Close (Esc)" }).tap();
+    for (const view of ["Map", "Explain", "Activity"]) {
+      await page.getByRole("link", { name: view }).tap();
+      await fits(view);
+    }
+    await page.getByRole("link", { name: "Map" }).tap();
+    await page.waitForSelector('[data-country="VN"][data-pool="hanoi"]');
+    await picture(page, "phone-map");
+    await page.context().close();
+  },
+
+  async "a token may be remembered for the tab, and logging out forgets it"() {
+    const page = await open();
+    await page.check("#remember");
+    await login(page);
+    await page.reload();
+    await node(page, "pool:hanoi").waitFor();
+    await page.click("#logout");
+    await page.waitForSelector("#token");
+    assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+    await page.context().close();
+  },
+
+  async "what is no longer so is marked as stale"(page) {
+    assert.deepEqual(complaints, [], "nothing was complained of so far");
+    await page.context().setOffline(true);
+    await page.waitForSelector('#connection[data-state="stale"]');
+    assert.match(await page.locator("#banner").innerText(), /^Stale: no answer from this server since /);
+    await page.context().setOffline(false);
+    await page.waitForSelector('#connection[data-state="live"]');
+    await page.waitForSelector("#banner", { state: "hidden" });
+    complaints.length = 0;
+  },
+};
+
+let failed = null;
+let page;
+try {
+  page = await open();
+  for (const [name, step] of Object.entries(steps)) {
+    failed = name;
+    await step(page);
+    assert.deepEqual(complaints, [], "what the page complains of");
+    console.log(`ok: ${name}`);
+  }
+  failed = null;
+} catch (error) {
+  console.error(`FAILED: ${failed}\n${error.stack}\ncomplaints: ${complaints.join("\n")}\n${world.log().split("\n").slice(-12).join("\n")}`);
+  await picture(page, "failed").catch(() => {});
+} finally {
+  await browser.close();
+  await world.end();
+}
+process.exit(failed === null ? 0 : 1);
