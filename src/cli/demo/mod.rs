@@ -167,6 +167,7 @@ impl Display for Whereabouts {
         let taken = |is_taken, port| if is_taken { format!("   ({port} is taken)") } else { String::new() };
         writeln!(f, "  DNS        {dns}, UDP and TCP{}", taken(dns.port() != DNS_PORT, DNS_PORT))?;
         writeln!(f, "  admin API  {admin}{}", taken(admin != DEFAULT_ADMIN, ADMIN_PORT))?;
+        writeln!(f, "  console    {admin}/ in a browser")?;
         for SiteAddresses { name, addresses } in sites {
             let urls: Vec<_> = addresses.iter().map(|address| format!("http://{address}/")).collect();
             writeln!(f, "  {name:<9}  {}", urls.join("  "))?;

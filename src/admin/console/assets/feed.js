@@ -84,20 +84,23 @@ async function revert(edit) {
   refresh();
 }
 
-let drawnEvents = null;
+const list = h("ol", { class: "events", role: "log", "aria-live": "polite", "aria-relevant": "additions" });
+let latest = null;
+let isQuiet = null;
 
+/** Only what is new is added, so that it alone is read out. */
 export function drawFeed() {
   const section = byId("feed");
-  const { events, isLive } = state;
-  const now = `${events[0]?.id} ${events.length} ${isLive}`;
-  if (drawnEvents === now) return;
-  drawnEvents = now;
-  const shown = events.filter(({ kind }) => kind !== "published").slice(0, SHOWN);
-  fill(section,
-    h("h2", { id: "feed-title" }, "What happens"),
-    shown.length === 0
-      ? h("p", { class: "empty" }, isLive ? "Quiet since this page was opened." : "No stream of events from this server; the diagram is asked for every 2 s.")
-      : h("ol", { class: "events", role: "log", "aria-live": "polite", "aria-relevant": "additions" }, shown.map(item)));
+  const { isLive } = state;
+  const events = state.events.filter(({ kind }) => kind !== "published").slice(0, SHOWN);
+  const at = events.findIndex(({ id }) => id === latest);
+  list.prepend(...events.slice(0, at < 0 ? events.length : at).map(item));
+  while (list.children.length > SHOWN) list.lastChild.remove();
+  latest = events[0]?.id ?? null;
+  const now = events.length > 0 ? "" : isLive ? "Quiet since this page was opened." : "No stream of events from this server; the diagram is asked for every 2 s.";
+  if (isQuiet === now) return;
+  isQuiet = now;
+  fill(section, h("h2", { id: "feed-title" }, "What happens"), now === "" ? list : h("p", { class: "empty" }, now));
 }
 
 function item(event) {

@@ -98,9 +98,9 @@ function chosen() {
   const shown = entries.filter((entry) => "ttl" in entry);
   const names = new Set(shown.flatMap(({ pools }) => pools));
   const pools = [...status.pools.filter(({ name }) => names.has(name)), ...entries.filter((entry) => "addresses" in entry)];
-  // Of more than can be drawn, those are that somebody should look at.
-  const drawn = pools.length > MAX_POOLS
-    ? [...pools].sort((a, b) => isPoolWell(a) - isPoolWell(b)).slice(0, MAX_POOLS) : pools;
+  // Of more than can be drawn, those are that somebody should look at, and then those that are used most.
+  const first = (a, b) => isPoolWell(a) - isPoolWell(b) || poolRate(b.name) - poolRate(a.name);
+  const drawn = pools.length > MAX_POOLS ? [...pools].sort(first).slice(0, MAX_POOLS) : pools;
   return { domains: shown, pools: drawn, left: pools.length - drawn.length, count, pages };
 }
 
@@ -233,7 +233,7 @@ const FILLED = {
     const { tone, glyph, word } = addressState(of);
     say(entry.parts.glyph, glyph);
     say(entry.parts.name, of.name);
-    say(entry.parts.badge, tone === "ok" ? (of.weight === 1 ? "" : `×${of.weight}`) : `${word}${of.weight === 1 ? "" : ` ×${of.weight}`}`);
+    say(entry.parts.badge, tone === "ok" || word === "unchecked" ? (of.weight === 1 ? "" : `×${of.weight}`) : `${word}${of.weight === 1 ? "" : ` ×${of.weight}`}`);
     say(entry.parts.facts, of.target);
     mark(entry.element, "data-tone", tone);
     const why = addressReason(of);
@@ -248,10 +248,7 @@ const FILLED = {
 
 /** Answers per second that a pool takes part in, over all domains. */
 function poolRate(name) {
-  if (!state.flow) return null;
-  let sum = 0;
-  for (const { pools } of state.flow.values()) sum += pools.get(name) ?? 0;
-  return sum;
+  return state.flow ? state.poolFlow.get(name) ?? 0 : null;
 }
 
 function rateOf({ domain, pool, address }) {

@@ -71,7 +71,8 @@ function abreast(domains, blocks, width, room) {
   const nodes = [];
   const edges = [];
 
-  let y = (height - (domains.length * (DOMAIN + spread) - spread)) / 2;
+  // What is higher than the screen is read from its top.
+  let y = height > room ? 0 : (height - (domains.length * (DOMAIN + spread) - spread)) / 2;
   for (const domain of domains) {
     nodes.push({ id: `domain:${domain.name}`, kind: "domain", of: domain, x: 0, y, w: domainWidth, h: DOMAIN });
     y += DOMAIN + spread;

@@ -30,6 +30,8 @@ export const state = {
   events: [],
   /** Domain -> { rate, pools: Map of pool -> rate }, or null where the server does not count. */
   flow: null,
+  /** Pool -> rate over all domains. */
+  poolFlow: new Map(),
 };
 
 const listeners = new Set();
@@ -50,8 +52,18 @@ export function changed() {
   }, 16);
 }
 
+let index = { of: null, pools: new Map() };
+
+/** Pool by name with its position: there may be thousands, and each drawing asks for many. */
+function pools() {
+  if (index.of !== state.status) {
+    index = { of: state.status, pools: new Map(state.status?.pools.map(({ name }, position) => [name, position])) };
+  }
+  return index.pools;
+}
+
 export function poolOf(name) {
-  return state.status?.pools.find((pool) => pool.name === name);
+  return state.status?.pools[pools().get(name)];
 }
 
 export function addressOf(pool, name) {
@@ -64,8 +76,8 @@ export function domainOf(name) {
 
 /** A class of colour for a pool: the same in the diagram, on the map and in its legend. */
 export function colourOf(name) {
-  const position = state.status?.pools.findIndex((pool) => pool.name === name) ?? -1;
-  return position < 0 ? "" : `c${position % 8}`;
+  const position = pools().get(name);
+  return position === undefined ? "" : `c${position % 8}`;
 }
 
 let wake = () => {};
@@ -114,16 +126,19 @@ async function follow() {
 let samples = [];
 
 async function followFlow() {
+  let interval = POLL;
   for (;;) {
     try {
       const flow = document.hidden ? undefined : await maybe("/v1/flow");
       if (flow === null) state.flow = null;
       else if (flow) take(flow);
       changed();
+      // One that does not count is asked again now and then: it may be replaced by one that does.
+      interval = flow === null ? 30 * POLL : POLL;
     } catch {
       // The status tells that the server does not answer.
     }
-    await new Promise((resolve) => { setTimeout(resolve, POLL); });
+    await new Promise((resolve) => { setTimeout(resolve, interval); });
   }
 }
 
@@ -141,9 +156,12 @@ function take(flow) {
   const first = samples[0];
   if (now === first.now) return;
   const seconds = (now - first.now) / 1000;
+  const sums = new Map();
+  state.poolFlow = sums;
   state.flow = new Map([...domains].map(([name, { answers, pools }]) => {
     const before = first.domains.get(name);
     const rates = [...pools].map(([pool, count]) => [pool, Math.max(0, count - (before?.pools.get(pool) ?? 0)) / seconds]);
+    for (const [pool, part] of rates) sums.set(pool, (sums.get(pool) ?? 0) + part);
     return [name, { rate: Math.max(0, answers - (before?.answers ?? 0)) / seconds, pools: new Map(rates) }];
   }));
 }
@@ -187,8 +205,8 @@ async function catchUp() {
   for (const name of pools) {
     try {
       const pool = await call("GET", path("pools", name));
-      const position = state.status.pools.findIndex((known) => known.name === name);
-      if (position >= 0) state.status.pools[position] = pool;
+      const position = pools().get(name);
+      if (position !== undefined) state.status.pools[position] = pool;
     } catch {
       refresh();
     }
