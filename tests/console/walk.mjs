@@ -43,7 +43,12 @@ async function login(page) {
 }
 
 const node = (page, id) => page.locator(`.node[data-id="${id}"]`);
-const picture = (page, name) => page.screenshot({ path: path.join(pictures, `${name}.png`) });
+
+/** A picture of what is left when all has moved to where it goes. */
+async function picture(page, name) {
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)));
+  await page.screenshot({ path: path.join(pictures, `${name}.png`) });
+}
 
 const steps = {
   async "a token is asked for, and a wrong one refused"(page) {
@@ -83,8 +88,6 @@ const steps = {
       assert.ok(tabs < 40, "Tab comes to every node");
       await page.keyboard.press("Tab");
     }
-    await page.keyboard.press("Enter");
-    await page.waitForSelector("#panel .change");
     await page.keyboard.press("d");
     await page.waitForFunction(() => document.activeElement?.id === "apply");
     const story = await page.locator(".moves").innerText();

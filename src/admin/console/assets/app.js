@@ -119,6 +119,13 @@ function nextTheme() {
   theme(THEMES[(THEMES.indexOf(now) + 1) % THEMES.length]);
 }
 
+/** The keys that change something are for the node that has the focus, else for what is open. */
+function openFocused() {
+  flow.openFocused();
+  // The event that says so comes later.
+  arrive();
+}
+
 const KEYS = {
   1: () => go("#/flow"),
   2: () => go("#/map"),
@@ -130,9 +137,9 @@ const KEYS = {
   "[": () => flow.turnPage(-1),
   "]": () => flow.turnPage(1),
   n: () => byId("trouble").click(),
-  d: () => panel.propose("drain"),
-  a: () => panel.propose("auto"),
-  w: () => panel.focusWeight(),
+  d: () => { openFocused(); panel.propose("drain"); },
+  a: () => { openFocused(); panel.propose("auto"); },
+  w: () => { openFocused(); panel.focusWeight(); },
 };
 
 function pressed(event) {

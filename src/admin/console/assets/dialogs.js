@@ -65,7 +65,7 @@ const KEYS = [
   ["← ↑ ↓ →", "Through the diagram, the probes"],
   ["Enter", "Open what has the focus"],
   ["Esc", "Close"],
-  ["d", "Drain what is open: see what moves, Enter applies"],
+  ["d", "Drain what is open or has the focus: see what moves, Enter applies"],
   ["a", "Back to auto"],
   ["w", "Weight"],
   ["[ ]", "Page back, forth"],

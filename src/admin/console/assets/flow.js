@@ -181,15 +181,23 @@ function makeNode(node) {
 }
 
 function chosenNode(id) {
-  const { kind, of, pool } = nodes.get(id).at;
+  const { kind, pool } = nodes.get(id).at;
   if (kind === "more") {
     unfolded.add(pool.name);
     draw();
-  } else if (kind === "address") {
-    open(["pools", pool.name, "addresses", of.name]);
   } else {
-    open([`${kind}s`, of.name]);
+    open(objectOf(nodes.get(id).at));
   }
+}
+
+function objectOf({ kind, of, pool }) {
+  return kind === "address" ? ["pools", pool.name, "addresses", of.name] : [`${kind}s`, of.name];
+}
+
+/** Opens the pool or the address that has the focus, if one has. */
+export function openFocused() {
+  const at = nodes.get(document.activeElement?.dataset?.id)?.at;
+  if (at?.kind === "pool" || at?.kind === "address") open(objectOf(at));
 }
 
 const FILLED = {
