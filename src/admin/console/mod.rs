@@ -68,7 +68,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      frame-ancestors 'none'";
 
 /// With each file. `no-cache`: a browser keeps it, and asks each time whether it is still the one.
-const HEADERS: [(HeaderName, &str); 7] = [
+static HEADERS: [(HeaderName, &str); 7] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -104,7 +104,7 @@ async fn give(path: &str, headers: &HeaderMap, uri: Uri) -> Response {
         ([(header::CONTENT_TYPE, asset.kind)], asset.content).into_response()
     };
     let given = response.headers_mut();
-    given.extend(HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    given.extend(HEADERS.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
     given.insert(header::ETAG, tag.clone());
     response
 }

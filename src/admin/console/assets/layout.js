@@ -5,6 +5,9 @@ const DOMAIN = 46;
 const POOL = 46;
 const ADDRESS = 30;
 const GAP = 6;
+
+/** The height of an address where it is tapped. */
+const TAPPED = 40;
 const BLOCK_GAP = 18;
 
 /** As many pools are drawn at once, and as many addresses of each until it is unfolded. */
@@ -114,8 +117,8 @@ function stacked(domains, blocks, width) {
     nodes.push({ id: `pool:${one.pool.name}`, kind: "pool", of: one.pool, x: 0, y, w: width, h: POOL });
     y += POOL + GAP;
     for (const node of rows(one)) {
-      nodes.push({ ...node, x: indent, y, w: width - indent, h: ADDRESS });
-      y += ADDRESS + GAP;
+      nodes.push({ ...node, x: indent, y, w: width - indent, h: TAPPED });
+      y += TAPPED + GAP;
     }
     y += BLOCK_GAP - GAP;
   }

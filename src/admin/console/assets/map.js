@@ -195,19 +195,22 @@ function drawLegend(clients) {
   if (legend.dataset.text === key) return;
   legend.dataset.text = key;
   const entries = [...counts].filter(([pool, { now, then }]) => now.length > 0 || then.length > 0 || domainOf(asked.domain)?.pools.includes(pool));
+  const focused = document.activeElement?.closest?.(".legend button")?.dataset.pool;
   fill(legend, entries.map(([name, { now, then }]) => {
     const pool = poolOf(name);
     const { tone, glyph, word } = pool ? poolState(pool) : { tone: "dim", glyph: "", word: "" };
     const isDown = asked.down === name;
     const difference = then.length - now.length;
     return h("li", {}, h("button", {
-      type: "button", class: colourOf(name), "aria-pressed": isDown,
+      type: "button", class: colourOf(name), "aria-pressed": isDown, "data-pool": name,
       title: isDown ? "As it is" : `What if ${name} went down?`,
       on: { click: () => go({ domain: asked.domain, down: isDown ? "" : name }), pointerenter: () => bringOut(name), pointerleave: () => bringOut(null), focus: () => bringOut(name), blur: () => bringOut(null) },
     },
     h("i", { class: "swatch", "aria-hidden": "true" }), h("b", {}, name), h("span", { "data-tone": isDown ? "bad" : tone }, isDown ? "✕ tried down" : `${glyph} ${word}`),
     h("span", { class: "many" }, plural(then.length, "country", "countries"), difference !== 0 && h("em", {}, ` ${difference > 0 ? "+" : "−"}${Math.abs(difference)}`))));
   }));
+  if (focused) legend.querySelector(`[data-pool="${CSS.escape(focused)}"]`)?.focus();
+  bringOut(null);
   const wasOpen = table.open;
   const named = (codes) => codes.filter(Boolean).map((code) => world.countries[code]?.n ?? code).sort().join(", ");
   fill(table, h("summary", {}, "The same as a list"), h("dl", {}, [...entries, ...(nobody.then.length > 0 ? [["no pool", nobody]] : [])]
@@ -216,8 +219,13 @@ function drawLegend(clients) {
 }
 
 function bringOut(pool) {
-  mark(view, "data-lit", pool !== null);
-  for (const shape of countries.values()) mark(shape, "data-near", pool !== null && shape.dataset.pool === pool);
+  let any = false;
+  for (const shape of countries.values()) {
+    const isIts = pool !== null && shape.dataset.pool === pool;
+    mark(shape, "data-near", isIts);
+    any ||= isIts;
+  }
+  mark(view, "data-lit", any);
 }
 
 function drawSites() {
