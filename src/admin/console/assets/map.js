@@ -3,7 +3,7 @@
 import { call, maybe, parameters, path } from "./api.js";
 import { byId, fill, h, mark, s, say } from "./dom.js";
 import { colourOf, domainOf, poolOf, state } from "./store.js";
-import { plural, poolState } from "./words.js";
+import { percent, plural, poolState } from "./words.js";
 
 /** How often the coverage is asked for while the map is looked at. */
 const INTERVAL = 5000;
@@ -156,8 +156,10 @@ function server({ pools, after }) {
   return chain.at(-1) ?? null;
 }
 
-function hasMoved({ pools, after }) {
-  return asked.down !== null && after !== undefined && after !== null && pools.join("/") !== after.join("/");
+/** Whether a client is sent elsewhere, or to the same with other likelihoods. */
+function hasMoved({ pools, shares, after, after_shares: afterShares }) {
+  if (asked.down === null || !after) return false;
+  return pools.join("/") !== after.join("/") || JSON.stringify(shares ?? []) !== JSON.stringify(afterShares ?? []);
 }
 
 /** Whether what is known is what is asked for. */
@@ -253,8 +255,9 @@ function point(target) {
   }
   const client = code && coverage?.clients.find(({ country }) => country === code);
   const chain = (pools) => (pools.length > 0 ? pools.join(" → ") : "no pool");
+  const told = (pools, shares) => (shares?.length > 0 ? shares.map((one) => `${chain(one.pools)} ${percent(one.share)}`).join(", ") : chain(pools));
   const lines = site ? [site, poolOf(site) ? poolState(poolOf(site)).word : "", "click: what if it went down?"]
-    : [world.countries[code].n, client ? chain(client.pools) : "not asked for", client && hasMoved(client) && `then ${chain(client.after)}`, client?.client && `asked as ${client.client}`];
+    : [world.countries[code].n, client ? told(client.pools, client.shares) : "not asked for", client && hasMoved(client) && `then ${told(client.after, client.after_shares)}`, client?.client && `asked as ${client.client}`];
   tip.hidden = false;
   fill(tip, lines.filter(Boolean).map((line, position) => h(position === 0 ? "strong" : "span", {}, line)));
   const place = target.getBoundingClientRect();
