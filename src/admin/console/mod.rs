@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ring::digest::{SHA256, digest};
 
-use super::{Context, Problem, problem};
+use super::{Context, problem};
 
 /// A file of the console.
 struct Asset {
