@@ -244,7 +244,8 @@ impl Daemon {
 
     /// Stops: queued datagrams and TCP queries under way are answered first.
     pub async fn shutdown(self) {
-        let Daemon { dns: _, admin: _, audit, requests: _, ready, stop, feed, mut tasks, serving, log } = self;
+        let Daemon { dns: _, admin: _, audit, requests: _, ready, stop, feed, mut tasks, serving, log } =
+            self;
         // Whoever balances load by it should look elsewhere from here on.
         ready.send_replace(false);
         if !serving.shutdown(DRAIN).await {

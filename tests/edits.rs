@@ -91,11 +91,7 @@ fn everything_can_be_created_changed_and_removed_and_the_next_query_says_so() {
     assert_eq!((reply.answers[0].ttl, addresses(&reply)[0].to_string()), (9, "192.0.2.2".to_owned()));
     assert_eq!(delete(daemon.admin(), "/v1/pools/third").status, 204);
     assert_eq!(delete(daemon.admin(), "/v1/domains/shop.ai.example.com").status, 204);
-    assert_eq!(
-        delete(daemon.admin(), "/v1/domains/shop.ai.example.com").status,
-        404,
-        "it is not there"
-    );
+    assert_eq!(delete(daemon.admin(), "/v1/domains/shop.ai.example.com").status, 404, "it is not there");
     let reply = ask(daemon.dns(), &query(shop, RecordType::A));
     assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain);
 

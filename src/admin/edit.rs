@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::principal::Principal;
 use super::{Context, Problem, Request};
-use crate::config::{Change, Desired, Edit, Object, Refusal, Stamp};
+use crate::config::{Change, Desired, Object, Refusal, Stamp};
 
 /// What is to be edited.
 #[derive(Debug)]
@@ -42,8 +43,61 @@ pub enum Expected {
 pub struct Edited {
     /// The numbers of the edits that stand now.
     pub ids: Vec<u64>,
-    /// The edits that were taken back.
-    pub gone: Vec<Arc<Edit>>,
+    /// What has changed by it.
+    pub told: Vec<Told>,
+}
+
+/// What an object was, and what has become of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// The object.
+    pub object: Object,
+    /// Whether it is what is ordered of it that has changed, and not what the configuration says.
+    pub is_order: bool,
+    /// What it was; null: it was not there.
+    pub before: Value,
+    /// What it is.
+    pub after: Value,
+}
+
+/// What is said of `objects` now: what the configuration says, and what is ordered.
+#[derive(Debug)]
+pub struct Glance(Vec<(Object, bool, Value)>);
+
+impl Glance {
+    /// What `desired` says of each of `objects`, once.
+    pub fn at<'o>(desired: &Desired, objects: impl Iterator<Item = (&'o Object, bool)>) -> Self {
+        let mut seen: Vec<(Object, bool, Value)> = Vec::new();
+        for (object, is_order) in objects {
+            if !seen.iter().any(|(known, kind, _)| known == object && *kind == is_order) {
+                seen.push((object.clone(), is_order, said(desired, object, is_order)));
+            }
+        }
+        Glance(seen)
+    }
+
+    /// What of it is something else in `desired`.
+    pub fn differences(self, desired: &Desired) -> Vec<Told> {
+        let told = self.0.into_iter().map(|(object, is_order, before)| {
+            let after = said(desired, &object, is_order);
+            Told { object, is_order, before, after }
+        });
+        told.filter(|told| told.before != told.after).collect()
+    }
+}
+
+fn said(desired: &Desired, object: &Object, is_order: bool) -> Value {
+    if !is_order {
+        return desired.object(object).map_or(Value::Null, |found| Value::Object(found.specification));
+    }
+    let order = desired.edits().iter().find_map(|standing| match standing.edit.change {
+        Change::State(state) if standing.edit.object == *object => Some((state, &standing.edit.stamp.reason)),
+        _ => None,
+    });
+    match order {
+        Some((state, reason)) => json!({ "state": state.to_string(), "reason": reason }),
+        None => json!({ "state": "auto", "reason": null }),
+    }
 }
 
 /// Why edits are not in force.
@@ -79,12 +133,26 @@ impl Context {
         answer.await.map_err(|_| Problem::stopping())
     }
 
-    /// Has edits made. When it returns, the next query is answered by them, and they outlast a crash.
-    pub(super) async fn edit(&self, editing: Editing) -> Result<Edited, NotMade> {
+    /// Has edits made, and notes who made them. When it returns, the next query is answered by them, and
+    /// they outlast a crash.
+    pub(super) async fn edit(&self, principal: &Principal, editing: Editing) -> Result<Edited, NotMade> {
+        let (reason, is_made) = match &editing {
+            Editing::Make { stamp, .. } => (stamp.reason.clone(), true),
+            Editing::Revert(_) => (None, false),
+        };
         let (reply, answer) = oneshot::channel();
         let sent = self.requests.send(Request::Edit(editing, reply)).await;
         sent.map_err(|_| NotMade::Stopping)?;
-        answer.await.map_err(|_| NotMade::Stopping)?.map_err(NotMade::Edit)
+        let edited = answer.await.map_err(|_| NotMade::Stopping)?.map_err(NotMade::Edit)?;
+        for Told { object, is_order, before, after } in edited.told.clone() {
+            let action = match (is_made, is_order) {
+                (false, _) => "revert",
+                (true, true) => "order",
+                (true, false) => "edit",
+            };
+            self.audit.note(principal, action, object, before, after, reason.as_deref());
+        }
+        Ok(edited)
     }
 }
 

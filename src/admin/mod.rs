@@ -56,7 +56,7 @@ mod transactions;
 
 pub use access::Access;
 pub use audit::Audit;
-pub use edit::{Edited, Editing, Expected, NotEdited};
+pub use edit::{Edited, Editing, Expected, Glance, NotEdited, Told};
 pub use feed::{Feed, KINDS};
 pub use insight::Insight;
 pub use listen::Listener;
@@ -182,12 +182,7 @@ fn router(context: Context) -> Router {
         .route("/v1/reload", post(lifecycle::reload))
         .route("/v1/whoami", get(principal::whoami))
         .route("/v1/audit", get(audit::audit))
-        .route_layer(axum::middleware::from_fn_with_state(context.clone(), guard::require_token));
-    Router::new()
-        .route("/healthz", get(lifecycle::healthz))
-        .route("/readyz", get(lifecycle::readyz))
         .merge(console::router())
-        .merge(guarded)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         // Around all of it, from the inside out, so that no route can be forgotten.

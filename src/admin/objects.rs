@@ -159,7 +159,11 @@ pub(super) async fn add_address(
     let wanted = vec![(object.clone(), Change::Put(content))];
     let stamp = stamp(&principal, circumstances.0, circumstances.1);
     let expected = Some((object.clone(), Expected::Absent));
-    let edited = match context.edit(Editing::Make { wanted, stamp, expected }).await.map_err(Problem::from) {
+    let edited = match context
+        .edit(&principal, Editing::Make { wanted, stamp, expected })
+        .await
+        .map_err(Problem::from)
+    {
         Err(problem) if problem.status() == StatusCode::PRECONDITION_FAILED => {
             let detail = format!("there is {object} already");
             return Err(
@@ -197,7 +201,7 @@ async fn make(
     };
     let expected = expected.map(|expected| (object.clone(), expected));
     let stamp = stamp(principal, reason, lasts);
-    Ok(context.edit(Editing::Make { wanted, stamp, expected }).await?)
+    Ok(context.edit(principal, Editing::Make { wanted, stamp, expected }).await?)
 }
 
 fn circumstances(asked: Asked) -> Result<(Option<String>, Option<Duration>), Problem> {

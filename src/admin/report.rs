@@ -67,12 +67,6 @@ struct Change {
     told: fn(&PoolStatus, Option<&AddressStatus>) -> Value,
 }
 
-fn told_order(pool: &PoolStatus, address: Option<&AddressStatus>) -> Value {
-    let order = address.map_or(&pool.order, |address| &address.order).as_ref();
-    let state = order.map_or("auto", |order| &order.state);
-    json!({ "state": state, "reason": order.and_then(|order| order.reason.as_deref()) })
-}
-
 fn told_absence(pool: &PoolStatus, address: Option<&AddressStatus>) -> Value {
     let is_away = |address: &AddressStatus| json!({ "away": address.away.is_some() });
     match address {

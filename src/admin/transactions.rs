@@ -62,7 +62,7 @@ pub(super) async fn transact(
         return moves(&context, wanted, stamp).await;
     }
     let editing = Editing::Make { wanted, stamp, expected: None };
-    let edited = context.edit(editing).await.map_err(|reason| of_several(reason, member))?;
+    let edited = context.edit(&principal, editing).await.map_err(|reason| of_several(reason, member))?;
     Ok(Json(json!({"edits": edited.ids})))
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn revert(
     let Edit { object, change, .. } = &*standing.edit;
     let role = if matches!(change, Change::State(_)) { Role::Operate } else { Role::Edit };
     principal.require(role, object.pool())?;
-    context.edit(Editing::Revert(vec![number])).await?;
+    context.edit(&principal, Editing::Revert(vec![number])).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -60,7 +60,7 @@ use std::sync::Arc;
 pub use admin::{AdminSettings, AdminTlsSettings, SocketSettings};
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use edits::{
-    Change, Desired, Document, Draft, Edit, Object, Outcome, Refusal, Specified, Stamp, Standing, Misfit,
+    Change, Desired, Document, Draft, Edit, Misfit, Object, Outcome, Refusal, Specified, Stamp, Standing,
     UnknownObject,
 };
 pub use files::{Content, FilesRead};

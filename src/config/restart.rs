@@ -1,9 +1,9 @@
 //! Which settings are not those that the process has started with.
 
+use super::admin::AdminSettings;
 use super::health::HealthSettings;
 use super::resolver::ResolverSettings;
 use super::service::ServiceSettings;
-use super::admin::AdminSettings;
 use super::settings::{LogSettings, ServerSettings, Settings, TcpSettings};
 
 impl Settings {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::admin::{Edited, Editing, NotEdited};
+use crate::admin::{Edited, Editing, Glance, NotEdited, Told};
 use crate::config::{Change, Desired, Draft, Edit, Object, Origin, Outcome};
 use crate::control::{Event, Order};
 use crate::plan::{AddressState, Plan};
@@ -93,8 +93,8 @@ pub(super) fn make(desired: &Arc<Desired>, asked: Vec<(Editing, Reply)>, journal
     let (asked, replies): (Vec<Editing>, Vec<Reply>) = asked.into_iter().unzip();
     let together = together(desired, &asked);
     let results = match together {
-        Some((new, outcome, ids)) => match made.enter(new, outcome, journal) {
-            Ok(()) => ids.into_iter().map(|ids| Ok(made.edited(ids, Vec::new()))).collect(),
+        Some((new, outcome, done)) => match made.enter(new, outcome, journal) {
+            Ok(()) => done.into_iter().map(|(ids, told)| Ok(made.edited(ids, told))).collect(),
             Err(reason) => asked.iter().map(|_| Err(NotEdited::NotKept(reason.clone()))).collect(),
         },
         None => asked.iter().map(|editing| made.one(editing, journal)).collect::<Vec<_>>(),
@@ -103,11 +103,11 @@ pub(super) fn make(desired: &Arc<Desired>, asked: Vec<(Editing, Reply)>, journal
     made
 }
 
-/// What comes of all of `asked`, with the numbers of the edits that each makes; `None`: something is
-/// wrong with one of them, or it is not only made but taken back.
-fn together(desired: &Desired, asked: &[Editing]) -> Option<(Desired, Outcome, Vec<Vec<u64>>)> {
+/// What comes of all of `asked`, with the numbers of the edits that each makes and what it changes;
+/// `None`: something is wrong with one of them, or it is not only made but taken back.
+fn together(desired: &Desired, asked: &[Editing]) -> Option<(Desired, Outcome, Vec<(Vec<u64>, Vec<Told>)>)> {
     let mut draft = Draft::of(desired);
-    let mut ids = Vec::new();
+    let mut done = Vec::new();
     for editing in asked {
         let Editing::Make { wanted, stamp, expected } = editing else { return None };
         if let Some((object, expected)) = expected {
@@ -116,10 +116,16 @@ fn together(desired: &Desired, asked: &[Editing]) -> Option<(Desired, Outcome, V
                 return None;
             }
         }
-        ids.push(draft.add(wanted.clone(), stamp).ok()?);
+        let before = glance(draft.desired(), wanted);
+        let ids = draft.add(wanted.clone(), stamp).ok()?;
+        done.push((ids, before.differences(draft.desired())));
     }
     let (desired, outcome) = draft.finish().ok()?;
-    Some((desired, outcome, ids))
+    Some((desired, outcome, done))
+}
+
+fn glance(desired: &Desired, wanted: &[(Object, Change)]) -> Glance {
+    Glance::at(desired, wanted.iter().map(|(object, change)| (object, matches!(change, Change::State(_)))))
 }
 
 impl Made {
@@ -157,17 +163,20 @@ impl Made {
                         return Err(NotEdited::Lost(object.clone()));
                     }
                 }
+                let before = glance(&self.desired, wanted);
                 let mut draft = Draft::of(&self.desired);
                 let ids = draft.add(wanted.clone(), stamp)?;
                 let (new, outcome) = draft.finish()?;
                 self.enter(new, outcome, journal).map_err(NotEdited::NotKept)?;
-                Ok(self.edited(ids, Vec::new()))
+                Ok(self.edited(ids, before.differences(&self.desired)))
             }
             Editing::Revert(ids) => {
                 let (new, outcome) = self.desired.without(ids)?;
-                let gone = outcome.gone.clone();
+                let objects = outcome.gone.iter();
+                let is_order = |edit: &Edit| matches!(edit.change, Change::State(_));
+                let before = Glance::at(&self.desired, objects.map(|edit| (&edit.object, is_order(edit))));
                 self.enter(new, outcome, journal).map_err(NotEdited::NotKept)?;
-                Ok(self.edited(Vec::new(), gone))
+                Ok(self.edited(Vec::new(), before.differences(&self.desired)))
             }
         }
     }
@@ -195,9 +204,9 @@ impl Made {
         self.added.extend(added);
     }
 
-    fn edited(&self, ids: Vec<u64>, gone: Vec<Arc<Edit>>) -> Edited {
+    fn edited(&self, ids: Vec<u64>, told: Vec<Told>) -> Edited {
         let stands = |id: &u64| self.desired.edits().iter().any(|standing| standing.edit.id == *id);
-        Edited { ids: ids.into_iter().filter(stands).collect(), gone }
+        Edited { ids: ids.into_iter().filter(stands).collect(), told }
     }
 }
 
