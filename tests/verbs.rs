@@ -322,7 +322,7 @@ fn what_is_refused_says_why_and_what_to_do() {
     );
     let output = run(&["domain", "show", DOMAIN, "--admin", &admin]);
     assert_eq!(code(&output), 1);
-    assert!(complained(&output).contains("hint: `rhumb status` names what there is"), "{output:?}");
+    assert!(complained(&output).contains("hint: `rhumb domain list` names those there are"), "{output:?}");
 }
 
 #[test]
@@ -369,7 +369,12 @@ fn a_running_daemon_is_edited_and_all_of_it_taken_back() {
     follower.await_line(0, &["ordered", "third drain: not yet"]);
     assert!(asked(&["pool", "list"]).contains("third"));
     let rehearsed = asked(&["pool", "remove", "third", "--dry-run"]);
-    assert!(rehearsed.contains("nothing was changed"), "{rehearsed}");
+    assert_eq!(rehearsed, "no answer would be another; nothing was changed\n", "no domain has it");
+    let rehearsed = asked(&["pool", "drain", "first", "--dry-run"]);
+    assert!(rehearsed.starts_with(&format!("{DOMAIN} A: ")), "{rehearsed}");
+    assert!(rehearsed.contains("first: ") && rehearsed.contains("second: "), "{rehearsed}");
+    assert!(rehearsed.ends_with("nothing was changed\n"), "{rehearsed}");
+    assert_eq!(daemon.resolve(DOMAIN), [first.ip()], "it was not meant");
 
     let status = asked(&["status"]);
     assert!(status.contains("of pools/first/addresses/b: ") && status.contains("(more room)"), "{status}");

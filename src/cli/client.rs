@@ -280,7 +280,17 @@ fn hint(status: StatusCode, detail: &str) -> &'static str {
         StatusCode::NOT_FOUND if detail.starts_with("there is nothing at") => {
             "the daemon is of another version than this program, or it is no daemon"
         }
-        StatusCode::NOT_FOUND => "`rhumb status` names what there is",
+        StatusCode::NOT_FOUND => {
+            let lists = [
+                ("pool", "`rhumb pool list` names those there are"),
+                ("address", "`rhumb address list` names those there are"),
+                ("domain", "`rhumb domain list` names those there are"),
+                ("edit", "`rhumb edits list` names those there are"),
+            ];
+            let kind = detail.strip_prefix("there is no ").unwrap_or_default();
+            let list = lists.iter().find(|(word, _)| kind.starts_with(word));
+            list.map_or("`rhumb status` names what there is", |(_, hint)| hint)
+        }
         StatusCode::CONFLICT => "`rhumb status` shows how things stand",
         StatusCode::PRECONDITION_FAILED => "somebody has changed it meanwhile: look at it again",
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "try again in a moment",

@@ -13,7 +13,7 @@ use super::table::Table;
 use super::{Failed, Output, print, print_json, runtime};
 use crate::control::{DomainStatus, PoolStatus};
 use crate::plan::AddressState;
-use crate::routing::Explanation;
+use crate::routing::{AddressExplained, Explanation, Move, MovedClient};
 
 /// Something of the configuration that can be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,26 +158,6 @@ struct Rehearsal {
     moves: Vec<Move>,
 }
 
-/// A domain whose answers would be others.
-#[derive(Deserialize)]
-struct Move {
-    domain: String,
-    #[serde(rename = "type")]
-    rtype: String,
-    asked: usize,
-    moved: usize,
-    clients: Vec<MovedClient>,
-}
-
-/// A client that would be sent elsewhere.
-#[derive(Deserialize)]
-struct MovedClient {
-    country: Option<String>,
-    client: String,
-    before: Explanation,
-    after: Explanation,
-}
-
 async fn rehearse(object: Object<'_>, action: &Action, how: &How) -> Result<ExitCode, Failed> {
     let transaction = json!({
         "reason": how.reason, "expires": how.expires(), "edits": [action.in_transaction(object)],
@@ -198,25 +178,34 @@ async fn rehearse(object: Object<'_>, action: &Action, how: &How) -> Result<Exit
 fn told(rehearsal: &Rehearsal) -> String {
     let mut text = String::new();
     for Move { domain, rtype, asked, moved, clients } in &rehearsal.moves {
-        text += &format!("{domain} {rtype}: {moved} of {asked} countries get another answer\n");
+        let (countries, get) = if *asked == 1 { ("country", "gets") } else { ("countries", "get") };
+        text += &format!("{domain} {rtype}: {moved} of {asked} {countries} {get} another answer\n");
         let mut table = Table::new(&["COUNTRY", "CLIENT", "NOW", "THEN"]);
         for MovedClient { country, client, before, after } in clients {
-            let country = country.clone().unwrap_or_default();
-            table.push([country, client.clone(), destination(before), destination(after)]);
+            let [mut now, mut then] = [before, after].map(|explanation| destination(explanation, false));
+            if now == then {
+                // It is what each takes of the clients that is another.
+                [now, then] = [before, after].map(|explanation| destination(explanation, true));
+            }
+            table.push([country.clone(), client.to_string(), now, then]);
         }
-        text += &table.render("");
+        text += &table.render("  none of them is told one by one");
+        if clients.len() < *moved && !clients.is_empty() {
+            text += &format!("  and {} more\n", moved - clients.len());
+        }
     }
-    if text.is_empty() {
-        "no answer would be another; nothing was changed\n".to_owned()
-    } else {
-        text + "nothing was changed\n"
-    }
+    let nothing = if text.is_empty() { "no answer would be another; " } else { "" };
+    text + nothing + "nothing was changed\n"
 }
 
-/// The pool that gives the addresses, and those; or why there are none.
-fn destination(explanation: &Explanation) -> String {
+/// The pool that gives the addresses, and those, with their weights or without; or why there are none.
+fn destination(explanation: &Explanation, has_weights: bool) -> String {
     let last = explanation.decisions.iter().rev().find_map(|decision| {
-        let addresses: Vec<&str> = decision.addresses.iter().map(|address| &address.target[..]).collect();
+        let address = |address: &AddressExplained| match has_weights {
+            true => format!("{} ({})", address.target, address.weight),
+            false => address.target.clone(),
+        };
+        let addresses: Vec<String> = decision.addresses.iter().map(address).collect();
         Some((decision.pool.as_deref()?, addresses.join(" ")))
     });
     match last {
@@ -238,21 +227,25 @@ mod tests {
 
     #[test]
     fn a_rehearsal_says_who_moves_and_where() {
-        let explanation = |pool: &str, ip: &str| {
+        let explanation = |pool: &str, ip: &str, weight: u16| {
             json!({ "name": "a.example", "type": "A", "client": "14.160.0.1", "place": null, "rcode": "NOERROR",
                 "answer": [], "scope": 24, "decisions": [{ "domain": "a.example", "choices": [], "all_down": null,
                 "pool": pool, "reason": null, "shortened_ttl": null, "addresses": [{ "name": "1", "target": ip,
-                "weight": 1, "share": 1.0, "up": true }] }] })
+                "weight": weight, "share": 1.0, "up": true }] }] })
         };
-        let answer = json!({ "moves": [{ "domain": "a.example", "type": "A", "asked": 240, "moved": 1, "clients": [
-            { "country": "VN", "client": "14.160.0.1", "before": explanation("vn", "192.0.2.1"),
-              "after": explanation("hk", "192.0.2.2") }] }] });
+        let answer = json!({ "moves": [{ "domain": "a.example", "type": "A", "asked": 240, "moved": 5, "clients": [
+            { "country": "VN", "client": "14.160.0.1", "before": explanation("vn", "192.0.2.1", 1),
+              "after": explanation("hk", "192.0.2.2", 1) },
+            { "country": "TH", "client": "14.160.0.1", "before": explanation("vn", "192.0.2.1", 1),
+              "after": explanation("vn", "192.0.2.1", 5) }] }] });
         let rehearsal: Rehearsal = serde_json::from_value(answer).expect("it is one");
         assert_eq!(
             told(&rehearsal),
-            "a.example A: 1 of 240 countries get another answer\n\
-             COUNTRY  CLIENT      NOW            THEN\n\
-             VN       14.160.0.1  vn: 192.0.2.1  hk: 192.0.2.2\n\
+            "a.example A: 5 of 240 countries get another answer\n\
+             COUNTRY  CLIENT      NOW                THEN\n\
+             VN       14.160.0.1  vn: 192.0.2.1      hk: 192.0.2.2\n\
+             TH       14.160.0.1  vn: 192.0.2.1 (1)  vn: 192.0.2.1 (5)\n\
+             \x20 and 3 more\n\
              nothing was changed\n"
         );
         assert!(told(&Rehearsal { moves: Vec::new() }).starts_with("no answer would be another"));

@@ -62,8 +62,8 @@ pub(super) fn edited(added: &[Arc<Edit>], gone: &[Arc<Edit>], now: Duration) -> 
     let until = |edit: &Edit| edit.stamp.until.map(Duration::from_millis);
     for edit in &new {
         if let (Some(subject), Change::State(state)) = (subject(&edit.object), &edit.change) {
-            let left = until(edit).map(|until| until.saturating_sub(now));
-            told.push(ordered(subject, *state, edit.stamp.reason.as_deref(), left));
+            let lasts = until(edit).map(|until| until.saturating_sub(Duration::from_millis(edit.stamp.at)));
+            told.push(ordered(subject, *state, edit.stamp.reason.as_deref(), lasts));
         }
     }
     let over = gone.iter().filter(|gone| !added.iter().any(|edit| edit.object == gone.object));
@@ -100,9 +100,9 @@ fn ordered(
     (pool, address): (&str, Option<&str>),
     state: AddressState,
     reason: Option<&str>,
-    left: Option<Duration>,
+    lasts: Option<Duration>,
 ) -> (&'static str, Value) {
-    let (state, seconds) = (state.to_string(), left.map(|left| left.as_secs_f64()));
+    let (state, seconds) = (state.to_string(), lasts.map(|lasts| lasts.as_secs_f64()));
     let data =
         json!({ "pool": pool, "address": address, "state": state, "reason": reason, "seconds": seconds });
     ("ordered", data)

@@ -10,7 +10,6 @@ use clap::Args;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{self, Event};
-use ratatui::crossterm::terminal;
 use tokio::sync::{mpsc, watch};
 
 use self::model::{Effect, Model};
@@ -25,8 +24,8 @@ mod poll;
 mod rows;
 mod view;
 
-/// What most terminals have, where there is none to ask.
-const USUAL_SIZE: (u16, u16) = (80, 24);
+/// How wide a frame is where there is no terminal: reasons are in it, and it can be mailed.
+const USUAL_WIDTH: u16 = 120;
 
 /// How long the thread that reads keys waits at a time until it looks whether it is to end.
 const KEY_PATIENCE: Duration = Duration::from_millis(100);
@@ -76,6 +75,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
 }
 
 async fn print_once(mut model: Model, poller: Poller, interval: Duration) -> Result<(), Failed> {
+    model.is_live = false;
     for update in poller.look().await? {
         model.take(update);
     }
@@ -90,8 +90,8 @@ async fn print_once(mut model: Model, poller: Poller, interval: Duration) -> Res
     for (pool, address) in model.addresses() {
         model.take(poller.history(&pool, &address).await?);
     }
-    let (columns, _) =
-        if io::stdout().is_terminal() { terminal::size().unwrap_or(USUAL_SIZE) } else { USUAL_SIZE };
+    let columns = super::paint::width().and_then(|columns| u16::try_from(columns).ok());
+    let columns = columns.unwrap_or(USUAL_WIDTH);
     print(&frame(&mut model, columns, None)?)
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Model {
     pub(super) place: usize,
     pub(super) filter: String,
     pub(super) mode: Mode,
+    /// Whether anybody can type.
+    pub(super) is_live: bool,
     /// What came of the last order.
     pub(super) note: Option<Result<String, String>>,
 }
@@ -132,6 +134,7 @@ impl Model {
             place: 0,
             filter,
             mode: Mode::Look,
+            is_live: true,
             note: None,
         }
     }

@@ -129,11 +129,13 @@ q quit  ↑↓ move  enter drain or enable  d u x a order  / filter  ? help
 #[test]
 fn once_is_as_high_as_it_has_to_be() {
     let mut model = model();
+    model.is_live = false;
     let shown = frame(&mut model, 120, None).ok().expect("it can be drawn");
     assert!(shown.contains("198.51.100.10  for 1h 2m\n"), "{shown}");
     assert!(shown.contains("198.51.100.10  for 1h 2m (new kernel)"), "{shown}");
     assert!(shown.contains("198.51.100.10  for 1h 2m  connection refused"), "{shown}");
-    assert!(!shown.contains("\n\n\n"), "{shown}");
+    assert!(!shown.contains("\n\n\n") && shown.contains("\n\nEVENTS\n"), "{shown}");
+    assert!(shown.ends_with(" 2 of 2\n"), "nobody can press keys: {shown}");
 }
 
 #[test]

@@ -44,7 +44,10 @@ const HELP: [&str; 13] = [
 
 /// How high a frame has to be to show everything.
 pub(super) fn height(model: &Model) -> u16 {
-    let rows = model.rows().len() + model.events.len().min(usize::from(EVENTS)) + 3;
+    let events = model.events.len().min(usize::from(EVENTS));
+    // With a heading of their own, and a blank above that.
+    let events = if events > 0 { events + 2 } else { 0 };
+    let rows = 1 + model.rows().len() + events + usize::from(model.is_live);
     u16::try_from(rows).unwrap_or(u16::MAX)
 }
 
@@ -58,7 +61,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
         Constraint::Min(1),
         Constraint::Length(u16::from(events > 0)),
         Constraint::Length(events),
-        Constraint::Length(1),
+        Constraint::Length(u16::from(model.is_live)),
     ])
     .areas(frame.area());
     frame.render_widget(headline(model), head);
