@@ -8,9 +8,9 @@ use support::others::program;
 use support::scene::{QUICK, Scene};
 use support::site::Site;
 
-/// A daemon that wants a token, and two sites.
+/// A daemon that wants a token, which nobody has, and two sites.
 fn start(scene: &Scene, sites: [&Site; 2]) -> Daemon {
-    let token = scene.write("token", "of nobody's business\n");
+    let token = scene.write("tokens", &format!("nobody read sha256:{:064}\n", 0));
     let text = scene.two_sites(sites, [QUICK, QUICK]);
     let admin = format!("[admin]\ntoken_file = \"{}\"", token.display());
     scene.start(&text.replacen("[admin]", &admin, 1))

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { chromium } from "playwright-core";
-import { TOKEN, begin, eventually, PATIENCE } from "./world.mjs";
+import { TOKENS, begin, eventually, PATIENCE } from "./world.mjs";
 
 const [rhumb, pictures] = process.argv.slice(2);
 const VIETNAM = "14.160.0.0/24";
@@ -36,8 +36,8 @@ async function open(options = {}) {
   return page;
 }
 
-async function login(page) {
-  await page.fill("#token", TOKEN);
+async function login(page, who = "alice") {
+  await page.fill("#token", TOKENS[who]);
   await page.keyboard.press("Enter");
   await page.waitForSelector('.node[data-id="domain:www.ai.example.com"]');
 }
@@ -56,6 +56,7 @@ const steps = {
     await page.click("#login button");
     await page.getByText("This token is not known.").waitFor();
     await login(page);
+    await page.locator("#who", { hasText: "alice (edit)" }).waitFor();
     assert.equal(await page.evaluate(() => sessionStorage.length), 0, "nothing is remembered unless said");
     assert.equal(await page.evaluate(() => document.cookie), "");
   },
@@ -248,6 +249,23 @@ const steps = {
     await page.waitForSelector("#token");
     assert.equal(await page.evaluate(() => sessionStorage.length), 0);
     await page.context().close();
+  },
+
+  async "what a token does not allow cannot be pressed, and says why"() {
+    for (const [who, address, why] of [
+      ["bob", "sydney/edge-1", "This token may only look (its role is read)."],
+      ["carol", "virginia/nlb-1", "This token is for the pools syd* only."],
+      ["carol", "sydney/edge-1", null],
+    ]) {
+      const page = await open();
+      await login(page, who);
+      await page.locator("#who", { hasText: who }).waitFor();
+      await node(page, `address:${address}`).click();
+      const hint = page.locator(".change .hint", { hasText: why ?? "Choose a state or change the weight." });
+      await hint.waitFor();
+      assert.equal(await page.locator("#reason").isDisabled(), why !== null, `${who} ${address}`);
+      await page.context().close();
+    }
   },
 
   async "what is no longer so is marked as stale"(page) {

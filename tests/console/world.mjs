@@ -1,6 +1,7 @@
 // A small world for the console: sites, a daemon that steers between them, and clients that ask.
 
 import { execFile, spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
 import dgram from "node:dgram";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -10,7 +11,9 @@ import path from "node:path";
 /** How long anything may take before the test gives up on it: no measure of the program. */
 export const PATIENCE = 60000;
 
-export const TOKEN = "correct-horse-battery-staple";
+/** Alice may do everything, Bob may look, and Carol may order the state of one pool. */
+export const TOKENS = { alice: token(), bob: token(), carol: token() };
+const MAY = { alice: "edit", bob: "read", carol: ["operate", "syd*"] };
 
 /** Networks of countries in the embedded database, and how much they ask. */
 const CLIENTS = [
@@ -33,6 +36,10 @@ const DOMAINS = {
   "login.ai.example.com": ["priority", ["virginia", "frankfurt"], "2s"],
   "static.ai.example.com": ["priority", ["static-cdn"], "1m"],
 };
+
+function token() {
+  return randomBytes(32).toString("hex");
+}
 
 /** Waits until `ask` gives something, and returns it. */
 export async function eventually(what, ask) {
@@ -64,7 +71,11 @@ export async function begin(rhumb) {
   });
   const domains = Object.entries(DOMAINS).map(([name, [policy, of, ttl]]) => (
     `[[domain]]\nname = "${name}"\npolicy = "${policy}"\npools = ${JSON.stringify(of)}\nttl = "${ttl}"\n`));
-  writeFileSync(path.join(directory, "token"), `${TOKEN}\n`, { mode: 0o600 });
+  const holders = Object.entries(TOKENS).map(([name, secret]) => {
+    const [role, pools = ""] = [MAY[name]].flat();
+    return `${name} ${role} sha256:${createHash("sha256").update(secret).digest("hex")} ${pools}\n`;
+  });
+  writeFileSync(path.join(directory, "tokens"), holders.join(""), { mode: 0o600 });
   const config = path.join(directory, "rhumb.toml");
   writeFileSync(config, `
 [server]
@@ -75,7 +86,7 @@ state_dir = "${directory}/state"
 
 [admin]
 listen = "${own}:8053"
-token_file = "${directory}/token"
+token_file = "${directory}/tokens"
 
 [[zone]]
 name = "ai.example.com"

@@ -112,9 +112,14 @@ export async function listen(onEvent, onOpen) {
       const response = await fetch("/v1/events", {
         headers: headers(more), cache: "no-store", credentials: "omit", signal: watch.signal,
       });
+      if (response.status === 401) {
+        clearTimeout(timer);
+        await askForToken();
+        pause = 0;
+      }
       if (!response.ok || !response.body) {
         // One without a stream of events is asked again now and then: it may be replaced by one that has it.
-        pause = response.status === 404 ? 60000 : 5000;
+        if (response.status !== 401) pause = response.status === 404 ? 60000 : 5000;
         throw new Error(`status ${response.status}`);
       }
       onOpen(true);
@@ -137,7 +142,7 @@ export async function listen(onEvent, onOpen) {
     watch.abort();
     onOpen(false);
     await new Promise((resolve) => { setTimeout(resolve, pause); });
-    pause = Math.min(pause * 2, Math.max(pause, 10000));
+    pause = Math.min(Math.max(pause * 2, 500), Math.max(pause, 10000));
   }
 }
 

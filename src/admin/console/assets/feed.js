@@ -21,14 +21,14 @@ export function drawEdits() {
   const section = byId("edits");
   const { edits } = state;
   // Drawn anew only where it differs, so that a focus on it stays.
-  const now = JSON.stringify([edits?.map(({ id, orphaned }) => [id, orphaned, leftOf(edits.find((edit) => edit.id === id))]), confirming]);
+  const now = JSON.stringify([edits === undefined, edits?.map(({ id, orphaned }) => [id, orphaned, leftOf(edits.find((edit) => edit.id === id))]), confirming]);
   if (drawnEdits === now) return;
   drawnEdits = now;
   const count = edits?.length ?? 0;
   const focused = document.activeElement?.closest?.("#edits [data-edit]")?.dataset.edit;
   fill(section,
     h("h2", { id: "edits-title" }, "Standing edits ", h("span", { class: "count" }, edits ? String(count) : "")),
-    edits === null ? h("p", { class: "empty" }, "This server tells of no edits.")
+    edits === undefined ? null : edits === null ? h("p", { class: "empty" }, "This server tells of no edits.")
       : count === 0 ? h("p", { class: "empty" }, "None: all is as in the configuration file.")
         : h("ul", { class: "edits" }, [...edits].reverse().map(row)));
   if (focused) section.querySelector(`[data-edit="${CSS.escape(focused)}"]`)?.focus();
@@ -97,7 +97,7 @@ export function drawFeed() {
   list.prepend(...events.slice(0, at < 0 ? events.length : at).map(item));
   while (list.children.length > SHOWN) list.lastChild.remove();
   latest = events[0]?.id ?? null;
-  const now = events.length > 0 ? "" : isLive ? "Quiet since this page was opened." : "No stream of events from this server; the diagram is asked for every 2 s.";
+  const now = events.length > 0 ? "" : isLive === undefined ? "Waiting for the first." : isLive ? "Quiet since this page was opened." : "No stream of events from this server; the diagram is asked for every 2 s.";
   if (isQuiet === now) return;
   isQuiet = now;
   fill(section, h("h2", { id: "feed-title" }, "What happens"), now === "" ? list : h("p", { class: "empty" }, now));

@@ -49,7 +49,7 @@ export function start(onSelect) {
   note = h("p", { class: "note" });
   drawing = s("svg", { class: "edges", "aria-hidden": "true", focusable: "false" });
   box = h("div", { class: "diagram", on: { keydown: walk } }, drawing);
-  heads = h("div", { class: "heads", "aria-hidden": "true" }, h("span", {}, "Domains"), h("span", {}, "Pools"), h("span", {}, "Addresses"));
+  heads = h("div", { class: "heads", "aria-hidden": "true", hidden: true }, h("span", {}, "Domains"), h("span", {}, "Pools"), h("span", {}, "Addresses"));
   fill(byId("flow"), h("div", { class: "toolbar" }, filter, trouble, pager), heads, box, note);
   for (const event of ["pointerover", "focusin"]) box.addEventListener(event, ({ target }) => light(target));
   for (const event of ["pointerleave", "focusout"]) box.addEventListener(event, () => light(null));
@@ -110,6 +110,7 @@ export function draw() {
   const { domains, pools, left, count, pages } = chosen();
   const room = innerHeight - box.getBoundingClientRect().top - scrollY - 40;
   const plan = place(domains, pools, { width: box.clientWidth, room, isNarrow: isNarrow(), unfolded });
+  heads.hidden = false;
   plan.columns.forEach((x, column) => { heads.children[column].style.left = `${x}px`; });
   keep(nodes, plan.nodes, makeNode, (node, entry) => {
     const { style } = entry.element;

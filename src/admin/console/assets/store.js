@@ -24,9 +24,11 @@ export const state = {
   status: null,
   statusAt: 0,
   failure: null,
-  isLive: false,
+  /** Whether events stream in; undefined until it is known. */
+  isLive: undefined,
   who: null,
-  edits: null,
+  /** Those that stand; null where the server has none to tell, undefined until it is known. */
+  edits: undefined,
   events: [],
   /** Domain -> { rate, pools: Map of pool -> rate }, or null where the server does not count. */
   flow: null,
