@@ -18,8 +18,8 @@ use support::scene::{DOMAIN, QUICK, Scene};
 use support::site::Site;
 use support::{PATIENCE, eventually, now};
 
-/// How long after its site has died an address may still be given: far more than it takes, and far
-/// less than to compile what is reloaded meanwhile.
+/// How long after its site has died an address may still be given: far more than it takes, even on a
+/// machine that is busy with other things, and less than until it is due to be probed.
 const OUT_WITHIN: Duration = Duration::from_millis(250);
 
 #[test]
@@ -145,6 +145,8 @@ fn stream(daemon: &Daemon, domains: usize, in_force: &InForce, done: &AtomicBool
 fn flip(daemon: &Daemon, site: &mut Site, other: IpAddr, done: &AtomicBool) -> Vec<Duration> {
     let socket = socket_to(daemon.dns());
     let mut took = Vec::new();
+    // A probe that passes, and the connection whose end tells of a death.
+    site.await_connections(2);
     while !done.load(Ordering::Relaxed) {
         site.kill();
         let died = now();
@@ -153,7 +155,10 @@ fn flip(daemon: &Daemon, site: &mut Site, other: IpAddr, done: &AtomicBool) -> V
             assert!(now() < died + PATIENCE, "a dead site is still given");
         }
         took.push(now() - died);
+        let before = site.connections();
         site.revive();
+        // Two of these probes, and the like.
+        site.await_connections(before + 3);
         let ip = site.ip();
         eventually("the site to be back", || (resolve(&socket, DOMAIN) == [ip]).then_some(()));
     }
