@@ -7,7 +7,7 @@ use std::fmt::Write;
 use hickory_proto::rr::RecordType;
 use serde_json::{Value, json};
 use support::dns::{addresses, ask, ask_by_tcp, query, resolve_for};
-use support::http::{Response, get, post, sample};
+use support::http::{Response, get, post, put_csv, sample, send_json};
 use support::scene::Scene;
 
 /// Pools by name, with the rest of what each says.
@@ -187,4 +187,72 @@ fn every_country_is_sent_where_it_is_explained_to_be() {
         assert_problem(&coverage(query), status, field);
     }
     assert_problem(&get(admin, "/v1/coverage"), 400, Some("domain"));
+}
+
+#[test]
+fn a_dry_run_tells_who_would_move_and_moves_nobody() {
+    let scene = Scene::new();
+    let daemon = scene.start(&world(&scene));
+    let admin = daemon.admin();
+    // Measured by somebody, and no part of what is edited.
+    assert_eq!(put_csv(admin, "/v1/latency", "198.51.100.0/24,hongkong,1\n").status, 200);
+    let dry_run = |edits: Value| {
+        let transaction = json!({ "edits": edits }).to_string();
+        let response = send_json(admin, "POST", "/v1/transactions?dry_run=true", &transaction);
+        assert_eq!(response.status, 200, "{response:?}");
+        response.json()["moves"].as_array().expect("a list").clone()
+    };
+    let coverage = || get(admin, "/v1/coverage?domain=asia.ai.example.com&down=vietnam").json();
+    let before = coverage();
+    let clients = before["clients"].as_array().expect("a list");
+    let is_of_vietnam = |client: &&Value| client["pools"] == json!(["vietnam"]);
+    let of_vietnam: Vec<&Value> =
+        clients.iter().filter(is_of_vietnam).map(|client| &client["client"]).collect();
+    assert!(!of_vietnam.is_empty() && of_vietnam.len() < clients.len(), "{}", of_vietnam.len());
+
+    for edits in [
+        json!([{"object": "pools/vietnam/addresses/a", "state": "drain"}]),
+        json!([{"object": "pools/vietnam", "state": "down"}]),
+        json!([{"object": "domains/asia.ai.example.com", "merge": {"pools": ["hongkong"]}}]),
+    ] {
+        let moves = dry_run(edits.clone());
+        let domains: Vec<&Value> = moves.iter().map(|moved| &moved["domain"]).collect();
+        assert_eq!(domains, ["www.ai.example.com", "asia.ai.example.com"], "{edits}");
+        for moved in &moves {
+            assert_eq!((&moved["type"], &moved["asked"]), (&json!("A"), &json!(clients.len())));
+            assert_eq!(moved["moved"], json!(of_vietnam.len()), "{edits}");
+            let told = moved["clients"].as_array().expect("a list");
+            assert_eq!(told.iter().map(|client| &client["client"]).collect::<Vec<_>>(), of_vietnam);
+            let last = |when: &str| {
+                let decisions = told[0][when]["decisions"].as_array().expect("a list");
+                decisions.last().expect("there is one")["pool"].clone()
+            };
+            assert_eq!((last("before"), last("after")), (json!("vietnam"), json!("hongkong")));
+        }
+    }
+    for edits in [
+        json!([]),
+        json!([{"object": "pools/vietnam/addresses/a", "state": "up"}]),
+        json!([{"object": "pools/new", "put": {"address": [{"name": "a", "ip": "192.0.2.9"}]}}]),
+        json!([{"object": "domains/last.ai.example.com", "merge": {"ttl": "7s"}}]),
+    ] {
+        assert_eq!(dry_run(edits.clone()), Vec::<Value>::new(), "{edits}");
+    }
+    // Without one of its two addresses a pool has less than its minimum.
+    let pair = json!({"object": "pools/vietnam", "put": {
+        "location": {"country": "VN"}, "min_available": 2,
+        "address": [{"name": "a", "ip": "192.0.2.1"}, {"name": "b", "ip": "192.0.2.3"}],
+    }});
+    let short = json!({"object": "pools/vietnam/addresses/b", "state": "drain"});
+    assert_eq!(dry_run(json!([pair, short]))[0]["clients"][0]["after"]["decisions"][1]["pool"], "hongkong");
+
+    // A new pool that everybody would be sent to, and the same one if nothing of it is given.
+    let new = json!({"object": "pools/new", "put": {"address": [{"name": "a", "ip": "192.0.2.9"}]}});
+    let named = json!({"object": "domains/last.ai.example.com", "merge": {"pools": ["new", "hongkong"]}});
+    assert_eq!(dry_run(json!([new, named]))[0]["moved"], json!(clients.len()));
+    let drained = json!({"object": "pools/new", "state": "drain"});
+    assert_eq!(dry_run(json!([new, named, drained])), Vec::<Value>::new());
+
+    assert_eq!(coverage(), before);
+    assert_eq!(get(admin, "/v1/edits").json()["edits"], json!([]));
 }

@@ -64,7 +64,7 @@ fn obeying(
     ids.into_iter().fold(table, |table, (id, pool)| {
         let status = believed.iter().find(|status| status.name == pool.name);
         let health = forced(table.health(id), &pool, desired, status);
-        table.with_pool(id, health)
+        table.with_settled(id, health)
     })
 }
 
