@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +10,9 @@ use super::RoutingTable;
 use super::explain::{Explanation, explain};
 use super::explore::{Explorer, Fate};
 use super::names::NONE;
-use super::sameness::{Sameness, kinds};
+use super::sameness::{Reach, Sameness};
 use crate::dns::{Name, Rtype};
 use crate::geo::Country;
-use crate::plan::DomainId;
 
 /// The most clients that a comparison explains, all domains together: at a kilobyte or two for each of
 /// the two explanations some megabytes.
@@ -69,8 +69,12 @@ pub fn compare(before: &RoutingTable, after: &RoutingTable, clients: &[(Country,
         if sameness.is_same(ids) {
             continue;
         }
-        for rtype in types([before, after], ids) {
-            let moved = comparison.moved(&name, rtype);
+        let mut reach = Reach::default();
+        for (table, id) in [before, after].into_iter().zip(ids) {
+            id.into_iter().for_each(|id| reach.add(table, id));
+        }
+        for rtype in types(reach) {
+            let moved = comparison.moved(&name, reach, rtype);
             if !moved.is_empty() {
                 found.push((name.clone(), rtype, moved));
             }
@@ -102,16 +106,12 @@ pub fn compare(before: &RoutingTable, after: &RoutingTable, clients: &[(Country,
 }
 
 /// What is asked for at a domain: the types of which a pool of it has something in either table.
-fn types(tables: [&RoutingTable; 2], ids: [Option<DomainId>; 2]) -> Vec<Rtype> {
-    let mut has = [false; 3];
-    for (table, id) in tables.into_iter().zip(ids) {
-        if let Some(id) = id {
-            has = std::array::from_fn(|at| has[at] || kinds(table, id)[at]);
-        }
-    }
-    let types = [Rtype::A, Rtype::AAAA, Rtype::CNAME].into_iter().zip(has);
-    let types: Vec<Rtype> = types.filter(|(_, has)| *has).map(|(rtype, _)| rtype).collect();
-    // Pools whose names have never resolved have neither.
+fn types(reach: Reach) -> Vec<Rtype> {
+    let Reach { v4, v6, names, leads_back } = reach;
+    // What a name of our own leads to may have either.
+    let types = [(Rtype::A, v4 || leads_back), (Rtype::AAAA, v6 || leads_back), (Rtype::CNAME, names)];
+    let types: Vec<Rtype> = types.into_iter().filter(|(_, has)| *has).map(|(rtype, _)| rtype).collect();
+    // Pools whose names have never resolved have nothing yet.
     if types.is_empty() { vec![Rtype::A] } else { types }
 }
 
@@ -121,7 +121,7 @@ struct Comparison<'t, 'c> {
     tables: [&'t RoutingTable; 2],
     clients: &'c [(Country, IpAddr)],
     /// What was found of a domain that steers in the same way, in both tables.
-    known: HashMap<(Rtype, [Alike; 2]), Vec<usize>>,
+    known: HashMap<(Rtype, [Alike; 2]), Arc<[usize]>>,
 }
 
 /// What domains have in common that are answered alike: zone and steering.
@@ -129,16 +129,16 @@ type Alike = (u32, u32);
 
 impl Comparison<'_, '_> {
     /// The positions of the clients that would get another answer.
-    fn moved(&mut self, name: &Name, rtype: Rtype) -> Vec<usize> {
+    fn moved(&mut self, name: &Name, reach: Reach, rtype: Rtype) -> Arc<[usize]> {
         let alike = self.tables.map(|table| alike(table, name));
         let key = match alike {
-            [Some(before), Some(after)] => Some((rtype, [before, after])),
+            [Some(before), Some(after)] if !reach.leads_back => Some((rtype, [before, after])),
             _ => None,
         };
         if let Some(known) = key.and_then(|key| self.known.get(&key)) {
             return known.clone();
         }
-        let moved: Vec<usize> = self
+        let moved: Arc<[usize]> = self
             .clients
             .iter()
             .enumerate()
@@ -157,14 +157,12 @@ impl Comparison<'_, '_> {
 }
 
 /// What the domain called `name` has in common with others; `None`: its answers are its own, for it
-/// has other records, may lead to other names, or is none.
+/// has other records, or is none.
 fn alike(table: &RoutingTable, name: &Name) -> Option<Alike> {
     let names = &table.world.names;
     let node = names.node(names.exact(name.wire())?);
     let is_plain = node.edge != NONE && node.rrsets().is_empty() && node.cut == NONE;
-    let steering = table.world.steerings.get(node.steering as usize)?;
-    (is_plain && !steering.has_names && steering.fallbacks().next().is_none())
-        .then_some((node.zone, node.steering))
+    is_plain.then_some((node.zone, node.steering))
 }
 
 /// Whether two clients may get the same, and each as likely.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::plan::{Domain, DomainId, Plan, PoolId, WhenAllDown};
+use crate::plan::{Domain, DomainId, Plan, PoolId};
 
 /// The most that are counted: 8 MiB for each thread that answers. Beyond, nothing is.
 pub const MAX_EDGES: usize = 1 << 20;
@@ -69,9 +69,5 @@ impl Edges {
 /// In the order in which a steering numbers them.
 fn pools(domain: &Domain) -> impl Iterator<Item = PoolId> {
     let chosen = domain.choices().flat_map(|choice| &choice.pools).map(|weighted| weighted.pool);
-    let ends = domain.rules.iter().filter_map(|rule| rule.when_all_down).chain([domain.when_all_down]);
-    chosen.chain(ends.filter_map(|end| match end {
-        WhenAllDown::Fallback(pool) => Some(pool),
-        WhenAllDown::ServeAll | WhenAllDown::Nodata | WhenAllDown::Servfail => None,
-    }))
+    chosen.chain(domain.fallbacks())
 }

@@ -21,8 +21,7 @@ use crate::plan::{DomainId, MAX_POOLS, PoolId};
 /// add up to less than 1.
 pub(super) const MAX_WAYS: usize = MAX_POOLS;
 
-/// Where a client may end up, and how likely each is. Of two that are as likely the first in order
-/// comes first.
+/// All ways that an answer to a client may go, and how likely each is.
 pub(super) type Fate<'t> = BTreeMap<Route<'t>, f64>;
 
 /// A way that an answer may go.

@@ -122,8 +122,8 @@ impl Flow {
         Flow { tallies: Mutex::default(), past: Mutex::default(), changed: Box::new(changed) }
     }
 
-    /// Takes in what was counted in configurations that no worker uses any more. Takes some 100 ms for
-    /// 1,000,000 pools of domains: nothing for a thread that answers.
+    /// Takes in what was counted in configurations that no worker uses any more. It looks at every pool of
+    /// every domain: nothing for a thread that answers.
     pub fn fold(&self) {
         drop(self.folded());
     }

@@ -37,7 +37,7 @@ impl<'t> Sameness<'t> {
             .zip(&plan.pools)
             .map(|(id, pool)| {
                 let twin = *by_name.get(&pool.name[..])?;
-                let is_same = !leads_back(&pool.addresses, &zones)
+                let is_same = !leads_back(after, &pool.addresses)
                     && is_same_pool(before.pool(id), after.pool(twin))
                     && is_same_health(before.health(id), after.health(twin));
                 Some((twin, is_same))
@@ -145,13 +145,11 @@ impl<'t> Sameness<'t> {
     }
 }
 
-/// Whether clients are given a name of one of `zones`: what follows from it is not the pool's alone.
-fn leads_back<T>(addresses: &Addresses, zones: &HashMap<&Name, T>) -> bool {
+/// Whether clients are given a name of a zone of `table`: what follows from it is not the pool's alone.
+fn leads_back(table: &RoutingTable, addresses: &Addresses) -> bool {
     let Addresses::Cname(list) = addresses else { return false };
-    list.iter().any(|address| {
-        std::iter::successors(Some(address.target.clone()), Name::parent)
-            .any(|name| zones.contains_key(&name))
-    })
+    let is_zone = |name: Name| table.world.zone(&name).is_some();
+    list.iter().any(|address| std::iter::successors(Some(address.target.clone()), Name::parent).any(is_zone))
 }
 
 /// Whether two pools give the same, if the same is believed of them; but for the domains that may stand
@@ -201,29 +199,38 @@ fn is_same_health(one: &PoolHealth, other: &PoolHealth) -> bool {
     *shares == other.shares && *standing == other.standing && *withdrawn == other.withdrawn
 }
 
-/// Whether a domain, or one below it, has IPv4 addresses, IPv6 addresses, and names.
-pub(super) fn kinds(table: &RoutingTable, domain: DomainId) -> [bool; 3] {
-    let mut has = [false; 3];
-    let mut seen = HashSet::from([domain]);
-    let mut waiting = vec![domain];
-    while let Some(domain) = waiting.pop() {
-        let domain = &table.plan().domains[domain.index()];
-        let ends = domain.rules.iter().filter_map(|rule| rule.when_all_down).chain([domain.when_all_down]);
-        let fallbacks = ends.filter_map(|end| match end {
-            WhenAllDown::Fallback(pool) => Some(pool),
-            _ => None,
-        });
-        for pool in domain.pools().into_iter().chain(fallbacks) {
-            match &table.pool(pool).addresses {
-                Addresses::Ip(list) => {
-                    has[0] |= list.iter().any(|address| address.target.is_ipv4());
-                    has[1] |= list.iter().any(|address| address.target.is_ipv6());
+/// What pools of a domain, and of those below it, have to give.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reach {
+    pub(super) v4: bool,
+    pub(super) v6: bool,
+    pub(super) names: bool,
+    /// Some of the names are of zones of the same table.
+    pub(super) leads_back: bool,
+}
+
+impl Reach {
+    /// Adds what `domain` has to give.
+    pub(super) fn add(&mut self, table: &RoutingTable, domain: DomainId) {
+        let mut seen = HashSet::from([domain]);
+        let mut waiting = vec![domain];
+        while let Some(domain) = waiting.pop() {
+            let domain = &table.plan().domains[domain.index()];
+            for pool in domain.pools().into_iter().chain(domain.fallbacks()) {
+                let addresses = &table.pool(pool).addresses;
+                match addresses {
+                    Addresses::Ip(list) => {
+                        self.v4 |= list.iter().any(|address| address.target.is_ipv4());
+                        self.v6 |= list.iter().any(|address| address.target.is_ipv6());
+                    }
+                    Addresses::Cname(_) => {
+                        self.names = true;
+                        self.leads_back |= leads_back(table, addresses);
+                    }
+                    Addresses::Domain(below) if seen.insert(*below) => waiting.push(*below),
+                    Addresses::Domain(_) => {}
                 }
-                Addresses::Cname(_) => has[2] = true,
-                Addresses::Domain(below) if seen.insert(*below) => waiting.push(*below),
-                Addresses::Domain(_) => {}
             }
         }
     }
-    has
 }

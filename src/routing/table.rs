@@ -83,6 +83,12 @@ pub(super) struct World {
 }
 
 impl World {
+    /// The zone with this apex.
+    pub(super) fn zone(&self, apex: &Name) -> Option<u32> {
+        // Apexes were entered first, as the first nodes, in the plan's order.
+        self.names.exact(apex.wire()).filter(|node| (*node as usize) < self.plan.zones.len())
+    }
+
     /// What a domain below another steers by.
     pub(super) fn steering(&self, nested: Nested) -> &Steering {
         &self.steerings[nested.steering as usize]

@@ -312,3 +312,52 @@ fn names_keep_what_they_resolve_to() {
     let Addresses::Ip(list) = &after.pool(PoolId(1)).addresses else { panic!("it is of IPs") };
     assert_eq!(list.iter().map(|address| address.target).collect::<Vec<_>>(), found);
 }
+
+#[test]
+fn who_is_given_a_name_moves_with_what_it_leads_to() {
+    let names = |label: &str, targets: &[&str]| {
+        let address = |target: &&str| Address {
+            name: (*target).to_owned(),
+            target: name(target),
+            port: None,
+            weight: 1,
+            rank: 1,
+        };
+        let addresses = Addresses::Cname(targets.iter().map(address).collect());
+        Pool { addresses, ..site(label, &[1]) }
+    };
+    let pools = vec![
+        site("one", &[1]),
+        site("two", &[2]),
+        names("here", &["www.ai.example"]),
+        names("elsewhere", &["a.example.net", "b.example.net"]),
+    ];
+    let mut plan = plan_of(pools, Choice::even(DomainPolicy::Priority, [PoolId(0)]));
+    let more = |label: &str, pool: u32| domain(&name(label), ZoneId(0), vec![PoolId(pool)]);
+    plan.domains.extend([
+        more("alias.ai.example", 2),
+        more("cdn.ai.example", 3),
+        more("cdn2.ai.example", 3),
+        more("two.ai.example", 1),
+    ]);
+    let before = table(plan.clone());
+    let clients = [("VN".parse().expect("a country"), IpAddr::from([10, 0, 0, 1]))];
+    let told = |after: &RoutingTable| -> Vec<String> {
+        let moves = compare(&before, after, &clients);
+        moves.iter().map(|moved| format!("{} {}", moved.domain, moved.rtype)).collect()
+    };
+    let alias = Explorer::new(&before).explore(&name("alias.ai.example"), Rtype::A, clients[0].1);
+    assert_eq!(alias.keys().next().map(|route| route.pools.clone()), Some(vec!["here", "one"]));
+
+    let mut edited = plan.clone();
+    edited.domains[0].choice = Some(Choice::even(DomainPolicy::Priority, [PoolId(1)]));
+    assert_eq!(told(&before.as_if(Arc::new(edited))), ["www.ai.example A", "alias.ai.example A"]);
+
+    let mut edited = plan;
+    let Addresses::Cname(list) = &mut Arc::make_mut(&mut edited.pools[3]).addresses else {
+        panic!("of names")
+    };
+    list.pop();
+    assert_eq!(told(&before.as_if(Arc::new(edited))), ["cdn.ai.example CNAME", "cdn2.ai.example CNAME"]);
+    assert_eq!(told(&before.clone()), Vec::<String>::new());
+}
