@@ -369,6 +369,34 @@ fn every_change_is_written_down() {
 }
 
 #[test]
+fn who_goes_away_is_written_down_all_the_same() {
+    use std::io::Write;
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let root = token("root", "edit", None);
+    let daemon = guarded(&scene, [&first, &second], &[&root]);
+    let order = |reason: &str| format!(r#"{{"state":"drain","reason":"{reason}"}}"#);
+    for change in 0..50 {
+        let body = order(&format!("change-{change}"));
+        let mut stream = std::net::TcpStream::connect(daemon.admin()).expect("it listens");
+        let (token, length) = (&root.token, body.len());
+        write!(
+            stream,
+            "PATCH /v1/pools/first HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+             content-length: {length}\r\n\r\n{body}",
+        )
+        .expect("it is connected");
+    }
+    assert_eq!(ask(&daemon, &root.token, "PATCH", "/v1/pools/second", &order("the-last")).status, 200);
+    // Not each may have been read before it was gone; what was carried out is written down.
+    support::eventually("a record of each that was carried out", || {
+        let records = get(&daemon, &root, "/v1/audit").json()["records"].clone();
+        let records = records.as_array().expect("a list");
+        let carried_out = daemon.lines(&["ordered by the operator", "pool=first"]).len();
+        (carried_out > 0 && records.len() == carried_out + 1).then_some(())
+    });
+}
+
+#[test]
 fn tokens_in_the_clear_on_a_network_are_warned_of() {
     let scene = Scene::new();
     let root = token("root", "edit", None);

@@ -1,7 +1,7 @@
 //! The tokens that are good now, and who has shown others.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -21,7 +21,7 @@ pub struct Access {
     tokens: Option<ArcSwap<Tokens>>,
     throttle: Mutex<Throttle>,
     /// What is left of the requests that may be under way.
-    pub(super) requests: Semaphore,
+    pub(super) requests: Arc<Semaphore>,
 }
 
 impl Access {
@@ -30,7 +30,7 @@ impl Access {
         Access {
             tokens: tokens.map(ArcSwap::from_pointee),
             throttle: Mutex::default(),
-            requests: Semaphore::new(REQUESTS),
+            requests: Arc::new(Semaphore::new(REQUESTS)),
         }
     }
 

@@ -1,12 +1,13 @@
 //! The door: who may pass, with what, and how many at once.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -62,21 +63,38 @@ fn tells_of_life(path: &str) -> bool {
 }
 
 /// Lets as many requests pass as can be under way at once.
+///
+/// What may change something is carried out to its end though its sender goes away: half of it, such
+/// as a change without its record in the audit log, is worse than all or nothing.
 pub(super) async fn admit(State(context): State<Context>, request: Request, next: Next) -> Response {
     if tells_of_life(request.uri().path()) {
         return next.run(request).await;
     }
     let is_one_too_many = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_one_too_many);
-    match context.access.requests.try_acquire() {
-        Ok(_permit) if !is_one_too_many => next.run(request).await,
+    let permit = match Arc::clone(&context.access.requests).try_acquire_owned() {
+        Ok(permit) if !is_one_too_many => permit,
         _ => {
             turned_away("busy");
             let detail = "too many ask at once; try again";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail)
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail)
                 .with_header(header::RETRY_AFTER, seconds(SOON))
-                .into_response()
+                .into_response();
         }
+    };
+    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let carried_out = async move {
+        let response = next.run(request).await;
+        drop(permit);
+        response
+    };
+    if only_reads {
+        return carried_out.await;
     }
+    tokio::spawn(carried_out).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request to the admin API was not carried out to its end");
+        let detail = "the log of the daemon says more";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "A fault of the daemon", detail).into_response()
+    })
 }
 
 /// Lets a request pass whose sender may do what it asks for, and says who that is.

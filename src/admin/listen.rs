@@ -17,11 +17,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::guard::{From, Peer};
+use super::places::{Place, Places};
 use super::socket::Socket;
 use super::tls::Tls;
 use crate::config::Role;
@@ -32,6 +33,10 @@ const CONNECTIONS: usize = 256;
 
 /// So many more are told that there are too many, rather than left without a word.
 const SPARE: usize = 32;
+
+/// So many of these, and of those, one address may have, or one network of IPv6: nobody alone can
+/// keep out the others, or make the daemon look dead to whoever watches over it.
+const OF_ONE: [usize; 2] = [64, 4];
 
 /// How long a handshake of TLS may take, the head of a request, and the pause between two.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,17 +62,9 @@ enum Stream {
     Unix(UnixStream, Role),
 }
 
-/// How many more connections there may be.
-#[derive(Clone)]
-struct Places {
-    all: Arc<Semaphore>,
-    spare: Arc<Semaphore>,
-}
-
 /// Serves what comes in until `stopped`, then ends what is under way.
 pub(super) async fn serve(listeners: Vec<Listener>, router: Router, stopped: watch::Receiver<bool>) {
-    let places =
-        Places { all: Arc::new(Semaphore::new(CONNECTIONS)), spare: Arc::new(Semaphore::new(SPARE)) };
+    let places = Places::new(CONNECTIONS, SPARE, OF_ONE);
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tasks.spawn(accept(listener, router.clone(), places.clone(), stopped.clone()));
@@ -93,8 +90,13 @@ async fn accept(listener: Listener, router: Router, places: Places, stopped: wat
                 }
             },
         };
-        let Some((permit, is_one_too_many)) = places.take() else { continue };
-        connections.spawn(serve_one(stream, is_one_too_many, router.clone(), stopped.clone(), permit));
+        let source = match &stream {
+            // Whoever is on this host, or behind a proxy on it, comes from there.
+            Stream::Tcp(_, address, _) if !address.is_loopback() => Some(*address),
+            Stream::Tcp(..) | Stream::Unix(..) => None,
+        };
+        let Some(place) = places.take(source) else { continue };
+        connections.spawn(serve_one(stream, place, router.clone(), stopped.clone()));
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
@@ -111,16 +113,6 @@ fn is_of_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-impl Places {
-    /// Takes one, and says whether it is one too many; `None`: there are far too many.
-    fn take(&self) -> Option<(OwnedSemaphorePermit, bool)> {
-        let take = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
-        take(&self.all)
-            .map(|permit| (permit, false))
-            .or_else(|| take(&self.spare).map(|permit| (permit, true)))
-    }
-}
-
 impl Listener {
     async fn accept(&self) -> io::Result<Stream> {
         match self {
@@ -133,13 +125,8 @@ impl Listener {
     }
 }
 
-async fn serve_one(
-    stream: Stream,
-    is_one_too_many: bool,
-    router: Router,
-    stopped: watch::Receiver<bool>,
-    permit: OwnedSemaphorePermit,
-) {
+async fn serve_one(stream: Stream, place: Place, router: Router, stopped: watch::Receiver<bool>) {
+    let is_one_too_many = place.is_spare();
     match stream {
         Stream::Tcp(stream, address, tls) => {
             // A connection that is cut already has neither, and ends by itself.
@@ -161,7 +148,7 @@ async fn serve_one(
             Err(error) => tracing::warn!(%error, "cannot tell who connects to the admin socket"),
         },
     }
-    drop(permit);
+    drop(place);
 }
 
 /// Answers the requests of one connection, one after the other.

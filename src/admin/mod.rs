@@ -42,6 +42,7 @@ mod listing;
 mod need;
 mod objects;
 mod origin;
+mod places;
 mod preview;
 mod principal;
 mod problem;

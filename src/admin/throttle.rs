@@ -58,7 +58,7 @@ impl Throttle {
 }
 
 /// What one person may have many of counts as one: the addresses of an IPv6 link (RFC 4291 section 2.5.1).
-fn network(source: IpAddr) -> IpAddr {
+pub(super) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
