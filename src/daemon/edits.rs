@@ -103,9 +103,12 @@ pub(super) fn make(desired: &Arc<Desired>, asked: Vec<(Editing, Reply)>, journal
     made
 }
 
+/// The numbers of the edits that were asked for together, and what they change.
+type Done = (Vec<u64>, Vec<Told>);
+
 /// What comes of all of `asked`, with the numbers of the edits that each makes and what it changes;
 /// `None`: something is wrong with one of them, or it is not only made but taken back.
-fn together(desired: &Desired, asked: &[Editing]) -> Option<(Desired, Outcome, Vec<(Vec<u64>, Vec<Told>)>)> {
+fn together(desired: &Desired, asked: &[Editing]) -> Option<(Desired, Outcome, Vec<Done>)> {
     let mut draft = Draft::of(desired);
     let mut done = Vec::new();
     for editing in asked {

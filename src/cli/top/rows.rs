@@ -28,8 +28,7 @@ pub(super) fn rows<'s>(status: &'s Status, filter: &str) -> Vec<Row<'s>> {
     let has = |text: &str| text.to_lowercase().contains(&filter);
     let domains: Vec<&DomainStatus> = status.domains.iter().filter(|domain| has(&domain.name)).collect();
     // A domain is asked for with its pools; without a filter that is everything.
-    let is_of_domain =
-        |pool: &PoolStatus| domains.iter().any(|domain| domain.pools.iter().any(|name| *name == pool.name));
+    let is_of_domain = |pool: &PoolStatus| domains.iter().any(|domain| domain.pools.contains(&pool.name));
     let mut rows = Vec::new();
     if !domains.is_empty() {
         rows.push(Row::Heading("DOMAIN"));
