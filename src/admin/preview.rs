@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Context, Problem};
 use crate::config::{Change, Desired, Object};
 use crate::control::PoolStatus;
-use crate::plan::{AddressState, Plan, Pool, PoolId};
+use crate::plan::{AddressState, Plan, Pool, PoolId, RESOLVED};
 use crate::routing::{self, Move, PoolHealth, RoutingTable, Share};
 
 impl Context {
@@ -82,7 +82,9 @@ fn forced(before: &PoolHealth, pool: &Pool, desired: &Desired, status: Option<&P
     let mut health = before.clone();
     let mut withdrawn = vec![false; health.shares.len()];
     for (at, name) in pool.addresses.names().into_iter().enumerate() {
-        let own = state_of(Object::Address { pool: pool.name.clone(), name: name.to_owned() });
+        let of = |name: &str| state_of(Object::Address { pool: pool.name.clone(), name: name.to_owned() });
+        // An address that a name resolves to obeys what is ordered of the name.
+        let own = of(name).or_else(|| name.split_once(RESOLVED).and_then(|(written, _)| of(written)));
         let was = status.and_then(|status| status.addresses.iter().find(|address| address.name == name));
         let Some(share) = health.shares.get_mut(at) else { continue };
         match own.or(of_all) {
