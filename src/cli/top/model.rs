@@ -185,8 +185,8 @@ impl Model {
     pub(super) fn shares(&self, domain: &str, pools: &[String]) -> Option<Vec<f64>> {
         let (first, last) = (self.flows.front()?, self.flows.back()?);
         let nothing = Flow::default();
-        // The first look knows no difference.
-        let before = if self.flows.len() > 1 { first } else { &nothing };
+        // The first look knows no difference, and what is printed once is of all the time.
+        let before = if self.flows.len() > 1 && self.is_live { first } else { &nothing };
         let difference = |pool: &String| last.of(domain, pool).saturating_sub(before.of(domain, pool)) as f64;
         let answers: Vec<f64> = pools.iter().map(difference).collect();
         let all: f64 = answers.iter().sum();
