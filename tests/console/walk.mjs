@@ -223,6 +223,7 @@ const steps = {
       assert.ok(width <= 390, `${view} is ${width} px wide`);
     };
     await fits("the diagram");
+    await page.waitForSelector('.node[data-id="domain:www.ai.example.com"] .shares span');
     await picture(page, "phone");
     await node(page, "address:frankfurt/lb-a").tap();
     await page.waitForSelector(".strip .pass");

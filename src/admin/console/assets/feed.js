@@ -93,10 +93,10 @@ export function drawFeed() {
   const section = byId("feed");
   const { isLive } = state;
   const events = state.events.filter(({ kind }) => kind !== "published").slice(0, SHOWN);
-  const at = events.findIndex(({ id }) => id === latest);
+  const at = events.indexOf(latest);
   list.prepend(...events.slice(0, at < 0 ? events.length : at).map(item));
   while (list.children.length > SHOWN) list.lastChild.remove();
-  latest = events[0]?.id ?? null;
+  latest = events[0] ?? null;
   const now = events.length > 0 ? "" : isLive === undefined ? "Waiting for the first." : isLive ? "Quiet since this page was opened." : "No stream of events from this server; the diagram is asked for every 2 s.";
   if (isQuiet === now) return;
   isQuiet = now;

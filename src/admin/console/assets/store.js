@@ -183,7 +183,8 @@ let touched = new Set();
 let soon = null;
 
 function heard(event) {
-  if (!state.events.some(({ id }) => id === event.id)) {
+  // By its time as well: numbers may begin anew with the server.
+  if (!state.events.some(({ id, at }) => id === event.id && at === event.at)) {
     state.events.unshift(event);
     state.events.length = Math.min(state.events.length, EVENTS);
   }

@@ -117,7 +117,8 @@ const KINDS = {
   moved: (e) => [STANDINGS[e.standing]?.tone ?? "dim", e.pool, `${STANDINGS[e.standing]?.word ?? e.standing}${e.reason ? `: ${e.reason}` : ""}`],
   damped: (e) => ["bad", `${e.pool} / ${e.address}`, "held down for flipping too often"],
   undamped: (e) => ["ok", `${e.pool} / ${e.address}`, "held down no longer"],
-  ordered: (e) => ["warn", e.address ? `${e.pool} / ${e.address}` : e.pool, `ordered ${e.state}${e.reason ? `: ${e.reason}` : ""}`],
+  ordered: (e) => [e.state === "auto" ? "info" : "warn", e.address ? `${e.pool} / ${e.address}` : e.pool,
+    `${e.state === "auto" ? "no order any more" : `ordered ${e.state}`}${e.reason ? `: ${e.reason}` : ""}`],
   order_ended: (e) => ["info", e.address ? `${e.pool} / ${e.address}` : e.pool, `no longer ${e.state}`],
   drained: (e) => ["info", `${e.pool} / ${e.address}`, "drained: no answer that named it is still in use"],
   away: (e) => ["warn", e.address ? `${e.pool} / ${e.address}` : e.pool, "reported away"],
@@ -128,11 +129,19 @@ const KINDS = {
   resolved: (e) => ["info", e.name, `resolves to ${(e.addresses ?? []).join(", ")}`],
   unresolved: (e) => ["warn", e.name, `does not resolve: ${e.reason ?? ""}`],
   edited: (e) => ["info", (e.objects ?? []).map(objectText).join(", "), `edited${e.by ? ` by ${e.by}` : ""}`],
-  reverted: (e) => ["info", plural((e.edits ?? []).length, "edit"), `taken back: ${(e.edits ?? []).join(", ")}`],
-  reloaded: () => ["info", "configuration", "reloaded"],
+  reverted: (e) => ["info", `${(e.edits ?? []).length === 1 ? "edit" : "edits"} ${(e.edits ?? []).join(", ")}`, "taken back"],
+  reloaded: (e) => ["info", "configuration", ["reloaded", ...reloadText(e)].join("; ")],
   refused: (e) => ["bad", "configuration", `refused: ${e.detail ?? ""}`],
   published: (e) => ["dim", "table", `generation ${e.generation}`],
 };
+
+/** What a reload has changed, kind by kind. */
+function reloadText(report) {
+  return ["pools", "domains", "zones", "health_checks", "conditions"].flatMap((kind) => {
+    const counts = ["added", "removed", "changed"].map((how) => [how, report[kind]?.[how]?.length ?? 0]).filter(([, count]) => count > 0);
+    return counts.length === 0 ? [] : [`${kind.replace("_", " ")}: ${counts.map(([how, count]) => `${count} ${how}`).join(", ")}`];
+  });
+}
 
 /** `tone`, `subject` and `text` of an event. */
 export function eventText(event) {
