@@ -67,7 +67,7 @@ const steps = {
       await node(page, id).waitFor();
     }
     assert.equal(await node(page, "pool:saopaulo").getAttribute("data-tone"), "bad");
-    assert.match(await node(page, "address:saopaulo/edge").getAttribute("aria-label"), /down: connection refused/);
+    assert.match(await node(page, "address:saopaulo/edge").textContent(), /^Address .*edge down .*connection refused/);
     await node(page, "pool:saopaulo").hover();
     assert.match(await page.locator("#tip").innerText(), /saopaulo: down/);
     await page.mouse.move(700, 5);
@@ -255,7 +255,7 @@ const steps = {
   async "what a token does not allow cannot be pressed, and says why"() {
     for (const [who, address, why] of [
       ["bob", "sydney/edge-1", "This token may only look (its role is read)."],
-      ["carol", "virginia/nlb-1", "This token is for the pools syd* only."],
+      ["carol", "virginia/nlb-1", "This token is for the pools s?d* only."],
       ["carol", "sydney/edge-1", null],
     ]) {
       const page = await open();

@@ -166,10 +166,14 @@ function tell({ left, count, pages }) {
   fill(pager, pages > 1 && [step("‹", "Previous page ([)", -1, page === 0), h("span", {}, text), step("›", "Next page (])", 1, page === pages - 1)]);
 }
 
+/** What a node is, for those who do not see the column that it is in. */
+const KINDS = { domain: "Domain", pool: "Pool", address: "Address", more: "Addresses:" };
+
 function makeNode(node) {
   const part = (name) => h("span", { class: name });
-  const parts = { glyph: part("glyph"), name: part("name"), badge: part("badge"), facts: part("facts") };
-  const element = h("button", { type: "button", class: `node ${node.kind}`, "data-id": node.id }, parts.glyph, parts.name, parts.badge, parts.facts);
+  const parts = { glyph: part("glyph"), name: part("name"), badge: part("badge"), facts: part("facts"), why: part("sr") };
+  const element = h("button", { type: "button", class: `node ${node.kind}`, "data-id": node.id },
+    h("span", { class: "sr" }, `${KINDS[node.kind]} `), parts.glyph, parts.name, " ", parts.badge, " ", parts.facts, parts.why);
   if (node.kind === "domain") {
     parts.bar = h("span", { class: "shares", "aria-hidden": "true" });
     element.append(parts.bar);
@@ -221,7 +225,7 @@ const FILLED = {
       }));
     }
     entry.tip = [of.name, up === 0 ? "no pool in service" : text];
-    mark(entry.element, "aria-label", `Domain ${of.name}, ${of.policy}, ${up} of ${plural(pools.length, "pool")} in service${text ? `; answers: ${text}` : ""}`);
+    say(entry.parts.why, text ? `; answers: ${text}` : up === 0 ? "; no pool in service" : "");
   },
   pool(entry, { of }) {
     const { tone, glyph, word } = poolState(of);
@@ -236,7 +240,7 @@ const FILLED = {
     say(entry.parts.facts, [many, more, flow !== null && rate(flow)].filter(Boolean).join(" · "));
     const why = of.suspicion ?? (tone === "ok" ? "" : of.order?.reason ?? of.reason);
     entry.tip = [`${of.name}: ${word}`, why];
-    mark(entry.element, "aria-label", `Pool ${of.name}, ${word}${why ? `: ${why}` : ""}, ${many}`);
+    say(entry.parts.why, why ? `; ${why}` : "");
   },
   address(entry, { of, pool }) {
     const { tone, glyph, word } = addressState(of);
@@ -248,7 +252,7 @@ const FILLED = {
     const why = addressReason(of);
     const probe = of.last_probe ? `last probe ${of.last_probe.outcome === "pass" ? "passed" : "failed"} in ${of.last_probe.took_ms.toFixed(1)} ms` : "";
     entry.tip = [`${pool.name} / ${of.name}: ${word}`, why, probe, of.since_seconds === null ? "" : `so for ${span(of.since_seconds)}`];
-    mark(entry.element, "aria-label", `Address ${of.name} of ${pool.name}, ${of.target}, ${word}${why ? `: ${why}` : ""}, weight ${of.weight}`);
+    say(entry.parts.why, `; of ${pool.name}${tone === "ok" ? ", up" : ""}${why ? `; ${why}` : ""}`);
   },
   more(entry, { of }) {
     say(entry.parts.name, `${of.count} more`);

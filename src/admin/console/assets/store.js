@@ -256,7 +256,8 @@ export function refusal(pool) {
   return null;
 }
 
+/** Whether a name is one of a pattern's: `*` stands for any characters, `?` for one. */
 function matches(pattern, name) {
-  const literal = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`^${literal.join(".*")}$`).test(name);
+  const literal = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
+  return new RegExp(`^${literal.replaceAll("*", ".*").replaceAll("?", ".")}$`).test(name);
 }
