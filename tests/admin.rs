@@ -56,7 +56,6 @@ fn every_endpoint_answers_and_refuses_in_kind() {
 
     for (path, status, field) in [
         ("/v1/nothing", 404, None),
-        ("/", 404, None),
         ("/v1/domains/www.example.net", 404, None),
         ("/v1/domains/a..b", 400, Some("name")),
         ("/v1/pools/third", 404, None),

@@ -143,7 +143,7 @@ fn limit(process: &Process, descriptors: usize) {
 
 /// The API's metrics on a connection that is there already.
 fn metrics(kept: &mut BufReader<TcpStream>) -> String {
-    kept.get_mut().write_all(b"GET /metrics HTTP/1.1\r\nhost: rhumb\r\n\r\n").expect("it reads");
+    kept.get_mut().write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("it reads");
     let mut length = 0;
     loop {
         let mut line = String::new();

@@ -1,14 +1,14 @@
 //! Edits that are asked for, and what becomes of them.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::principal::Principal;
-use super::{Context, Problem, Request};
+use super::{Context, Problem, Request, clock};
 use crate::config::{Change, Desired, Object, Refusal, Stamp};
 
 /// What is to be edited.
@@ -211,7 +211,8 @@ fn problem(reason: NotEdited, field_of: impl Fn(usize, Option<&str>) -> Option<S
 
 /// Who makes an edit now, why, and for how long.
 pub(super) fn stamp(principal: &Principal, reason: Option<String>, lasts: Option<Duration>) -> Stamp {
-    let now = now();
+    // Of the calendar: what is kept has to mean the same after a restart.
+    let now = clock::now();
     let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Stamp {
         reason,
@@ -220,10 +221,4 @@ pub(super) fn stamp(principal: &Principal, reason: Option<String>, lasts: Option
         at: milliseconds(now),
         until: lasts.map(|lasts| milliseconds(now.saturating_add(lasts))),
     }
-}
-
-/// Since the beginning of 1970: what is kept has to mean the same after a restart.
-#[allow(clippy::disallowed_methods, reason = "a request is where this time enters")]
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -127,7 +127,7 @@ async fn pass(context: &Context, pool: Option<&str>, mut request: Request) -> Re
         origin::check(request.method(), request.headers(), is_open).inspect_err(|problem| {
             turned_away("origin");
             let path = request.uri().path();
-            tracing::warn!(from = peer.from.text(), path, "admin request refused: {problem}");
+            tracing::debug!(from = peer.from.text(), path, "admin request refused: {problem}");
         })?;
     }
     let principal = identify(context, &peer.from, request.headers())?;
