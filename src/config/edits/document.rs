@@ -96,7 +96,7 @@ impl Document {
             }
         };
         for key in own_keys(object) {
-            said.remove(*key);
+            said.shift_remove(*key);
         }
         Some(said)
     }
