@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::journal::{Journal, JournalError, Read};
+use super::journal::{self, Journal, JournalError, Read};
 
 /// As many records more than there are values may the journal have before it is written anew: a
 /// thousand are a hundred kilobytes or so, which is little to read at the next start.
@@ -68,14 +68,13 @@ impl Kept {
         Ok(Kept { journal: Some(journal), broken: None, values, next })
     }
 
-    /// What is kept in `directory` is put aside, unread; where that cannot be done, it stays where it
-    /// is, and nothing is kept.
+    /// What is kept in `directory` is put aside, beside whatever was put aside before; where that cannot
+    /// be done, it stays where it is, and nothing is kept.
     pub fn put_aside(directory: &Path) -> Self {
-        let path = directory.join("edits.journal");
-        let aside = match std::fs::rename(&path, directory.join("edits.journal.ignored")) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(JournalError::Unreadable(path, error)),
-            _ => Ok(()),
-        };
+        // A start that is tried again has nothing to put aside.
+        let is_empty =
+            matches!(Journal::open(directory), Ok((_, Read { records, .. })) if records.is_empty());
+        let aside = if is_empty { Ok(()) } else { move_aside(directory) };
         match aside.and_then(|()| Kept::open(directory)) {
             Ok(kept) => kept,
             Err(error) => {
@@ -131,6 +130,24 @@ impl Kept {
             }
         }
         Ok(())
+    }
+}
+
+/// Moves the journal to a name that nothing has: only operators can know what they want of it.
+fn move_aside(directory: &Path) -> Result<(), JournalError> {
+    let path = directory.join(journal::FILE);
+    let names = std::iter::once("edits.journal.ignored".to_owned())
+        .chain((1..).map(|number| format!("edits.journal.ignored.{number}")));
+    // A link that leads nowhere is something as well.
+    let free = names.map(|name| directory.join(name)).find(|path| path.symlink_metadata().is_err());
+    let Some(aside) = free else { return Ok(()) };
+    match std::fs::rename(&path, &aside) {
+        Ok(()) => {
+            tracing::warn!(path = %aside.display(), "the edits that were made by API are put aside");
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(JournalError::Unreadable(path, error)),
     }
 }
 
@@ -195,6 +212,23 @@ mod tests {
         assert!(Kept::put_aside(directory.path()).values().is_empty());
         assert!(directory.path().join("edits.journal.ignored").exists());
         assert!(values(directory.path()).is_empty());
+    }
+
+    #[test]
+    fn what_was_put_aside_is_never_lost() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let aside = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap_or_default();
+        for (round, name) in (1..).zip(["edits.journal.ignored", "edits.journal.ignored.1"]) {
+            let value = Value::from(format!("round {round}"));
+            open(directory.path()).keep(vec![], vec![(round, value)], round + 1).expect("it is kept");
+            // The second and third time there is nothing to put aside.
+            for _ in 0..3 {
+                assert!(Kept::put_aside(directory.path()).values().is_empty());
+            }
+            assert!(aside(name).contains(&format!("round {round}")), "{name}");
+        }
+        assert!(aside("edits.journal.ignored").contains("round 1"));
+        assert_eq!(aside("edits.journal.ignored.2"), "");
     }
 
     #[test]
