@@ -166,6 +166,7 @@ impl Daemon {
             // As this process can read it from here on; that it need not be able to is told in time.
             let _ = files.read(path);
         }
+        door.keys.note_tokens(&mut files);
         let mut controller = Controller::new(Arc::clone(&plan), geo, control_loop::now());
         for event in edits::orders(&desired) {
             controller.handle(event, control_loop::now());

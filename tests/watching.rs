@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use support::daemon::Daemon;
-use support::http::{get, sample};
+use support::daemon::{Daemon, run};
+use support::http::{get, request, sample};
 use support::process::Process;
 use support::scene::Scene;
 
@@ -63,6 +63,31 @@ fn a_file_may_be_written_to_or_replaced() {
         daemon.await_answer(HOST, ip(&format!("192.0.2.{last}")));
     }
     assert_eq!((reloads(&daemon, "accepted"), reloads(&daemon, "refused")), (4.0, 0.0));
+}
+
+#[test]
+fn a_token_is_good_for_nothing_once_its_line_is_gone() {
+    let scene = Scene::new();
+    let made = ["one", "two"].map(|name| {
+        let output = run(&["token", "new", "--name", name, "--role", "read", "--output", "json"]);
+        let made: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+        ["token", "line"].map(|member| made[member].as_str().expect("a text").to_owned())
+    });
+    let [[first, first_line], [second, second_line]] = &made;
+    let tokens = scene.write("tokens", &format!("{first_line}\n"));
+    let admin = format!("listen = \"{}\"\n", scene.admin);
+    let text = with_host(&scene, "192.0.2.1").replace(&admin, &format!("{admin}token_file = \"tokens\"\n"));
+    let daemon = start(&scene, &scene.configure(&text));
+    let status = |token: &str| {
+        let headers = [("authorization", &format!("Bearer {token}")[..])];
+        request(daemon.admin(), "GET", "/v1/whoami", &headers).expect("it answers").status
+    };
+    assert_eq!((status(first), status(second)), (200, 401));
+
+    let from = daemon.said();
+    write(&tokens, &format!("{second_line}\n"));
+    daemon.await_line(from, &["configuration reloaded", "trigger=\"file\""]);
+    assert_eq!((status(first), status(second)), (401, 200));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{ADMIN_DRAIN, DaemonError};
 use crate::admin::{self, Access, Listener, Socket, Tls};
-use crate::config::{AdminSettings, Tokens, UnreadTokens, read_tokens};
+use crate::config::{AdminSettings, FilesRead, Tokens, UnreadTokens, read_tokens};
 
 /// The admin API's door, as it stands at the start.
 pub(super) struct Door {
@@ -69,6 +69,14 @@ impl Door {
 }
 
 impl Keys {
+    /// Adds the tokens, as this process can read them, to the files that a reload reads.
+    pub(super) fn note_tokens(&self, files: &mut FilesRead) {
+        if let Some(path) = &self.token_file {
+            // What is wrong with them is told by whoever needs them.
+            let _ = files.read(path);
+        }
+    }
+
     /// Reads the tokens anew; `None`: there are none, or it is not for this process to read them
     /// again, which has given up its privileges. So is the certificate, of which no mistake is one
     /// of the configuration: it stays, and the log says so.

@@ -242,6 +242,7 @@ fn reload(
         // What is wrong with it is told below.
         let _ = files.read(path);
     }
+    keys.note_tokens(&mut files);
     let result = loaded
         .map_err(|diagnostics| format!("{diagnostics}{}", out_of_reach(&files, server)))
         .and_then(|loaded| reloaded(loaded, &files, server, keys, wanted, journal));
