@@ -14,7 +14,7 @@
 //! | 1 | [`plan`]: what the operator asked for |
 //! | 0 | [`dns`], [`geo`], [`health`]: the wire, the map, the belief |
 //!
-//! # The two journeys
+//! # The journeys
 //!
 //! A query travels one way: a UDP worker or a TCP connection hands its bytes to
 //! [`routing::answer`], which reads one table and writes the reply into the caller's buffer.
@@ -22,6 +22,10 @@
 //! A health event travels one way: a probe's outcome enters [`control`], the address's
 //! machine observes it, and on a transition the touched pool is compiled anew and one
 //! pointer is swapped. The next query reads the new table.
+//!
+//! An edit travels one way: a request to [`admin`] becomes the next [`config::Desired`], the file
+//! with edits over it; [`store`] keeps it, and what it comes to enters [`control`]. Then it is
+//! acknowledged.
 
 pub mod admin;
 pub mod cli;
