@@ -24,7 +24,7 @@ use crate::control::{Controller, Event};
 use crate::plan::ConditionRule;
 use crate::routing::{Service, Worker};
 use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
-use crate::store::JournalError;
+use crate::store::{Claim, JournalError, Taken};
 use crate::telemetry::{self, LogGuard, Metrics};
 
 mod access;
@@ -93,6 +93,9 @@ pub enum DaemonError {
     /// The file with the secrets of cookies cannot be used.
     #[error("cookie secret file {path}: {error}", path = .0.display(), error = .1)]
     CookieSecret(PathBuf, io::Error),
+    /// Another daemon keeps its state there.
+    #[error(transparent)]
+    StateTaken(#[from] Taken),
     /// What was ordered of addresses cannot be read.
     #[error("edits: {0}\nhint: --ignore-edits starts without them, and puts the file aside")]
     Edits(#[from] JournalError),
@@ -112,6 +115,8 @@ pub enum DaemonError {
 pub struct Daemon {
     dns: Vec<SocketAddr>,
     admin: SocketAddr,
+    /// The directory of its state, which is nobody else's.
+    claim: Option<Claim>,
     audit: Audit,
     requests: mpsc::Sender<admin::Request>,
     ready: watch::Sender<bool>,
@@ -158,6 +163,8 @@ impl Daemon {
         // Without a file there is nothing of this daemon's on disk.
         let has_file = file.is_some();
         let state_dir = has_file.then(|| settings.server.state_dir.clone());
+        // Two that write into one journal would lose each other's edits.
+        let claim = state_dir.as_deref().map(Claim::of).transpose()?;
         let audit = Audit::start(state_dir.as_deref())?;
         let journal = Journal::open(state_dir.as_deref(), ignore_edits)?;
         let desired = edits::standing(origin, Arc::new(plan), &journal);
@@ -230,7 +237,7 @@ impl Daemon {
         counted.sockets(&serving);
         ready.send_replace(true);
         tracing::info!(dns = %list(&dns), %admin, "ready");
-        Ok(Daemon { dns, admin, audit, requests, ready, stop, feed, tasks, serving, log })
+        Ok(Daemon { dns, admin, claim, audit, requests, ready, stop, feed, tasks, serving, log })
     }
 
     /// Where DNS is answered, over UDP and TCP.
@@ -245,8 +252,19 @@ impl Daemon {
 
     /// Stops: queued datagrams and TCP queries under way are answered first.
     pub async fn shutdown(self) {
-        let Daemon { dns: _, admin: _, audit, requests: _, ready, stop, feed, mut tasks, serving, log } =
-            self;
+        let Daemon {
+            dns: _,
+            admin: _,
+            claim,
+            audit,
+            requests: _,
+            ready,
+            stop,
+            feed,
+            mut tasks,
+            serving,
+            log,
+        } = self;
         // Whoever balances load by it should look elsewhere from here on.
         ready.send_replace(false);
         if !serving.shutdown(DRAIN).await {
@@ -261,6 +279,7 @@ impl Daemon {
             tracing::error!("the last changes may be missing in the audit log");
         }
         tracing::info!("stopped");
+        drop(claim);
         drop(log);
     }
 }

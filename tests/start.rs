@@ -48,3 +48,15 @@ fn without_checks_it_is_ready_at_once() {
     let reply = ask(daemon.dns(), &query("ns1.ai.example.com", RecordType::A));
     assert_eq!(addresses(&reply), [daemon.dns().ip()]);
 }
+
+#[test]
+fn two_daemons_do_not_share_what_they_keep() {
+    let (first, second) = (Scene::new(), Scene::new());
+    let _running = first.start(&first.ground());
+    let [theirs, own] = [&first, &second].map(|scene| scene.path().join("state").display().to_string());
+    let text = second.ground();
+    assert!(text.contains(&own));
+    let (status, said) = second.launch(&text.replace(&own, &theirs)).into_process().await_end();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("another process keeps its state in {theirs}")), "{said}");
+}
