@@ -18,6 +18,8 @@ mod check;
 mod client;
 mod clock;
 mod demo;
+#[cfg(test)]
+mod documented;
 mod domain;
 mod drill;
 mod edit;
