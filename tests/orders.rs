@@ -2,8 +2,9 @@
 
 mod support;
 
-use support::daemon::{Daemon, run};
+use support::daemon::{Daemon, run, serve};
 use support::http::{get, send_json};
+use support::process::Process;
 use support::scene::{DOMAIN, QUICK, Scene};
 use support::site::Site;
 use support::small_disk::SmallDisk;
@@ -82,6 +83,12 @@ fn an_acknowledged_order_outlives_a_kill() {
         drop(daemon);
         daemon = scene.start(&text);
         assert_eq!(daemon.resolve(DOMAIN), [given], "round {round}: the first answer of the next start");
+        let told = daemon.lines(&["edits that were made by API lie over the file", "edits=1"]).len();
+        assert_eq!(
+            told,
+            usize::from(state != "auto"),
+            "round {round}: the start says what is not in the file"
+        );
     }
     drop(daemon);
     let journal = scene.path().join("state/edits.journal");
@@ -93,6 +100,13 @@ fn an_acknowledged_order_outlives_a_kill() {
     assert_eq!(output.status.code(), Some(1));
     assert!(complaint.contains("edits.journal:2: the record is damaged"), "{complaint}");
     assert!(complaint.contains("--ignore-edits starts without them"), "{complaint}");
+
+    let mut command = serve(&config);
+    command.arg("--ignore-edits");
+    let daemon = scene.attach(Process::start(command));
+    daemon.await_line(0, &["the edits that were made by API are put aside", "edits.journal.ignored"]);
+    daemon.await_line(0, &["ready"]);
+    assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
 }
 
 #[test]

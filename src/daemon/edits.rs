@@ -226,6 +226,9 @@ pub(super) fn standing(origin: Origin, plan: Arc<Plan>, journal: &Journal) -> De
     if let Err(reason) = journal.keep(&outcome, desired.next()) {
         tracing::warn!("edits that no longer stand stay in the journal: {reason}");
     }
+    if !desired.edits().is_empty() {
+        tracing::info!(edits = desired.edits().len(), "edits that were made by API lie over the file");
+    }
     for standing in desired.edits() {
         if let Some(reason) = &standing.orphaned {
             tracing::warn!(edit = standing.edit.id, object = %standing.edit.object, "not in force: {reason}");
