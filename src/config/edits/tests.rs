@@ -109,7 +109,14 @@ fn an_edit_changes_its_lines_and_no_others() {
             merge("pools/west/addresses/three", json!({"weight": 3})),
             &[
                 "-address = [{ name = \"three\", ip = \"192.0.2.3\" }]",
-                "+address = [{ name = \"three\", ip = \"192.0.2.3\" , weight = 3 }]",
+                "+address = [{ name = \"three\", ip = \"192.0.2.3\", weight = 3 }]",
+            ],
+        ),
+        (
+            put("pools/west/addresses/three", json!({"resolve": "a.example.net"})),
+            &[
+                "-address = [{ name = \"three\", ip = \"192.0.2.3\" }]",
+                "+address = [{ name = \"three\", resolve = \"a.example.net\" }]",
             ],
         ),
         (

@@ -1,7 +1,9 @@
 //! Between what JSON says and how TOML is written, with as little change of the text as will do.
 
 use serde_json::{Map, Number, Value};
-use toml_edit::{Array, ArrayOfTables, Formatted, InlineTable, Item, Table, TableLike, Value as Written};
+use toml_edit::{
+    Array, ArrayOfTables, Formatted, InlineTable, Item, RawString, Table, TableLike, Value as Written,
+};
 
 /// Lists of tables that are written under a header of their own each, as the documentation has them.
 const UNDER_HEADERS: [&str; 3] = ["address", "record", "rule"];
@@ -74,6 +76,7 @@ pub(super) fn say(item: &mut Item, new: &Value) {
 
 /// Makes `table` say `members`, and nothing besides.
 pub(super) fn say_in_table(table: &mut dyn TableLike, members: &Map<String, Value>, style: Style) {
+    let end = table.iter().last().and_then(|(_, item)| item.as_value()?.decor().suffix().cloned());
     let gone: Vec<String> = table
         .iter()
         .map(|(key, _)| key.to_owned())
@@ -92,6 +95,27 @@ pub(super) fn say_in_table(table: &mut dyn TableLike, members: &Map<String, Valu
             }
         }
     }
+    if style == Style::Braces {
+        pad(table, end);
+    }
+}
+
+/// Puts `end`, the blank before the closing brace, behind the last value of `table`, and takes it from
+/// behind all others, where a comma follows.
+fn pad(table: &mut dyn TableLike, end: Option<RawString>) {
+    let count = table.iter().count();
+    for ((_, item), place) in table.iter_mut().zip(1..) {
+        let Some(decor) = item.as_value_mut().map(Written::decor_mut) else { continue };
+        match &end {
+            Some(end) if place == count => decor.set_suffix(end.clone()),
+            _ if place < count && decor.suffix().is_some_and(is_blank) => decor.set_suffix(""),
+            _ => {}
+        }
+    }
+}
+
+fn is_blank(text: &RawString) -> bool {
+    text.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 /// Makes `tables` say `elements`: those that have the name of one before stay where they are written.
