@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use nix::sys::signal::Signal;
 use support::daemon::{Daemon, run};
 use support::dns::resolve_for;
-use support::http::{Response, delete, get, post, put_csv, request, try_put_csv};
+use support::http::{Response, delete, get, post, put_csv, request, request_with, try_put_csv};
 use support::scene::{DOMAIN, Scene};
 
 const PATH: &str = "/v1/latency";
@@ -260,4 +260,34 @@ fn the_command_gives_shows_and_clears() {
 
     assert_eq!(latency(&["clear", "--output", "json"]), done("{\n  \"measurements\": 0\n}\n"));
     assert_eq!((pools(&daemon), latency(&["show"])), (["near", "near"], done("")));
+}
+
+#[test]
+fn whoever_changes_what_somebody_else_has_changed_is_told() {
+    let scene = Scene::new();
+    let daemon = scene.start(&two_pools(&scene));
+    let ask = |method: &str, name: &str, tag: &str, csv: &str| {
+        let length = csv.len().to_string();
+        let headers = [("content-type", "text/csv"), ("content-length", &length[..]), (name, tag)];
+        request_with(daemon.admin(), method, PATH, &headers, csv).expect("somebody answers")
+    };
+    let nothing = get(daemon.admin(), PATH).header("etag").to_owned();
+    let first = ask("PUT", "if-match", &nothing, "AS64500,near,5\n");
+    assert_eq!(first.status, 200, "{first:?}");
+    let tag = get(daemon.admin(), PATH).header("etag").to_owned();
+    assert!(tag.len() > 2 && tag != nothing && tag == first.header("etag"), "{tag}: {first:?}");
+    let known = ask("GET", "if-none-match", &tag, "");
+    assert_eq!((known.status, &known.body[..], known.header("etag")), (304, "", &tag[..]));
+
+    for (method, name, tag) in
+        [("PUT", "if-match", &nothing[..]), ("DELETE", "if-match", &nothing), ("PUT", "if-none-match", "*")]
+    {
+        assert_refused(&ask(method, name, tag, "AS64500,near,9\n"), 412, &["somebody else"]);
+    }
+    assert_refused(&ask("PUT", "if-match", "unquoted", "AS64500,near,9\n"), 400, &["in quotes"]);
+    assert_eq!(given(&daemon), "AS64500,near,5\n");
+    assert_eq!(ask("PUT", "if-match", "*", "AS64500,near,7\n").status, 200);
+    let tag = get(daemon.admin(), PATH).header("etag").to_owned();
+    assert_eq!(ask("DELETE", "if-match", &tag, "").status, 204);
+    assert_eq!((given(&daemon), get(daemon.admin(), PATH).header("etag")), (String::new(), &nothing[..]));
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::principal::Principal;
-use super::{Context, Problem, Request, clock};
+use super::{Context, Expected, Problem, Request, clock};
 use crate::config::{Change, Desired, Object, Refusal, Stamp};
 
 /// What is to be edited.
@@ -25,17 +25,6 @@ pub enum Editing {
     },
     /// All of these edits are taken back, or none.
     Revert(Vec<u64>),
-}
-
-/// What an object must be (RFC 9110 section 13.1.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// There, whatever it is.
-    Any,
-    /// Not there (RFC 9110 section 13.1.2, `If-None-Match: *`).
-    Absent,
-    /// One with one of these tags.
-    Tags(Vec<String>),
 }
 
 /// Edits that are in force, and will be after a restart.
@@ -112,17 +101,6 @@ pub enum NotEdited {
     /// They cannot be kept, for this reason.
     #[error("{0}")]
     NotKept(String),
-}
-
-impl Expected {
-    /// Whether an object with `tag` is it; `None`: there is none.
-    pub fn is_met(&self, tag: Option<&str>) -> bool {
-        match (self, tag) {
-            (Expected::Any, tag) => tag.is_some(),
-            (Expected::Absent, tag) => tag.is_none(),
-            (Expected::Tags(tags), tag) => tag.is_some_and(|tag| tags.iter().any(|known| known == tag)),
-        }
-    }
 }
 
 impl Context {

@@ -10,25 +10,33 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use super::principal::Principal;
-use super::{Context, NotMeasured, Problem, Request};
+use super::{Context, Expected, NotMeasured, Problem, Request, precondition};
 
 /// What a request may bring, in octets. The round trips of every AS number there is, some 80,000,
 /// to ten pools take as much; a request is held in memory several times over while it is read.
 pub(super) const MAX_OCTETS: usize = 16 * 1024 * 1024;
 
 /// What was taken over.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Accepted {
     /// How many measurements there are.
     measurements: usize,
 }
 
 /// The measurements that were given, as they were given.
-pub(super) async fn show(State(context): State<Context>) -> Result<Response, Problem> {
+pub(super) async fn show(State(context): State<Context>, headers: HeaderMap) -> Result<Response, Problem> {
     let given = given_before(&context).await?;
-    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], given).into_response())
+    let tag = precondition::tag_of(&given);
+    let mut response = if precondition::is_known(&headers, Some(&tag))? {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], given).into_response()
+    };
+    response.headers_mut().extend(precondition::quoted(&tag).map(|tag| (header::ETAG, tag)));
+    Ok(response)
 }
 
 /// Puts what the request brings in the place of all that was given before.
@@ -36,11 +44,12 @@ pub(super) async fn replace(
     State(context): State<Context>,
     Extension(principal): Extension<Principal>,
     request: extract::Request,
-) -> Result<Json<Accepted>, Problem> {
+) -> Result<Response, Problem> {
     if !is_csv(request.headers()) {
         let kind = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Err(Problem::new(kind, "Unsupported media type", "send it as text/csv"));
     }
+    let expected = precondition::of_change(request.headers())?;
     // Before any of it is read: who announces too much need not send it.
     if request.body().size_hint().lower() > MAX_OCTETS as u64 {
         return Err(too_large());
@@ -49,24 +58,34 @@ pub(super) async fn replace(
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         status => Problem::new(status, "The request cannot be read", rejection.body_text()),
     })?;
-    let measurements = measured(&context, &principal, given).await?;
-    Ok(Json(Accepted { measurements }))
+    let tag = precondition::quoted(&precondition::tag_of(&given)).map(|tag| (header::ETAG, tag));
+    let measurements = measured(&context, &principal, given, expected).await?;
+    let mut response = Json(Accepted { measurements }).into_response();
+    response.headers_mut().extend(tag);
+    Ok(response)
 }
 
 /// Forgets what was given.
 pub(super) async fn clear(
     State(context): State<Context>,
     Extension(principal): Extension<Principal>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    measured(&context, &principal, Bytes::new()).await?;
+    measured(&context, &principal, Bytes::new(), precondition::of_change(&headers)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn measured(context: &Context, principal: &Principal, given: Bytes) -> Result<usize, Problem> {
+async fn measured(
+    context: &Context,
+    principal: &Principal,
+    given: Bytes,
+    expected: Option<Expected>,
+) -> Result<usize, Problem> {
     let before = given_before(context).await?.len();
     let after = given.len();
     let (reply, answer) = oneshot::channel();
-    context.requests.send(Request::Measured(given, reply)).await.map_err(|_| Problem::stopping())?;
+    let request = Request::Measured(given, expected, reply);
+    context.requests.send(request).await.map_err(|_| Problem::stopping())?;
     let measurements = answer.await.map_err(|_| Problem::stopping())?.map_err(Problem::from)?;
     // They may be megabytes, and are no reading for people.
     let after = json!({ "octets": after, "measurements": measurements });
@@ -98,6 +117,7 @@ impl From<NotMeasured> for Problem {
         let detail = reason.to_string();
         let (status, title) = match reason {
             NotMeasured::Mistaken(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The measurements were refused"),
+            NotMeasured::Lost => (StatusCode::PRECONDITION_FAILED, "Changed meanwhile"),
             NotMeasured::NotKept(_, error) => match error.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     (StatusCode::INSUFFICIENT_STORAGE, "No space")

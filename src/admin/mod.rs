@@ -43,6 +43,7 @@ mod need;
 mod objects;
 mod origin;
 mod places;
+mod precondition;
 mod preview;
 mod principal;
 mod problem;
@@ -57,10 +58,11 @@ mod transactions;
 
 pub use access::Access;
 pub use audit::Audit;
-pub use edit::{Edited, Editing, Expected, Glance, NotEdited, Told};
+pub use edit::{Edited, Editing, Glance, NotEdited, Told};
 pub use feed::{Feed, KINDS};
 pub use insight::Insight;
 pub use listen::Listener;
+pub use precondition::Expected;
 pub use problem::Problem;
 pub use reload::{ReloadReport, ReloadTrigger};
 pub use socket::Socket;
@@ -121,9 +123,9 @@ pub enum Request {
     /// were.
     Latencies(oneshot::Sender<Bytes>),
     /// Measured latencies, as a file of `[[latency]]` has them, in the place of those that were
-    /// given before; empty: none. The answer, which is how many there are, means that they are in
-    /// force, and will be after a restart.
-    Measured(Bytes, oneshot::Sender<Result<usize, NotMeasured>>),
+    /// given before, if that is what is expected; empty: none. The answer, which is how many there are,
+    /// means that they are in force, and will be after a restart.
+    Measured(Bytes, Option<Expected>, oneshot::Sender<Result<usize, NotMeasured>>),
 }
 
 /// Why measured latencies were not taken over.
@@ -132,6 +134,9 @@ pub enum NotMeasured {
     /// They have these mistakes.
     #[error(transparent)]
     Mistaken(#[from] Diagnostics),
+    /// Those that were given before are not the expected ones.
+    #[error("the measurements are not what they were: somebody else has given others meanwhile")]
+    Lost,
     /// They cannot be written to this directory.
     #[error("cannot keep the measurements in {path}: {error}", path = .0.display(), error = .1)]
     NotKept(PathBuf, io::Error),

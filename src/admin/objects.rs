@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{self, LONGEST_REASON};
-use super::edit::{Edited, Editing, Expected, stamp};
+use super::edit::{Edited, Editing, stamp};
 use super::principal::{Principal, Role};
-use super::{Context, Problem};
+use super::{Context, Expected, Problem, precondition};
 use crate::config::{Change, Object, Refusal};
 use crate::plan::AddressState;
 
@@ -53,9 +53,7 @@ pub(super) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let shown = shown(&context, &object).await?;
-    let known = tags(&headers, header::IF_NONE_MATCH)?;
-    // RFC 9110 section 13.1.2.
-    if known.is_some_and(|known| known.is_met(shown.tag.as_deref())) {
+    if precondition::is_known(&headers, shown.tag.as_deref())? {
         return Ok((StatusCode::NOT_MODIFIED, shown.headers(None)).into_response());
     }
     Ok(shown.response(StatusCode::OK, None))
@@ -190,16 +188,7 @@ async fn make(
     object: &Object,
     headers: &HeaderMap,
 ) -> Result<Edited, Problem> {
-    let expected = match (tags(headers, header::IF_MATCH)?, tags(headers, header::IF_NONE_MATCH)?) {
-        (Some(expected), _) => Some(expected),
-        (None, Some(Expected::Any)) => Some(Expected::Absent),
-        (None, Some(_)) => {
-            let detail = "only `*` makes sense of If-None-Match where something is changed";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "Malformed request", detail));
-        }
-        (None, None) => None,
-    };
-    let expected = expected.map(|expected| (object.clone(), expected));
+    let expected = precondition::of_change(headers)?.map(|expected| (object.clone(), expected));
     let stamp = stamp(principal, reason, lasts);
     Ok(context.edit(principal, Editing::Make { wanted, stamp, expected }).await?)
 }
@@ -210,26 +199,6 @@ fn circumstances(asked: Asked) -> Result<(Option<String>, Option<Duration>), Pro
     body::check_length("reason", reason.as_deref(), LONGEST_REASON)?;
     let lasts = expires.map(|text| body::parse_span("expires", &text)).transpose()?;
     Ok((reason, lasts))
-}
-
-/// The entity tags of a header (RFC 9110 section 8.8.3).
-fn tags(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<Expected>, Problem> {
-    let malformed = || {
-        let detail = format!("`{name}` is to be `*` or entity tags in quotes");
-        Problem::new(StatusCode::BAD_REQUEST, "Malformed request", detail)
-    };
-    let mut tags = Vec::new();
-    for value in headers.get_all(&name) {
-        for tag in value.to_str().map_err(|_| malformed())?.split(',').map(str::trim) {
-            if tag == "*" {
-                return Ok(Some(Expected::Any));
-            }
-            let quoted = tag.strip_prefix("W/").unwrap_or(tag);
-            let bare = quoted.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-            tags.push(bare.ok_or_else(malformed)?.to_owned());
-        }
-    }
-    Ok((!tags.is_empty()).then_some(Expected::Tags(tags)))
 }
 
 /// An object as it is shown.
@@ -278,7 +247,7 @@ fn named(name: &str) -> Map<String, Value> {
 impl Shown {
     fn headers(&self, edited: Option<&Edited>) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let tag = self.tag.as_ref().and_then(|tag| HeaderValue::from_str(&format!("\"{tag}\"")).ok());
+        let tag = self.tag.as_deref().and_then(precondition::quoted);
         headers.extend(tag.map(|tag| (header::ETAG, tag)));
         headers.extend(edited.into_iter().flat_map(number));
         headers

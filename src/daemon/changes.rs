@@ -17,7 +17,7 @@ use super::access::Keys;
 use super::edits::{self, Journal, Made, Reply};
 use super::measured::Measured;
 use super::service::named_secrets;
-use crate::admin::{Editing, NotMeasured, ReloadReport, ReloadTrigger};
+use crate::admin::{Editing, Expected, NotMeasured, ReloadReport, ReloadTrigger};
 use crate::config::{
     self, Content, Desired, Edit, FilesRead, Loaded, Outcome, ServerSettings, ServiceSettings, Settings,
     Tokens,
@@ -64,8 +64,8 @@ pub(super) type ReloadReply = oneshot::Sender<Result<ReloadReport, String>>;
 pub(super) enum Change {
     /// The configuration is read anew.
     Reload(ReloadTrigger, ReloadReply),
-    /// Other measurements take the place of those that were given before.
-    Measured(Bytes, oneshot::Sender<Result<usize, NotMeasured>>),
+    /// Other measurements take the place of those that were given before, if these are as expected.
+    Measured(Bytes, Option<Expected>, oneshot::Sender<Result<usize, NotMeasured>>),
     /// Edits are made or taken back.
     Edit(Editing, Reply),
     /// Edits are over.
@@ -179,14 +179,19 @@ impl Changes {
                     }
                 });
             }
-            Change::Measured(given, reply) => {
-                self.under_way.spawn_blocking(move || match wanted.measured.replaced(given) {
-                    Ok((measured, plan, count)) => {
-                        let geo = Arc::clone(wanted.desired.origin().geo());
-                        let world = Box::new(Prepared::new(Arc::clone(&plan), geo));
-                        (Wanted { measured, plan, ..wanted }, Changed::Measured(Ok((world, count)), reply))
+            Change::Measured(given, expected, reply) => {
+                self.under_way.spawn_blocking(move || {
+                    match wanted.measured.replaced(given, expected.as_ref()) {
+                        Ok((measured, plan, count)) => {
+                            let geo = Arc::clone(wanted.desired.origin().geo());
+                            let world = Box::new(Prepared::new(Arc::clone(&plan), geo));
+                            (
+                                Wanted { measured, plan, ..wanted },
+                                Changed::Measured(Ok((world, count)), reply),
+                            )
+                        }
+                        Err(reason) => (wanted, Changed::Measured(Err(reason), reply)),
                     }
-                    Err(reason) => (wanted, Changed::Measured(Err(reason), reply)),
                 });
             }
             Change::Edit(editing, reply) => {

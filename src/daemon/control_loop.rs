@@ -156,7 +156,9 @@ impl ControlLoop {
             Request::Latencies(reply) => {
                 let _ = reply.send(self.changes.given());
             }
-            Request::Measured(given, reply) => self.changes.ask(Change::Measured(given, reply)),
+            Request::Measured(given, expected, reply) => {
+                self.changes.ask(Change::Measured(given, expected, reply));
+            }
             Request::Desired(reply) => {
                 let _ = reply.send(Arc::clone(self.changes.desired()));
             }
@@ -248,6 +250,9 @@ impl ControlLoop {
                 });
                 match &outcome {
                     Ok(_) => {}
+                    Err(NotMeasured::Lost) => {
+                        tracing::info!("latencies given by API refused: others were given meanwhile");
+                    }
                     // Whoever sent them is told which.
                     Err(NotMeasured::Mistaken(diagnostics)) => {
                         let mistakes = diagnostics.iter().count();

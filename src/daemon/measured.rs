@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 
-use crate::admin::NotMeasured;
+use crate::admin::{Expected, NotMeasured};
 use crate::config::{Latencies, UnknownPool, read_latencies};
 use crate::plan::{Measurement, Plan};
 
@@ -79,13 +79,20 @@ impl Measured {
         (Measured { loaded, ..self.clone() }, plan)
     }
 
-    /// `given` in the place of what was given before, kept; the plan that comes of it, and how many
-    /// measurements it has.
+    /// `given` in the place of what was given before, if that is as `expected`, kept; the plan that
+    /// comes of it, and how many measurements it has.
     ///
     /// # Errors
     ///
-    /// If it has mistakes or cannot be kept.
-    pub(super) fn replaced(&self, given: Bytes) -> Result<(Self, Arc<Plan>, usize), NotMeasured> {
+    /// If something else was given before, or it has mistakes or cannot be kept.
+    pub(super) fn replaced(
+        &self,
+        given: Bytes,
+        expected: Option<&Expected>,
+    ) -> Result<(Self, Arc<Plan>, usize), NotMeasured> {
+        if expected.is_some_and(|expected| !expected.is_met_by(&self.given)) {
+            return Err(NotMeasured::Lost);
+        }
         let Latencies { measurements, passed_over: _ } =
             read_latencies(REQUEST, given.to_vec(), &self.loaded, UnknownPool::Refuse)?;
         if let Some(directory) = &self.state_dir {
@@ -180,17 +187,17 @@ mod tests {
         assert!(Arc::ptr_eq(&plan, &loaded), "nothing was given");
 
         let given = Bytes::from("AS64501,a,1\nAS64500,b,2\n");
-        let (measured, plan, count) = measured.replaced(given.clone()).expect("nothing is wrong");
+        let (measured, plan, count) = measured.replaced(given.clone(), None).expect("nothing is wrong");
         let expected = [measurement(64500, 0, 10.0), measurement(64501, 0, 1.0), measurement(64500, 1, 2.0)];
         assert_eq!((count, &plan.latencies[..]), (2, &expected[..]));
         let (again, plan) = Measured::start(state.clone(), loaded.clone());
         assert_eq!((again.given(), &plan.latencies[..]), (&given, &expected[..]));
 
-        let refused = measured.replaced(Bytes::from("AS64501,c,1\n")).err().expect("there is no c");
+        let refused = measured.replaced(Bytes::from("AS64501,c,1\n"), None).err().expect("there is no c");
         assert!(refused.to_string().starts_with("body:1:9: error: pool `c` does not exist"), "{refused}");
         assert_eq!(Measured::start(state.clone(), loaded.clone()).0.given(), &given);
 
-        let (_, plan, count) = measured.replaced(Bytes::new()).expect("nothing is wrong");
+        let (_, plan, count) = measured.replaced(Bytes::new(), None).expect("nothing is wrong");
         assert!(count == 0 && Arc::ptr_eq(&plan, &loaded), "only what is listed");
         assert!(Measured::start(state, loaded).0.given().is_empty());
     }
@@ -200,7 +207,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let (measured, _) = Measured::start(Some(directory.path().to_owned()), plan(&["a", "b"]));
         let given = Bytes::from("AS64501,a,1\nAS64501,b,2\n");
-        let (measured, ..) = measured.replaced(given.clone()).expect("nothing is wrong");
+        let (measured, ..) = measured.replaced(given.clone(), None).expect("nothing is wrong");
         let (measured, without) = measured.over(plan(&["b"])).expect("it was good before");
         assert_eq!(without.latencies, [measurement(64500, 0, 10.0), measurement(64501, 0, 2.0)]);
         assert_eq!(measured.given(), &given);
@@ -231,11 +238,11 @@ mod tests {
         let state = directory.path().join("state");
         let (measured, _) = Measured::start(Some(state.clone()), plan(&["a"]));
         let given = Bytes::from("AS64501,a,1\n");
-        let (measured, ..) = measured.replaced(given.clone()).expect("nothing is wrong");
+        let (measured, ..) = measured.replaced(given.clone(), None).expect("nothing is wrong");
         // Whoever writes there is told that no space is left.
         let unfinished = state.join("latency.csv.new");
         std::os::unix::fs::symlink("/dev/full", &unfinished).expect("links can be made");
-        let refused = measured.replaced(Bytes::from("AS64501,a,2\n")).err();
+        let refused = measured.replaced(Bytes::from("AS64501,a,2\n"), None).err();
         let is_full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
         assert!(
             matches!(&refused, Some(NotMeasured::NotKept(path, error)) if *path == state && is_full(error)),
@@ -248,7 +255,7 @@ mod tests {
     #[test]
     fn without_a_directory_it_lasts_as_long_as_the_process() {
         let (measured, _) = Measured::start(None, plan(&["a"]));
-        let (measured, ..) = measured.replaced(Bytes::from("AS64501,a,1\n")).expect("nothing is wrong");
+        let (measured, ..) = measured.replaced(Bytes::from("AS64501,a,1\n"), None).expect("nothing is wrong");
         let (_, plan) = measured.over(plan(&["b", "a"])).expect("it was good before");
         assert_eq!(plan.latencies[2..], [measurement(64501, 1, 1.0)]);
     }
