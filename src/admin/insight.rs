@@ -9,6 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 use super::{Context, Problem, listing};
 use crate::dns::{Name, Rtype};
@@ -57,8 +58,9 @@ pub(super) struct FlowParameters {
 }
 
 /// How often domains have taken their pools.
-#[derive(Serialize)]
-struct FlowReply {
+#[derive(Serialize, ToSchema)]
+#[schema(as = FlowReport)]
+pub(super) struct FlowReply {
     domains: Vec<DomainFlow>,
 }
 
@@ -102,7 +104,7 @@ pub(super) struct CoverageParameters {
 }
 
 /// Where the clients of a domain are sent.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Coverage {
     domain: String,
     #[serde(rename = "type")]

@@ -7,15 +7,16 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{Context, Problem, Request};
-use crate::config::Object;
+use crate::config::{Object, Specified};
 use crate::control::Page;
 use crate::dns::Name;
 
 /// As many there are on a page at most: of pools a megabyte or so.
-const MOST: usize = 1000;
+pub(super) const MOST: usize = 1000;
 
 /// Which page.
 #[derive(Deserialize)]
@@ -26,6 +27,35 @@ pub(super) struct Parameters {
 }
 
 type Asked = Result<Query<Parameters>, QueryRejection>;
+
+/// Something of the configuration that has a name.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Listed {
+    name: String,
+    /// Its table in the configuration, edits included.
+    specification: Map<String, Value>,
+    /// The edits that made it so.
+    edits: Vec<u64>,
+}
+
+/// A zone.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedZone {
+    /// Its apex.
+    name: String,
+}
+
+/// An RRset of the configuration.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedRecord {
+    /// Its path below `/v1/`.
+    #[schema(value_type = String)]
+    object: Object,
+    /// Its `ttl` and `data`, edits included.
+    specification: Map<String, Value>,
+    /// The edits that made it so.
+    edits: Vec<u64>,
+}
 
 pub(super) async fn domains(State(context): State<Context>, asked: Asked) -> Result<Response, Problem> {
     let (limit, after) = page_of(asked)?;
@@ -40,17 +70,17 @@ pub(super) async fn pools(State(context): State<Context>, asked: Asked) -> Resul
     Ok(response("/v1/pools", limit, page, |pool| &pool.name))
 }
 
-pub(super) async fn health_checks(State(context): State<Context>) -> Result<Json<Value>, Problem> {
+pub(super) async fn health_checks(State(context): State<Context>) -> Result<Json<Vec<Listed>>, Problem> {
     of_kind(&context, "health_check", Object::HealthCheck).await
 }
 
-pub(super) async fn conditions(State(context): State<Context>) -> Result<Json<Value>, Problem> {
+pub(super) async fn conditions(State(context): State<Context>) -> Result<Json<Vec<Listed>>, Problem> {
     of_kind(&context, "condition", Object::Condition).await
 }
 
-pub(super) async fn zones(State(context): State<Context>) -> Result<Json<Value>, Problem> {
+pub(super) async fn zones(State(context): State<Context>) -> Result<Json<Vec<ListedZone>>, Problem> {
     let desired = context.desired().await?;
-    let zones = desired.plan().zones.iter().map(|zone| json!({"name": zone.name.to_string()}));
+    let zones = desired.plan().zones.iter().map(|zone| ListedZone { name: zone.name.to_string() });
     Ok(Json(zones.collect()))
 }
 
@@ -58,15 +88,13 @@ pub(super) async fn zones(State(context): State<Context>) -> Result<Json<Value>,
 pub(super) async fn records(
     State(context): State<Context>,
     Path(zone): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Vec<ListedRecord>>, Problem> {
     let apex = name("zone", &zone)?;
     let desired = context.desired().await?;
     let records = desired.document().records(&apex).ok_or_else(|| Problem::unknown("zone", &zone))?;
     let shown = records.into_iter().filter_map(|object| {
-        let specified = desired.object(&object)?;
-        Some(json!({
-            "object": object, "specification": specified.specification, "edits": specified.edits,
-        }))
+        let Specified { specification, edits, tag: _ } = desired.object(&object)?;
+        Some(ListedRecord { object, specification, edits })
     });
     Ok(Json(shown.collect()))
 }
@@ -75,11 +103,11 @@ async fn of_kind(
     context: &Context,
     kind: &str,
     object: impl Fn(String) -> Object,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Vec<Listed>>, Problem> {
     let desired = context.desired().await?;
     let shown = desired.document().names(kind).into_iter().filter_map(|name| {
-        let specified = desired.object(&object(name.clone()))?;
-        Some(json!({"name": name, "specification": specified.specification, "edits": specified.edits}))
+        let Specified { specification, edits, tag: _ } = desired.object(&object(name.clone()))?;
+        Some(Listed { name, specification, edits })
     });
     Ok(Json(shown.collect()))
 }

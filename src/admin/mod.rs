@@ -41,6 +41,7 @@ mod listen;
 mod listing;
 mod need;
 mod objects;
+mod openapi;
 mod origin;
 mod places;
 mod precondition;
@@ -148,47 +149,9 @@ pub async fn serve(listeners: Vec<Listener>, context: Context, stopped: watch::R
 }
 
 fn router(context: Context) -> Router {
-    Router::new()
-        .route("/healthz", get(lifecycle::healthz))
-        .route("/readyz", get(lifecycle::readyz))
-        .route("/metrics", get(lifecycle::metrics))
-        .route("/v1/status", get(state::status))
-        .route("/v1/domains", get(listing::domains))
-        .route("/v1/domains/{name}", object())
-        .route("/v1/pools", get(listing::pools))
-        .route("/v1/pools/{pool}", object())
-        .route("/v1/pools/{pool}/report", post(report::of_pool))
-        .route("/v1/pools/{pool}/addresses", post(objects::add_address))
-        .route("/v1/pools/{pool}/addresses/{address}", object())
-        .route("/v1/pools/{pool}/addresses/{address}/history", get(history::history))
-        .route("/v1/pools/{pool}/addresses/{address}/report", post(report::of_address))
-        .route("/v1/health_checks", get(listing::health_checks))
-        .route("/v1/health_checks/{name}", object())
-        .route("/v1/conditions", get(listing::conditions))
-        .route("/v1/conditions/{name}", object())
-        .route("/v1/zones", get(listing::zones))
-        .route("/v1/zones/{zone}/records", get(listing::records))
-        .route("/v1/zones/{zone}/records/{owner}/{type}", object())
-        .route("/v1/transactions", post(transactions::transact))
-        .route("/v1/edits", get(transactions::edits))
-        .route("/v1/edits/export", get(transactions::export))
-        .route("/v1/edits/{id}", get(transactions::edit).delete(transactions::revert))
-        .route("/v1/pools/{pool}/release", post(release::release))
-        .route("/v1/events", get(events::events))
-        .route("/v1/explain", get(explain::explain))
-        .route("/v1/flow", get(insight::flow))
-        .route("/v1/coverage", get(insight::coverage))
-        .route(
-            "/v1/latency",
-            put(latency::replace)
-                .layer(DefaultBodyLimit::max(latency::MAX_OCTETS))
-                .get(latency::show)
-                .delete(latency::clear),
-        )
-        .route("/v1/reload", post(lifecycle::reload))
-        .route("/v1/whoami", get(principal::whoami))
-        .route("/v1/audit", get(audit::audit))
-        .merge(console::router())
+    let routes = routes().into_iter();
+    routes
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         // Around all of it, from the inside out, so that no route can be forgotten.
@@ -198,6 +161,52 @@ fn router(context: Context) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, LONGEST_REQUEST))
         .layer(map_response(guard::explain_refusals))
         .with_state(context)
+}
+
+/// What there is, and what answers. Each has its place in `openapi::operations`, too.
+fn routes() -> Vec<(&'static str, MethodRouter<Context>)> {
+    let latencies = put(latency::replace)
+        .layer(DefaultBodyLimit::max(latency::MAX_OCTETS))
+        .get(latency::show)
+        .delete(latency::clear);
+    let mut routes = vec![
+        ("/healthz", get(lifecycle::healthz)),
+        ("/readyz", get(lifecycle::readyz)),
+        ("/metrics", get(lifecycle::metrics)),
+        ("/v1/status", get(state::status)),
+        ("/v1/domains", get(listing::domains)),
+        ("/v1/domains/{name}", object()),
+        ("/v1/pools", get(listing::pools)),
+        ("/v1/pools/{pool}", object()),
+        ("/v1/pools/{pool}/report", post(report::of_pool)),
+        ("/v1/pools/{pool}/addresses", post(objects::add_address)),
+        ("/v1/pools/{pool}/addresses/{address}", object()),
+        ("/v1/pools/{pool}/addresses/{address}/history", get(history::history)),
+        ("/v1/pools/{pool}/addresses/{address}/report", post(report::of_address)),
+        ("/v1/health_checks", get(listing::health_checks)),
+        ("/v1/health_checks/{name}", object()),
+        ("/v1/conditions", get(listing::conditions)),
+        ("/v1/conditions/{name}", object()),
+        ("/v1/zones", get(listing::zones)),
+        ("/v1/zones/{zone}/records", get(listing::records)),
+        ("/v1/zones/{zone}/records/{owner}/{type}", object()),
+        ("/v1/transactions", post(transactions::transact)),
+        ("/v1/edits", get(transactions::edits)),
+        ("/v1/edits/export", get(transactions::export)),
+        ("/v1/edits/{id}", get(transactions::edit).delete(transactions::revert)),
+        ("/v1/pools/{pool}/release", post(release::release)),
+        ("/v1/events", get(events::events)),
+        ("/v1/explain", get(explain::explain)),
+        ("/v1/flow", get(insight::flow)),
+        ("/v1/coverage", get(insight::coverage)),
+        ("/v1/latency", latencies),
+        ("/v1/reload", post(lifecycle::reload)),
+        ("/v1/whoami", get(principal::whoami)),
+        ("/v1/audit", get(audit::audit)),
+        ("/openapi.json", get(openapi::document)),
+    ];
+    routes.extend(console::routes());
+    routes
 }
 
 /// Everything that can be done with a thing of the configuration.

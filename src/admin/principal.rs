@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::Extension;
 use axum::http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Problem;
 pub(super) use crate::config::Role;
@@ -74,7 +75,7 @@ fn forbidden(detail: String) -> Problem {
 }
 
 /// Who asks, in their own words.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Whoami {
     name: String,
     role: Role,

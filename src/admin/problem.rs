@@ -7,6 +7,7 @@ use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::NotEdited;
 use super::edit::NotMade;
@@ -14,13 +15,15 @@ use crate::config::{Refusal, UnknownObject};
 use crate::control::NoSuch;
 
 /// Why a request was not carried out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
+    #[schema(value_type = String)]
     title: &'static str,
     status: u16,
     detail: String,
     /// The parameter or member of the request that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     field: Option<Cow<'static, str>>,
     /// What the head of the answer says besides.
     #[serde(skip)]

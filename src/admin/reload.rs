@@ -1,6 +1,7 @@
 //! What a reload has done.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::plan::Difference;
 
@@ -16,7 +17,7 @@ pub enum ReloadTrigger {
 }
 
 /// What a reload has done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReloadReport {
     /// What is served otherwise.
     #[serde(flatten)]
@@ -25,6 +26,7 @@ pub struct ReloadReport {
     pub databases: bool,
     /// The settings, as in `server.listen`, that differ from those of the start: they take effect at
     /// the next restart.
+    #[schema(value_type = Vec<String>)]
     pub after_restart: Vec<&'static str>,
     /// The edits that the configuration says itself by now.
     pub retired: Vec<u64>,

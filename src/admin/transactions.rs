@@ -8,17 +8,19 @@ use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::body::{LONGEST_REASON, Members};
 use super::edit::{Editing, NotEdited, NotMade, of_several, stamp};
 use super::principal::{Principal, Role};
 use super::{Context, Problem};
 use crate::config::{Change, Draft, Edit, Object, Stamp, Standing};
+use crate::routing::Move;
 
 /// More edits are not made at once: whoever has more puts them into the file.
-const MOST: usize = 1000;
+pub(super) const MOST: usize = 1000;
 
 /// Whether anything is to come of it.
 #[derive(Deserialize)]
@@ -36,12 +38,60 @@ struct Part {
     change: Change,
 }
 
+/// What has come of edits, or would come of them.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Outcome {
+    /// They are in force.
+    Made {
+        /// The numbers of the edits that stand now.
+        edits: Vec<u64>,
+    },
+    /// It was a dry run.
+    Tried {
+        /// The domains of which some clients would get another answer.
+        moves: Vec<Move>,
+    },
+}
+
+/// The edits that stand.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Edits {
+    /// From the oldest to the newest.
+    edits: Vec<Shown>,
+}
+
+/// An edit that stands. It has exactly one of `put`, `merge`, `remove` and `state`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Edit)]
+pub(super) struct Shown {
+    /// Its number.
+    id: u64,
+    /// What it is about, by its path below `/v1/`.
+    #[schema(value_type = String)]
+    object: Object,
+    #[serde(flatten)]
+    change: Change,
+    /// Why, in the operator's words.
+    reason: Option<String>,
+    /// Who made it.
+    by: String,
+    /// From where: an IP address, or `socket`.
+    from: String,
+    /// When, as RFC 3339 has it.
+    at: String,
+    /// Until when it stands; null: until it is taken back.
+    expires_at: Option<String>,
+    /// Why it is not in force; null: it is.
+    orphaned: Option<String>,
+}
+
 pub(super) async fn transact(
     State(context): State<Context>,
     Extension(principal): Extension<Principal>,
     parameters: Result<Query<Parameters>, QueryRejection>,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Outcome>, Problem> {
     let Query(Parameters { dry_run }) =
         parameters.map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
     let mut members = Members::read(&body, &["reason", "expires", "edits"])?;
@@ -63,7 +113,7 @@ pub(super) async fn transact(
     }
     let editing = Editing::Make { wanted, stamp, expected: None };
     let edited = context.edit(&principal, editing).await.map_err(|reason| of_several(reason, member))?;
-    Ok(Json(json!({"edits": edited.ids})))
+    Ok(Json(Outcome::Made { edits: edited.ids }))
 }
 
 /// What would come of it.
@@ -71,7 +121,7 @@ async fn moves(
     context: &Context,
     wanted: Vec<(Object, Change)>,
     stamp: Stamp,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Outcome>, Problem> {
     let desired = context.desired().await?;
     let ordered = wanted.iter().filter(|(_, change)| matches!(change, Change::State(_)));
     let ordered = ordered.map(|(object, _)| object.clone()).collect();
@@ -83,7 +133,7 @@ async fn moves(
     let refused = |reason| of_several(NotMade::Edit(NotEdited::Refused(reason)), member);
     let (desired, _) = context.insight.work(draft).await?.map_err(refused)?;
     let moves = context.moves(desired, ordered).await?;
-    Ok(Json(json!({"moves": moves})))
+    Ok(Json(Outcome::Tried { moves }))
 }
 
 fn member(at: usize) -> String {
@@ -111,19 +161,18 @@ fn parts(edits: Option<Value>) -> Result<Vec<(Object, Change)>, Problem> {
     edits.into_iter().enumerate().map(part).collect()
 }
 
-pub(super) async fn edits(State(context): State<Context>) -> Result<Json<Value>, Problem> {
+pub(super) async fn edits(State(context): State<Context>) -> Result<Json<Edits>, Problem> {
     let desired = context.desired().await?;
-    let edits: Vec<Value> = desired.edits().iter().map(shown).collect();
-    Ok(Json(json!({"edits": edits})))
+    Ok(Json(Edits { edits: desired.edits().iter().map(Shown::new).collect() }))
 }
 
 pub(super) async fn edit(
     State(context): State<Context>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Shown>, Problem> {
     let desired = context.desired().await?;
     let found = desired.edits().iter().find(|standing| standing.edit.id.to_string() == id);
-    found.map(|standing| Json(shown(standing))).ok_or_else(|| Problem::unknown("edit", &id))
+    found.map(|standing| Json(Shown::new(standing))).ok_or_else(|| Problem::unknown("edit", &id))
 }
 
 pub(super) async fn revert(
@@ -149,21 +198,21 @@ pub(super) async fn export(State(context): State<Context>) -> Result<Response, P
     Ok(([(header::CONTENT_TYPE, kind)], text.to_string()).into_response())
 }
 
-fn shown(standing: &Standing) -> Value {
-    let Standing { edit, orphaned } = standing;
-    let Edit { id, object, change, stamp: Stamp { reason, by, from, at, until } } = &**edit;
-    let mut shown = Map::new();
-    shown.insert("id".to_owned(), json!(id));
-    shown.insert("object".to_owned(), json!(object));
-    if let Ok(Value::Object(change)) = serde_json::to_value(change) {
-        shown.extend(change);
+impl Shown {
+    fn new(Standing { edit, orphaned }: &Standing) -> Self {
+        let Edit { id, object, change, stamp: Stamp { reason, by, from, at, until } } = Edit::clone(edit);
+        Shown {
+            id,
+            object,
+            change,
+            reason,
+            by,
+            from,
+            at: moment(at),
+            expires_at: until.map(moment),
+            orphaned: orphaned.clone(),
+        }
     }
-    let rest = json!({
-        "reason": reason, "by": by, "from": from, "at": moment(*at),
-        "expires_at": until.map(moment), "orphaned": orphaned,
-    });
-    shown.extend(rest.as_object().cloned().unwrap_or_default());
-    Value::Object(shown)
 }
 
 /// A moment as RFC 3339 has it.

@@ -16,6 +16,7 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use serde::Serialize;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
+use utoipa::ToSchema;
 
 use super::diagnostics::{Diagnostic, Diagnostics, Position};
 use super::name::identifier_fault;
@@ -28,7 +29,7 @@ const EXAMPLE: &str =
 const KIND: &str = "sha256:";
 
 /// What somebody may, from the least to the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Look.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::health::{Failure, Outcome, Timings, Transition};
 
@@ -37,7 +38,7 @@ struct Entry {
 struct Microseconds(u32);
 
 /// What the last probes of an address found, the latest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct HistoryStatus {
     /// The pool's name.
     pub pool: String,
@@ -50,7 +51,7 @@ pub struct HistoryStatus {
 }
 
 /// What one probe found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProbeStatus {
     /// How many seconds ago it ended.
     pub seconds_ago: f64,
@@ -71,7 +72,7 @@ pub struct ProbeStatus {
 }
 
 /// A change of the verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TransitionStatus {
     /// How many seconds ago it was.
     pub seconds_ago: f64,

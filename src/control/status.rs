@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::history::ProbeStatus;
 use super::isolation::Isolated;
@@ -18,7 +19,7 @@ use crate::plan::{Address, Addresses, Domain, PoolId};
 use crate::routing::RoutingTable;
 
 /// The state of everything.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// How many tables were published before the current one.
     pub generation: u64,
@@ -32,7 +33,7 @@ pub struct Status {
 }
 
 /// The daemon takes itself to be cut off from the network.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct IsolatedStatus {
     /// For how many seconds.
     pub seconds: f64,
@@ -43,7 +44,7 @@ pub struct IsolatedStatus {
 }
 
 /// A domain, and what it steers by.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct DomainStatus {
     /// The name that clients ask for.
     pub name: String,
@@ -56,7 +57,7 @@ pub struct DomainStatus {
 }
 
 /// A pool and its addresses.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PoolStatus {
     /// Its name.
     pub name: String,
@@ -84,7 +85,7 @@ pub struct PoolStatus {
 }
 
 /// An address and what is believed of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AddressStatus {
     /// Its name within the pool.
     pub name: String,
@@ -117,7 +118,7 @@ pub struct AddressStatus {
 }
 
 /// An order that stands.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct OrderStatus {
     /// `drain`, `up` or `down`.
     pub state: String,
@@ -130,7 +131,7 @@ pub struct OrderStatus {
 }
 
 /// An absence that a site has reported.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AwayStatus {
     /// Why, in the site's words.
     pub reason: Option<String>,
@@ -139,13 +140,14 @@ pub struct AwayStatus {
 }
 
 /// A name that is resolved, and what is known of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct NameStatus {
     /// The name, within the pool, of the address that it is written for.
     pub address: String,
     /// The domain name.
     pub name: String,
     /// What it resolves to, or did when it last resolved.
+    #[schema(value_type = Vec<String>)]
     pub addresses: Vec<IpAddr>,
     /// Seconds since it last resolved.
     pub resolved_seconds: Option<f64>,
@@ -156,7 +158,7 @@ pub struct NameStatus {
 }
 
 /// An address is held down for flipping too often.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct DampedStatus {
     /// How often it has flipped.
     pub flips: u32,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::Hash;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     Addresses, CheckId, Condition, ConditionId, ConditionRule, Domain, DomainId, Measurement, Member, Plan,
@@ -13,7 +14,7 @@ use super::{
 
 /// What has changed from one plan to another, by the names of the configuration: where something
 /// stands in it means nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Difference {
     /// Of the pools.
     pub pools: Changes,
@@ -32,7 +33,7 @@ pub struct Difference {
 }
 
 /// What has changed of one kind of things: their names, in the order of the plan that has them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Changes {
     /// Those that were not there before.
     pub added: Vec<String>,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::RoutingTable;
 use super::explain::{Explanation, explain};
@@ -19,7 +20,7 @@ use crate::geo::Country;
 pub const MAX_EXPLAINED: usize = 1000;
 
 /// A domain of which some clients would get another answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Move {
     /// The domain.
     pub domain: String,
@@ -36,11 +37,12 @@ pub struct Move {
 }
 
 /// A client that would get another answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MovedClient {
     /// Its country, by its ISO 3166-1 code.
     pub country: String,
     /// The client.
+    #[schema(value_type = String)]
     pub client: IpAddr,
     /// Why it gets what it gets.
     pub before: Explanation,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::RoutingTable;
 use super::explore::{Explorer, Fate};
@@ -12,11 +13,12 @@ use crate::geo::Country;
 use crate::plan::{Addresses, PoolId};
 
 /// Where one client is sent.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Covered {
     /// The client's country, by its ISO 3166-1 code.
     pub country: String,
     /// The client.
+    #[schema(value_type = String)]
     pub client: IpAddr,
     /// The pools that are taken, one below the other; the last gives the addresses. Empty: there is
     /// nothing for the client. Where that is by lot or by turn, the likeliest.
@@ -33,7 +35,7 @@ pub struct Covered {
 }
 
 /// One of the ways that lots and turns can fall.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct PoolsShare {
     /// The pools that are taken, one below the other.
     pub pools: Vec<String>,

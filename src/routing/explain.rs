@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hickory_proto::op::Message;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::answer::answer_recorded;
 use super::story::Story;
@@ -12,7 +13,7 @@ use super::{Client, Counters, RoutingTable, Transport, Worker};
 use crate::dns::{ClientSubnet, Name, Rtype, query_message};
 
 /// The story of one answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
     /// The name asked for.
     pub name: String,
@@ -20,6 +21,7 @@ pub struct Explanation {
     #[serde(rename = "type")]
     pub rtype: String,
     /// The client asked for.
+    #[schema(value_type = String)]
     pub client: IpAddr,
     /// Where it was found; `None` if place was not looked at.
     pub place: Option<PlaceExplained>,
@@ -34,7 +36,7 @@ pub struct Explanation {
 }
 
 /// Where a client is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PlaceExplained {
     /// All of this prefix is there.
     pub prefix: String,
@@ -56,7 +58,7 @@ pub struct PlaceExplained {
 
 /// How a domain chose among its pools, and the pool among its addresses. A pool for which another
 /// domain stands in is followed by that domain's decision.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct DecisionExplained {
     /// The domain.
     pub domain: String,
@@ -76,7 +78,7 @@ pub struct DecisionExplained {
 }
 
 /// A choice among pools.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ChoiceExplained {
     /// The rule that it is of, from 1; `None`: it is the domain's own.
     pub rule: Option<u16>,
@@ -92,7 +94,7 @@ pub struct ChoiceExplained {
 }
 
 /// A pool that was looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CandidateExplained {
     /// The pool.
     pub pool: String,
@@ -103,7 +105,7 @@ pub struct CandidateExplained {
 }
 
 /// An address of the pool that was taken.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AddressExplained {
     /// Its name within the pool.
     pub name: String,

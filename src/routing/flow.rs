@@ -8,6 +8,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::RoutingTable;
 use super::counters::Counter;
@@ -25,7 +26,7 @@ pub struct Flow {
 }
 
 /// How often a domain has taken its pools.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DomainFlow {
     /// The domain.
     pub name: String,
@@ -36,7 +37,7 @@ pub struct DomainFlow {
 }
 
 /// How often a pool was taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PoolFlow {
     /// The pool.
     pub pool: String,

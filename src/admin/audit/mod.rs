@@ -13,6 +13,7 @@ use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use super::principal::Principal;
 use super::{Context, Problem, clock};
@@ -31,7 +32,8 @@ const USUAL: usize = 100;
 const MOST: usize = 1000;
 
 /// A change that was made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditRecord)]
 pub(super) struct Record {
     /// Each has one more than the one before, over restarts as well.
     seq: u64,
@@ -170,7 +172,8 @@ pub(super) struct Parameters {
 }
 
 /// Records, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditRecords)]
 pub(super) struct Records {
     records: Vec<Record>,
 }

@@ -5,11 +5,10 @@
 
 use std::sync::LazyLock;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use ring::digest::{SHA256, digest};
 
 use super::{Context, problem};
@@ -82,8 +81,8 @@ static HEADERS: [(HeaderName, &str); 7] = [
 static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| ASSETS.iter().map(Asset::tag).collect());
 
 /// `/` and `/console/`, for GET and HEAD.
-pub(super) fn router() -> Router<Context> {
-    Router::new().route("/", get(page)).route("/console/{*path}", get(file))
+pub(super) fn routes() -> [(&'static str, MethodRouter<Context>); 2] {
+    [("/", get(page)), ("/console/{*path}", get(file))]
 }
 
 async fn page(headers: HeaderMap, uri: Uri) -> Response {

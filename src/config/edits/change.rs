@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::object::Object;
 use crate::plan::AddressState;
@@ -22,7 +24,7 @@ pub enum Change {
 }
 
 /// A change as it is written, in the API and in the journal: exactly one of these.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 struct Words {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     put: Option<Map<String, Value>>,
@@ -33,6 +35,14 @@ struct Words {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<String>,
 }
+
+impl PartialSchema for Change {
+    fn schema() -> RefOr<Schema> {
+        Words::schema()
+    }
+}
+
+impl ToSchema for Change {}
 
 /// What somebody has changed while the configuration was in force.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
