@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
 use support::daemon::run;
 use support::eventually;
 use support::http::{Response, get, post, sample};
@@ -203,4 +204,23 @@ fn are_labels(text: &str) -> bool {
                 && value.is_some_and(|value| !value.contains(['"', '\\']))
         })
     })
+}
+
+#[test]
+fn what_nothing_watches_has_an_empty_history() {
+    let scene = Scene::new();
+    let pools = r#"
+[pool.plain]
+address = [{ name = "a", ip = "192.0.2.1" }]
+
+[pool.named]
+address = [{ name = "a", resolve = "nowhere.invalid" }]
+"#;
+    let daemon = scene.start(&format!("{}{pools}", scene.ground()));
+    for pool in ["plain", "named"] {
+        let history = get(daemon.admin(), &format!("/v1/pools/{pool}/addresses/a/history"));
+        assert_eq!(history.status, 200, "{pool}: {history:?}");
+        assert_eq!((&history.json()["outcomes"], &history.json()["transitions"]), (&json!([]), &json!([])));
+        assert_problem(&get(daemon.admin(), &format!("/v1/pools/{pool}/addresses/b/history")), 404, None);
+    }
 }

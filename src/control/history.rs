@@ -44,7 +44,8 @@ pub struct HistoryStatus {
     pub pool: String,
     /// The address's name within the pool.
     pub address: String,
-    /// The last outcomes, at most 100.
+    /// The last outcomes, at most 100; none where nothing watches it. A name that is resolved has none
+    /// of its own: each of its addresses has.
     pub outcomes: Vec<ProbeStatus>,
     /// The last changes of the verdict, at most 20.
     pub transitions: Vec<TransitionStatus>,

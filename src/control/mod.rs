@@ -231,17 +231,21 @@ impl Controller {
     ///
     /// # Errors
     ///
-    /// If there is no such pool or address, or nothing watches it.
+    /// If there is no such pool or address.
     pub fn history(&self, pool: &str, address: &str, now: Instant) -> Result<HistoryStatus, NoSuch> {
-        let (_, state) = self.pool_of(pool).ok_or_else(|| NoSuch::Pool(pool.to_owned()))?;
+        let (id, state) = self.pool_of(pool).ok_or_else(|| NoSuch::Pool(pool.to_owned()))?;
+        let table = self.published.load();
+        let mut resolved = table.pool(id).resolved.iter();
+        if !state.has_address(address) && !resolved.any(|resolved| resolved.address.name == address) {
+            return Err(NoSuch::Address(pool.to_owned(), address.to_owned()));
+        }
         let target = state.target_of(address).and_then(|id| self.targets.get(&id));
-        let missing = || NoSuch::Address(pool.to_owned(), address.to_owned());
-        let history = &target.ok_or_else(missing)?.history;
+        let history = target.map(|target| &target.history);
         Ok(HistoryStatus {
             pool: pool.to_owned(),
             address: address.to_owned(),
-            outcomes: history.outcomes(now),
-            transitions: history.transitions(now),
+            outcomes: history.map(|history| history.outcomes(now)).unwrap_or_default(),
+            transitions: history.map(|history| history.transitions(now)).unwrap_or_default(),
         })
     }
 
