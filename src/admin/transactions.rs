@@ -191,9 +191,9 @@ pub(super) async fn revert(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The file with the edits in it.
+/// The file with the edits in it that last.
 pub(super) async fn export(State(context): State<Context>) -> Result<Response, Problem> {
-    let text = context.desired().await?.document().text();
+    let text = context.desired().await?.exported().text();
     let kind = "application/toml; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text.to_string()).into_response())
 }

@@ -99,6 +99,25 @@ impl Desired {
         &self.document
     }
 
+    /// The text of the file with the edits in it that last: what may become the file. What ends by itself
+    /// is not to stay for good.
+    pub fn exported(&self) -> Document {
+        let is_passing = |standing: &Standing| standing.edit.stamp.until.is_some();
+        if !self.edits.iter().any(|standing| is_passing(standing) && standing.orphaned.is_none()) {
+            return self.document.clone();
+        }
+        let mut document = self.origin.document().clone();
+        let lasting = self.edits.iter().filter(|standing| !is_passing(standing) && standing.orphaned.is_none());
+        for Standing { edit, .. } in lasting.filter(|standing| standing.edit.change.is_of_specification()) {
+            let before = document.get(&edit.object);
+            // What lies on something that ends ends with it.
+            if before.is_some() || matches!(edit.change, Change::Put(_)) {
+                let _ = document.set(&edit.object, edit.change.onto(before.as_ref()).as_ref());
+            }
+        }
+        document
+    }
+
     /// What the file itself is.
     pub fn origin(&self) -> &Origin {
         &self.origin

@@ -268,6 +268,7 @@ fn edits_hide_and_show_each_other() {
     assert_eq!((again.edits().len(), weight(&again)), (1, json!(6)), "the first can never be seen again");
     let passing = edited(&again, one(7), Some(1000));
     assert_eq!((passing.edits().len(), weight(&passing), passing.due()), (2, json!(7), Some(1000)));
+    assert_eq!(passing.exported().text(), again.document().text(), "what passes is not for the file");
     let (still, outcome) = passing.at(999);
     assert_eq!((weight(&still), outcome.gone.len()), (json!(7), 0));
     let (after, outcome) = passing.at(1000);
