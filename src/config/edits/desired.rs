@@ -107,7 +107,8 @@ impl Desired {
             return self.document.clone();
         }
         let mut document = self.origin.document().clone();
-        let lasting = self.edits.iter().filter(|standing| !is_passing(standing) && standing.orphaned.is_none());
+        let lasting =
+            self.edits.iter().filter(|standing| !is_passing(standing) && standing.orphaned.is_none());
         for Standing { edit, .. } in lasting.filter(|standing| standing.edit.change.is_of_specification()) {
             let before = document.get(&edit.object);
             // What lies on something that ends ends with it.
