@@ -238,6 +238,9 @@ fn history(of: &OfHistory) -> Result<ExitCode, Failed> {
 
 /// One line for each change of the verdict, and one for each outcome.
 fn told(history: &HistoryStatus) -> String {
+    if history.outcomes.is_empty() && history.transitions.is_empty() {
+        return "no probe of it has ended yet, or nothing watches it\n".to_owned();
+    }
     let mut text = String::new();
     for TransitionStatus { seconds_ago, to, reason } in &history.transitions {
         text += &format!("{seconds_ago:>9.3} s ago  turned {to}: {reason}\n");
