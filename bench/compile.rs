@@ -68,7 +68,7 @@ fn go_over(bencher: Bencher<'_, '_>, domains: usize) {
         })
         .bench_local_values(|world| {
             let mut controller = controller.borrow_mut();
-            let notices = controller.handle(Event::Replaced { world }, now);
+            let notices = controller.handle(Event::Replaced { world, orders: Vec::new() }, now);
             remains.borrow_mut().extend(controller.take_remains());
             notices
         });

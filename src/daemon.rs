@@ -175,8 +175,8 @@ impl Daemon {
         }
         door.keys.note_tokens(&mut files);
         let mut controller = Controller::new(Arc::clone(&plan), geo, control_loop::now());
-        for event in edits::orders(&desired) {
-            controller.handle(event, control_loop::now());
+        for (pool, address, order) in edits::orders(&desired) {
+            controller.handle(Event::Ordered { pool, address, order }, control_loop::now());
         }
         let cookies = secrets.or_else(|| service::own_secrets(&settings.server));
         controller.handle(Event::Secrets { cookies }, control_loop::now());

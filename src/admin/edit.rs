@@ -79,12 +79,19 @@ fn said(desired: &Desired, object: &Object, is_order: bool) -> Value {
     if !is_order {
         return desired.object(object).map_or(Value::Null, |found| Value::Object(found.specification));
     }
-    let order = desired.edits().iter().find_map(|standing| match standing.edit.change {
-        Change::State(state) if standing.edit.object == *object => Some((state, &standing.edit.stamp.reason)),
+    // The last one lies over those before.
+    let order = desired.edits().iter().rev().find_map(|standing| match standing.edit.change {
+        Change::State(state) if standing.edit.object == *object => Some((state, &standing.edit.stamp)),
         _ => None,
     });
     match order {
-        Some((state, reason)) => json!({ "state": state.to_string(), "reason": reason }),
+        Some((state, Stamp { reason, until: None, .. })) => {
+            json!({ "state": state.to_string(), "reason": reason })
+        }
+        // Not when: who renews a lease every few seconds changes nothing.
+        Some((state, Stamp { reason, until: Some(_), .. })) => {
+            json!({ "state": state.to_string(), "reason": reason, "expires": true })
+        }
         None => json!({ "state": "auto", "reason": null }),
     }
 }

@@ -70,9 +70,9 @@ fn obeying(
 
 fn forced(before: &PoolHealth, pool: &Pool, desired: &Desired, status: Option<&PoolStatus>) -> PoolHealth {
     let state_of = |object: Object| {
-        let standing = desired.edits().iter().find(|standing| {
-            standing.edit.object == object && { matches!(standing.edit.change, Change::State(_)) }
-        });
+        // The last one lies over those before.
+        let mut standing = desired.edits().iter().filter(|standing| standing.edit.object == object);
+        let standing = standing.rfind(|standing| matches!(standing.edit.change, Change::State(_)));
         standing.and_then(|standing| match standing.edit.change {
             Change::State(state) => Some(state),
             _ => None,

@@ -123,8 +123,9 @@ async fn moves(
     stamp: Stamp,
 ) -> Result<Json<Outcome>, Problem> {
     let desired = context.desired().await?;
-    let ordered = wanted.iter().filter(|(_, change)| matches!(change, Change::State(_)));
-    let ordered = ordered.map(|(object, _)| object.clone()).collect();
+    // A pool that is edited, or that comes back, obeys what was ordered of it before.
+    let ordered = wanted.iter().map(|(object, _)| object.clone()).filter(|object| object.pool().is_some());
+    let ordered = ordered.collect();
     let draft = move || {
         let mut draft = Draft::of(&desired);
         draft.add(wanted, &stamp)?;

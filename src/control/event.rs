@@ -64,6 +64,8 @@ pub enum Event {
     Replaced {
         /// The world, made ready.
         world: Box<Prepared>,
+        /// What is ordered of it from the first answer on: pools, and addresses of theirs or all.
+        orders: Vec<(String, Option<String>, Order)>,
     },
     /// Cookies are made with other secrets, or no more.
     Secrets {

@@ -100,7 +100,7 @@ impl Controller {
             untold: 0,
             latest: now,
         };
-        controller.replace(Prepared::new(plan, geo), now);
+        controller.replace(Prepared::new(plan, geo), Vec::new(), now);
         controller
     }
 
@@ -172,7 +172,7 @@ impl Controller {
             Event::Reported { pool, address, absence } => {
                 self.report(&pool, address.as_deref(), absence, now)
             }
-            Event::Replaced { world } => self.replace(*world, now),
+            Event::Replaced { world, orders } => self.replace(*world, orders, now),
             Event::Secrets { cookies } => {
                 let table = self.published.load().with_cookies(cookies);
                 table.into_iter().map(|table| self.publish(table)).collect()
@@ -317,7 +317,12 @@ impl Controller {
     /// Goes over to another plan. What is believed of an address stays as long as the address
     /// does: a changed interval or path is no reason to forget that a site is down. So does what
     /// is believed of a pool as long as its name does.
-    fn replace(&mut self, world: Prepared, now: Instant) -> Vec<Notice> {
+    fn replace(
+        &mut self,
+        world: Prepared,
+        orders: Vec<(String, Option<String>, Order)>,
+        now: Instant,
+    ) -> Vec<Notice> {
         let Prepared { compiled, lineups, calm_limits, order, conditions, places, index } = world;
         let plan = Arc::clone(compiled.plan());
         let isolated_since = self.network.isolated().map(|isolated| isolated.since);
@@ -355,6 +360,11 @@ impl Controller {
         }
         self.replace_conditions(conditions, &places, &mut rewatching);
         self.index = index;
+        for (pool, address, order) in orders {
+            let Some(id) = self.index.pool(&pool) else { continue };
+            let ttl = Duration::from_secs(self.index.ttl(id).into());
+            self.pools[id.index()].orders.order(address.as_deref(), order, ttl, now);
+        }
         let mut notices = Vec::new();
         self.deadlines = Deadlines::new(self.pools.len());
         for id in order {

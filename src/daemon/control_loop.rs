@@ -199,16 +199,19 @@ impl ControlLoop {
     /// Puts edits into force that are kept.
     fn edited(&mut self, made: Made, world: Option<Box<Prepared>>) {
         let Made { desired, orders, added, gone, replies, .. } = made;
-        let mut again = Vec::new();
-        if let Some(world) = world {
-            let notices = self.controller.handle(Event::Replaced { world }, now());
-            self.tell(notices);
-            // What was ordered of a pool that is back stands again.
-            again = edits::orders(&desired);
-        }
-        for event in orders.into_iter().chain(again) {
-            let notices = self.controller.handle(event, now());
-            self.tell(notices);
+        match world {
+            Some(world) => {
+                // What was ordered of a pool that is back stands again.
+                let orders = orders.into_iter().chain(edits::orders(&desired)).collect();
+                let notices = self.controller.handle(Event::Replaced { world, orders }, now());
+                self.tell(notices);
+            }
+            None => {
+                for (pool, address, order) in orders {
+                    let notices = self.controller.handle(Event::Ordered { pool, address, order }, now());
+                    self.tell(notices);
+                }
+            }
         }
         log_edits(&added, &gone);
         for (kind, data) in happenings::edited(&added, &gone, edits::now()) {
@@ -243,7 +246,8 @@ impl ControlLoop {
             Changed::Edited(made, world) => self.edited(*made, world),
             Changed::Measured(result, reply) => {
                 let outcome = result.map(|(world, measurements)| {
-                    let notices = self.controller.handle(Event::Replaced { world }, now());
+                    let notices =
+                        self.controller.handle(Event::Replaced { world, orders: Vec::new() }, now());
                     self.tell(notices);
                     tracing::info!(measurements, "latencies replaced by API");
                     measurements
@@ -275,13 +279,10 @@ impl ControlLoop {
             let keys = report.after_restart.join(", ");
             tracing::warn!("changes to {keys} take effect at the next restart");
         }
-        let notices = self.controller.handle(Event::Replaced { world }, now());
-        self.tell(notices);
         // What was ordered of a pool that is back stands again.
-        for event in edits::orders(self.changes.desired()) {
-            let notices = self.controller.handle(event, now());
-            self.tell(notices);
-        }
+        let orders = edits::orders(self.changes.desired());
+        let notices = self.controller.handle(Event::Replaced { world, orders }, now());
+        self.tell(notices);
         // Without a file the one of our own stays.
         if cookies.is_some() {
             let notices = self.controller.handle(Event::Secrets { cookies }, now());

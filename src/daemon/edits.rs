@@ -9,12 +9,15 @@ use tokio::sync::oneshot;
 
 use crate::admin::{Edited, Editing, Glance, NotEdited, Told};
 use crate::config::{Change, Desired, Draft, Edit, Object, Origin, Outcome};
-use crate::control::{Event, Order};
+use crate::control::Order;
 use crate::plan::{AddressState, Plan};
 use crate::store::{JournalError, Kept};
 
 /// Whoever waits for an edit.
 pub(super) type Reply = oneshot::Sender<Result<Edited, NotEdited>>;
+
+/// What is ordered of a pool, and of an address of it or all of them.
+pub(super) type Ordered = (String, Option<String>, Order);
 
 /// The journal of edits. One change is under way at a time, so that nobody ever waits for it.
 #[derive(Clone)]
@@ -27,7 +30,7 @@ pub(super) struct Made {
     /// Whether the plan is another one.
     pub(super) is_respecified: bool,
     /// What is ordered of addresses besides.
-    pub(super) orders: Vec<Event>,
+    pub(super) orders: Vec<Ordered>,
     /// Edits that are new.
     pub(super) added: Vec<Arc<Edit>>,
     /// Edits that no longer stand.
@@ -152,8 +155,8 @@ impl Made {
             tracing::warn!("edits that are over stay in the journal: {reason}");
             made.take(new, outcome);
         }
-        // Whoever follows orders knows by itself when they end.
-        made.orders.clear();
+        // Whoever follows orders knows by itself when they end; but not what is in force again then.
+        made.orders.retain(|(_, _, order)| order.state != AddressState::Auto);
         made
     }
 
@@ -199,9 +202,15 @@ impl Made {
             let states = added.iter().filter(|new| matches!(new.change, Change::State(_)));
             states.into_iter().any(|new| new.object == edit.object)
         };
-        let taken_back = gone.iter().filter(|edit| !is_followed(edit)).filter_map(|edit| taken_back(edit));
-        self.orders.extend(taken_back);
-        self.orders.extend(added.iter().filter_map(|edit| event(edit, now())));
+        // Below an order that is gone there may be another, which is in force again.
+        let standing = self.desired.edits().iter().map(|standing| &standing.edit);
+        let below = |gone: &Edit| {
+            let mut same = standing.clone().filter(|edit| edit.object == gone.object);
+            same.rfind(|edit| matches!(edit.change, Change::State(_))).and_then(|edit| ordered(edit, now()))
+        };
+        let not_followed = gone.iter().filter(|edit| !is_followed(edit));
+        self.orders.extend(not_followed.filter_map(|edit| below(edit).or_else(|| taken_back(edit))));
+        self.orders.extend(added.iter().filter_map(|edit| ordered(edit, now())));
         self.added.retain(|edit| !gone.iter().any(|gone| gone.id == edit.id));
         self.gone.extend(gone);
         self.added.extend(added);
@@ -238,9 +247,9 @@ pub(super) fn standing(origin: Origin, plan: Arc<Plan>, journal: &Journal) -> De
 }
 
 /// What puts into force again what is ordered of addresses.
-pub(super) fn orders(desired: &Desired) -> Vec<Event> {
+pub(super) fn orders(desired: &Desired) -> Vec<Ordered> {
     let now = now();
-    desired.edits().iter().filter_map(|standing| event(&standing.edit, now)).collect()
+    desired.edits().iter().filter_map(|standing| ordered(&standing.edit, now)).collect()
 }
 
 /// What an edit of a state is about: a pool, and an address of it or all of them.
@@ -255,20 +264,18 @@ fn subject(edit: &Edit) -> Option<(String, Option<String>, AddressState)> {
 }
 
 /// What puts an edit of a state into force at `now`; `None`: it is another kind of edit, or over.
-fn event(edit: &Edit, now: Duration) -> Option<Event> {
+fn ordered(edit: &Edit, now: Duration) -> Option<Ordered> {
     let (pool, address, state) = subject(edit)?;
     let lasts = edit.stamp.until.map(|until| Duration::from_millis(until).saturating_sub(now));
     if lasts.is_some_and(|lasts| lasts.is_zero()) {
         return None;
     }
-    let order = Order { state, reason: edit.stamp.reason.clone(), lasts };
-    Some(Event::Ordered { pool, address, order })
+    Some((pool, address, Order { state, reason: edit.stamp.reason.clone(), lasts }))
 }
 
-fn taken_back(edit: &Edit) -> Option<Event> {
+fn taken_back(edit: &Edit) -> Option<Ordered> {
     let (pool, address, _) = subject(edit)?;
-    let order = Order { state: AddressState::Auto, reason: None, lasts: None };
-    Some(Event::Ordered { pool, address, order })
+    Some((pool, address, Order { state: AddressState::Auto, reason: None, lasts: None }))
 }
 
 /// Since the beginning of 1970: what is kept has to mean the same after a restart.
@@ -297,12 +304,9 @@ mod tests {
             let stamp =
                 Stamp { reason: reason.clone(), until: until.map(|until| until * 1000), ..Stamp::default() };
             let edit = Edit { id: 1, object, change: Change::State(AddressState::Drain), stamp };
-            let found = event(&edit, at(later)).map(|event| match event {
-                Event::Ordered { pool, address, order } => {
-                    assert_eq!((&pool[..], address.as_deref()), ("a", Some("1")));
-                    order
-                }
-                other => panic!("{other:?}"),
+            let found = ordered(&edit, at(later)).map(|(pool, address, order)| {
+                assert_eq!((&pool[..], address.as_deref()), ("a", Some("1")));
+                order
             });
             let order = |lasts: Option<u64>| Order {
                 state: AddressState::Drain,

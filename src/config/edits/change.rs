@@ -106,8 +106,7 @@ impl Edit {
             (Some(until), Some(earlier)) => until >= earlier,
         };
         match (&self.change, &earlier.change) {
-            // The last word counts alone, and when it ends nothing is ordered.
-            (Change::State(_), Change::State(_)) => self.object == earlier.object,
+            (Change::State(_), Change::State(_)) => outlasts && self.object == earlier.object,
             (Change::State(_), _) | (_, Change::State(_)) => false,
             (Change::Put(_) | Change::Remove, _) => outlasts && earlier.object.is_within(&self.object),
             (Change::Merge(patch), Change::Merge(before)) => {
@@ -255,6 +254,11 @@ mod tests {
             (
                 edit(address, Change::State(AddressState::Up), Some(1)),
                 edit(address, Change::State(AddressState::Drain), None),
+                false,
+            ),
+            (
+                edit(address, Change::State(AddressState::Up), None),
+                edit(address, Change::State(AddressState::Drain), Some(1)),
                 true,
             ),
             (edit(pool, put(), None), edit(pool, Change::State(AddressState::Drain), None), false),

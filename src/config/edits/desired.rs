@@ -1,6 +1,6 @@
 //! What operators want: their file, with edits laid over it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::change::{Change, Edit, Stamp};
 use super::document::Document;
 use super::draft::Draft;
 use super::object::Object;
-use super::refusal::{Refusal, refusal};
+use super::refusal::{Refusal, faults, refusal};
 use crate::config::Origin;
 use crate::plan::{Plan, RESOLVED};
 
@@ -67,18 +67,20 @@ impl Desired {
         let document = origin.document().clone();
         let mut desired = Desired { origin, edits: Vec::new(), document, plan, next };
         let mut outcome = Outcome::default();
-        let mut needed = Vec::new();
-        let mut touched = BTreeSet::new();
+        let mut needed: Vec<Arc<Edit>> = Vec::new();
         let mut said = desired.document.clone();
         for edit in edits {
-            // What lies over another edit of the same object is not the file's word.
-            let is_first = touched.insert(edit.object.clone());
+            // What lies over another edit is not the file's word.
+            let touches = |other: &Edit| {
+                other.change.is_of_specification()
+                    && (other.object.is_within(&edit.object) || edit.object.is_within(&other.object))
+            };
+            let is_first = !needed.iter().any(|other| touches(other));
             let before = said.get(&edit.object);
             let after = edit.change.onto(before.as_ref());
             let is_said = is_first && edit.stamp.until.is_none() && before == after;
             if edit.change.is_of_specification() && is_said {
                 outcome.gone.push(edit);
-                touched.remove(&outcome.gone[outcome.gone.len() - 1].object);
                 continue;
             }
             // Whether it fits is seen below.
@@ -185,13 +187,9 @@ impl Desired {
         new.drop_where(|edit| ids.contains(&edit.id), &mut outcome);
         if outcome.gone.iter().any(|edit| edit.change.is_of_specification()) {
             let objects: Vec<Object> = outcome.gone.iter().map(|edit| edit.object.clone()).collect();
-            let in_force = new.edits.iter().filter(|standing| standing.orphaned.is_none());
-            let edits: Vec<Arc<Edit>> = in_force.map(|standing| Arc::clone(&standing.edit)).collect();
-            new.document = self.origin.document().clone();
-            for edit in edits {
-                new.enter(&edit).map_err(|why| Refusal::Needed(format!("{}: {why}", edit.object)))?;
-            }
+            new.rewrite()?;
             new.reread(&objects)?;
+            new.judge_orders();
         }
         Ok((new, outcome))
     }
@@ -215,17 +213,62 @@ impl Desired {
 
     /// Lays `edits` over what there is; those that do not fit are orphaned.
     fn lay(&mut self, edits: &[Arc<Edit>]) {
-        let is_empty = !edits.iter().any(|edit| edit.change.is_of_specification());
+        if !self.lay_but_those_at_fault(edits) {
+            self.lay_by_halves(edits);
+        }
+        self.judge_orders();
+    }
+
+    /// Lays them together, without those at whose objects something is wrong: a file that has lost a pool
+    /// may bring up hundreds, and to read a large one takes seconds. Returns whether that was enough.
+    fn lay_but_those_at_fault(&mut self, edits: &[Arc<Edit>]) -> bool {
+        // To leave out one may bring up another; a chain of more is told apart one by one.
+        const ATTEMPTS: usize = 8;
+        let mut left_out: BTreeMap<u64, String> = BTreeMap::new();
+        for _ in 0..ATTEMPTS {
+            let mut together = self.clone();
+            for edit in edits {
+                let orphaned = match left_out.get(&edit.id) {
+                    Some(why) => Some(why.clone()),
+                    None => together.enter(edit).err(),
+                };
+                together.edits.push(Standing { edit: Arc::clone(edit), orphaned });
+            }
+            if !edits.iter().any(|edit| edit.change.is_of_specification()) {
+                *self = together;
+                return true;
+            }
+            let mistakes = match self.origin.read(&together.document) {
+                Ok(loaded) => {
+                    together.plan = Arc::new(loaded.plan);
+                    *self = together;
+                    return true;
+                }
+                Err(mistakes) => mistakes,
+            };
+            let faults = faults(&mistakes, &together.document, self.origin.name());
+            let known = left_out.len();
+            for edit in edits.iter().filter(|edit| edit.change.is_of_specification()) {
+                let is_at = |object: &Object| object.is_within(&edit.object) || edit.object.is_within(object);
+                if let Some((_, why)) = faults.iter().find(|(object, _)| is_at(object)) {
+                    left_out.entry(edit.id).or_insert_with(|| why.clone());
+                }
+            }
+            if left_out.len() == known {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Lays the first half of them and then the second, until what does not fit is found.
+    fn lay_by_halves(&mut self, edits: &[Arc<Edit>]) {
         let mut together = self.clone();
-        let mut fits = true;
         for edit in edits {
             let orphaned = together.enter(edit).err();
             together.edits.push(Standing { edit: Arc::clone(edit), orphaned });
         }
-        if !is_empty {
-            fits = together.reread(&[]).is_ok();
-        }
-        if fits {
+        if together.reread(&[]).is_ok() {
             *self = together;
             return;
         }
@@ -240,16 +283,41 @@ impl Desired {
             }
             several => {
                 let (first, second) = several.split_at(several.len() / 2);
-                self.lay(first);
-                self.lay(second);
+                self.lay_by_halves(first);
+                self.lay_by_halves(second);
             }
         }
+    }
+
+    /// Says of each order whether what it is about is there.
+    pub(super) fn judge_orders(&mut self) {
+        let mut edits = std::mem::take(&mut self.edits);
+        for standing in edits.iter_mut().filter(|standing| !standing.edit.change.is_of_specification()) {
+            let missing = self.check_orderable(0, &standing.edit.object).err();
+            standing.orphaned = missing.map(|refusal| refusal.to_string());
+        }
+        self.edits = edits;
+    }
+
+    /// Makes the document anew from the file and the edits that stand.
+    ///
+    /// # Errors
+    ///
+    /// If one of them no longer fits.
+    pub(super) fn rewrite(&mut self) -> Result<(), Refusal> {
+        let in_force = self.edits.iter().filter(|standing| standing.orphaned.is_none());
+        let edits: Vec<Arc<Edit>> = in_force.map(|standing| Arc::clone(&standing.edit)).collect();
+        self.document = self.origin.document().clone();
+        for edit in edits {
+            self.enter(&edit).map_err(|why| Refusal::Needed(format!("{}: {why}", edit.object)))?;
+        }
+        Ok(())
     }
 
     /// Makes the document say what `edit` says; the error says why it cannot.
     fn enter(&mut self, edit: &Edit) -> Result<(), String> {
         if !edit.change.is_of_specification() {
-            return self.check_orderable(0, &edit.object).map_err(|refusal| refusal.to_string());
+            return Ok(());
         }
         let before = self.document.get(&edit.object);
         if before.is_none() && !matches!(edit.change, Change::Put(_)) {
@@ -290,8 +358,10 @@ impl Desired {
             }
             _ => return Err(Refusal::mistaken(at, "state", "only pools and their addresses have a state")),
         };
+        let is_resolved = |found: &Map<String, Value>| written == *object || found.contains_key("resolve");
         match self.document.get(&written) {
-            Some(_) => Ok(()),
+            Some(found) if is_resolved(&found) => Ok(()),
+            Some(_) => Err(Refusal::Unknown(at, object.clone())),
             None => Err(Refusal::Unknown(at, object.clone())),
         }
     }

@@ -81,7 +81,7 @@ impl Document {
     /// What it says of `object`, without its name; `None`: it does not have it.
     pub fn get(&self, object: &Object) -> Option<Map<String, Value>> {
         let part = self.part_of(object);
-        let tree = self.part(part).tree().ok()?;
+        let tree = self.part(part).looked_at(part.is_none()).ok()?;
         let mut said = match object {
             Object::Pool(name) => said_by_table(named(&tree, "pool", name)?),
             Object::HealthCheck(name) => said_by_table(named(&tree, "health_check", name)?),
@@ -92,7 +92,11 @@ impl Document {
             Object::Domain(name) => said_by_table(element(tree.get("domain")?, &is_domain(name))?),
             Object::Record { zone, owner, rtype } => {
                 let table = element(tree.get("zone")?, &is_domain(zone))?;
-                said_by_table(element(table.get("record")?, &is_rrset(zone, owner, *rtype))?)
+                joined(
+                    elements(table.get("record")?)
+                        .into_iter()
+                        .filter(|table| is_rrset(zone, owner, *rtype)(*table)),
+                )?
             }
         };
         for key in own_keys(object) {
@@ -174,7 +178,7 @@ impl Document {
         let has = |part: &Part| {
             // Parsing takes a hundred times as long as a look; a name with escapes is written in many ways.
             let may = text.contains('\\') || part.text().to_ascii_lowercase().contains(&text);
-            may && part.tree().is_ok_and(|tree| {
+            may && part.looked_at(false).is_ok_and(|tree| {
                 tree.get("domain").is_some_and(|domains| element(domains, &is_domain(name)).is_some())
             })
         };
@@ -202,6 +206,15 @@ impl Part {
         let tree: DocumentMut =
             self.text().parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
         Ok(Arc::clone(self.tree.get_or_init(|| Arc::new(tree))))
+    }
+
+    /// The tree, kept for the next look only if `is_kept`: of a million domains one after the other would
+    /// be, each with thirty times its text.
+    fn looked_at(&self, is_kept: bool) -> Result<Arc<DocumentMut>, String> {
+        if is_kept || self.tree.get().is_some() {
+            return self.tree();
+        }
+        self.text().parse().map(Arc::new).map_err(|error: toml_edit::TomlError| error.to_string())
     }
 
     /// The tree to be changed; the text is what comes of it.
@@ -268,6 +281,33 @@ impl<'t> Found<'t> {
         }
         say_in_table(self.table, &whole, self.style);
     }
+}
+
+/// The tables of a list, however it is written.
+fn elements(list: &Item) -> Vec<&dyn TableLike> {
+    match list {
+        Item::ArrayOfTables(tables) => tables.iter().map(|table| table as &dyn TableLike).collect(),
+        other => other.as_array().map_or(Vec::new(), |list| {
+            let tables = list.iter().filter_map(toml_edit::Value::as_inline_table);
+            tables.map(|table| table as &dyn TableLike).collect()
+        }),
+    }
+}
+
+/// What several tables say of one RRset: the first, with the data of all.
+fn joined<'t>(tables: impl Iterator<Item = &'t dyn TableLike>) -> Option<Map<String, Value>> {
+    let mut tables = tables.map(said_by_table);
+    let mut first = tables.next()?;
+    for mut other in tables {
+        let data = |said: &mut Map<String, Value>| match said.get_mut("data").map(Value::take) {
+            Some(Value::Array(data)) => data,
+            Some(Value::Null) | None => Vec::new(),
+            Some(one) => vec![one],
+        };
+        let all = [data(&mut first), data(&mut other)].concat();
+        first.insert("data".to_owned(), Value::Array(all));
+    }
+    Some(first)
 }
 
 /// The first of a list of tables that is the one, however the list is written.

@@ -10,6 +10,7 @@ use super::desired::{Desired, Outcome, Standing};
 use super::document::own_keys;
 use super::object::{Object, relative};
 use super::refusal::Refusal;
+use crate::dns::Rrset;
 use crate::plan::AddressState;
 
 /// Edits that are entered one after the other and then read together: reading takes the longest.
@@ -20,13 +21,22 @@ pub struct Draft {
     /// Of every edit that was asked for, in order.
     objects: Vec<Object>,
     is_respecified: bool,
+    /// Whether an edit has gone that had put something into its place, or taken it away: what stands is to
+    /// be laid anew, so that what is in force is what a restart would make of it.
+    is_rearranged: bool,
 }
 
 impl Draft {
     /// None so far, over `desired`.
     pub fn of(desired: &Desired) -> Self {
         let outcome = Outcome::default();
-        Draft { desired: desired.clone(), outcome, objects: Vec::new(), is_respecified: false }
+        Draft {
+            desired: desired.clone(),
+            outcome,
+            objects: Vec::new(),
+            is_respecified: false,
+            is_rearranged: false,
+        }
     }
 
     /// `object` as it will be, if nothing is wrong with it.
@@ -52,7 +62,7 @@ impl Draft {
                     // `auto` is what there is without an order.
                     if state == AddressState::Auto {
                         let is_it = |edit: &Edit| edit.object == object && !edit.change.is_of_specification();
-                        self.desired.drop_where(is_it, &mut self.outcome);
+                        self.drop_where(is_it);
                     } else {
                         self.push(object, Change::State(state), stamp);
                     }
@@ -70,8 +80,12 @@ impl Draft {
     /// If that is no sound configuration.
     pub fn finish(mut self) -> Result<(Desired, Outcome), Refusal> {
         if self.is_respecified {
-            self.desired.reread(&self.objects)?;
             self.retire();
+            if self.is_rearranged {
+                self.desired.rewrite()?;
+            }
+            self.desired.reread(&self.objects)?;
+            self.desired.judge_orders();
         }
         Ok((self.desired, self.outcome))
     }
@@ -83,8 +97,17 @@ impl Draft {
         }
         let after = change.onto(before.as_ref());
         check_script(at, before.as_ref(), after.as_ref())?;
-        if before == after {
+        // What ends by itself is something else when it has ended.
+        let is_passing = self.desired.edits.iter().any(|standing| {
+            standing.edit.stamp.until.is_some()
+                && standing.edit.change.is_of_specification()
+                && (standing.edit.object.is_within(&object) || object.is_within(&standing.edit.object))
+        });
+        if before == after && !is_passing {
             return Ok(());
+        }
+        if before.is_none() {
+            self.check_not_of_file(at, &object)?;
         }
         self.desired.document.set(&object, after.as_ref()).map_err(|unfit| Refusal::Unfit(at, unfit))?;
         self.push(object, change, stamp);
@@ -95,7 +118,7 @@ impl Draft {
     fn push(&mut self, object: Object, change: Change, stamp: &Stamp) {
         let edit = Arc::new(Edit { id: self.desired.next, object, change, stamp: stamp.clone() });
         self.desired.next += 1;
-        self.desired.drop_where(|earlier| edit.hides(earlier), &mut self.outcome);
+        self.drop_where(|earlier| edit.hides(earlier));
         self.outcome.added.push(Arc::clone(&edit));
         self.desired.edits.push(Standing { edit, orphaned: None });
     }
@@ -114,9 +137,28 @@ impl Draft {
             let mut of_it = desired.edits.iter().map(|standing| &standing.edit).filter(|edit| is_of_it(edit));
             let is_alone = of_it.all(|edit| edit.object == object && edit.stamp.until.is_none());
             if is_as_written && is_alone {
-                self.desired.drop_where(is_of_it, &mut self.outcome);
+                self.drop_where(is_of_it);
             }
         }
+    }
+
+    fn drop_where(&mut self, is_it: impl Fn(&Edit) -> bool) {
+        let arranges = |edit: &Edit| matches!(edit.change, Change::Put(_) | Change::Remove);
+        self.is_rearranged |=
+            self.desired.edits.iter().any(|standing| is_it(&standing.edit) && arranges(&standing.edit));
+        self.desired.drop_where(is_it, &mut self.outcome);
+    }
+
+    /// That no zone file has an RRset that the configuration does not: it would have both.
+    fn check_not_of_file(&self, at: usize, object: &Object) -> Result<(), Refusal> {
+        let Object::Record { zone, owner, rtype } = object else { return Ok(()) };
+        let zone = self.desired.plan().zones.iter().find(|known| known.name == *zone);
+        let is_it = |rrset: &Rrset| rrset.owner == *owner && rrset.rtype == *rtype;
+        if zone.is_some_and(|zone| zone.rrsets.iter().any(is_it)) {
+            let detail = "the zone file, or the zone's own keys, say it, and only they do".to_owned();
+            return Err(Refusal::Mistaken { at, field: None, detail });
+        }
+        Ok(())
     }
 }
 

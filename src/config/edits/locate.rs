@@ -18,17 +18,21 @@ enum Step<'t> {
     Element(usize, Option<&'t str>, Option<&'t str>),
 }
 
-/// What stands at `line` and `column` of `text`, both counted from 1: the objects that it is part of,
-/// the smallest first.
-pub(super) fn spots(text: &str, line: usize, column: usize) -> Vec<Spot> {
-    let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
-    let on_line = text[start..].split('\n').next().unwrap_or_default();
-    let offset = on_line.char_indices().nth(column - 1).map_or(on_line.len(), |(at, _)| at) + start;
+/// What stands at each of `places` of `text`, which are lines and columns counted from 1: the objects that
+/// it is part of, the smallest first.
+pub(super) fn spots(text: &str, places: impl IntoIterator<Item = (usize, usize)>) -> Vec<Vec<Spot>> {
     let (tree, _) = DeTable::parse_recoverable(text);
-    let mut best = None;
-    let mut path = Vec::new();
-    in_table(tree.get_ref(), offset, &mut path, &mut best);
-    best.map_or(Vec::new(), |(path, _)| of_path(&path))
+    let starts: Vec<usize> =
+        std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let spot = |(line, column): (usize, usize)| {
+        let start = starts.get(line - 1).copied().unwrap_or(text.len());
+        let on_line = text[start..].split('\n').next().unwrap_or_default();
+        let offset = on_line.char_indices().nth(column - 1).map_or(on_line.len(), |(at, _)| at) + start;
+        let mut best = None;
+        in_table(tree.get_ref(), offset, &mut Vec::new(), &mut best);
+        best.map_or(Vec::new(), |(path, _)| of_path(&path))
+    };
+    places.into_iter().map(spot).collect()
 }
 
 type Best<'t> = Option<(Vec<Step<'t>>, usize)>;
@@ -147,7 +151,8 @@ record = [{ name = 'x', type = 'A', data = ['y'] }]
             let offset = text.find(needle).expect("it is there");
             let line = text[..offset].matches('\n').count() + 1;
             let column = offset - text[..offset].rfind('\n').map_or(0, |at| at + 1) + 1;
-            let found: Vec<String> = super::spots(text, line, column)
+            let found: Vec<String> = super::spots(text, [(line, column)])
+                .remove(0)
                 .into_iter()
                 .map(|(object, field)| format!("{object} {field}"))
                 .collect();

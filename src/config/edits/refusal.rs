@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::document::{Document, Misfit};
-use super::locate::spots;
+use super::locate::{Spot, spots};
 use super::object::Object;
 use crate::config::{Diagnostic, Diagnostics};
 
@@ -13,6 +13,9 @@ const LONG: usize = 16 * 1024 * 1024;
 
 /// More mistakes than anybody reads in one answer.
 const MANY: usize = 10;
+
+/// So many mistakes at once are looked at to find the edits that are at fault.
+const MOST: usize = 1000;
 
 /// Why edits are not made: none of those that were asked for together is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,13 +79,7 @@ pub(super) fn refusal(
     let mut elsewhere = Vec::new();
     let mut own: Option<(usize, String)> = None;
     let mut details = Vec::new();
-    for mistake in mistakes.iter().take(MANY) {
-        let spots = match mistake.position {
-            Some(position) if mistake.file == name && text.len() <= LONG => {
-                spots(&text, position.line, position.column)
-            }
-            _ => Vec::new(),
-        };
+    for (mistake, spots) in placed(mistakes, &text, name, MANY) {
         let found = spots.iter().find_map(|(object, field)| {
             objects.iter().position(|edited| edited == object).map(|at| (at, field.clone()))
         });
@@ -104,6 +101,36 @@ pub(super) fn refusal(
         }
         None => Refusal::Needed(elsewhere.join("; ")),
     }
+}
+
+/// Where something is wrong in `document`, which messages call `name`, and what.
+pub(super) fn faults(mistakes: &Diagnostics, document: &Document, name: &str) -> Vec<(Object, String)> {
+    let placed = placed(mistakes, &document.text(), name, MOST);
+    let faults = placed
+        .into_iter()
+        .flat_map(|(mistake, spots)| spots.into_iter().map(move |(object, _)| (object, said(mistake))));
+    faults.collect()
+}
+
+/// The first `most` of `mistakes`, with what stands where they are.
+fn placed<'m>(
+    mistakes: &'m Diagnostics,
+    text: &str,
+    name: &str,
+    most: usize,
+) -> Vec<(&'m Diagnostic, Vec<Spot>)> {
+    let is_known = |mistake: &&Diagnostic| mistake.file == name && text.len() <= LONG;
+    let found: Vec<(&Diagnostic, Option<(usize, usize)>)> = mistakes
+        .iter()
+        .take(most)
+        .map(|mistake| {
+            let position = mistake.position.filter(|_| is_known(&mistake));
+            (mistake, position.map(|position| (position.line, position.column)))
+        })
+        .collect();
+    let mut spots = spots(text, found.iter().filter_map(|(_, place)| *place)).into_iter();
+    let next = |place: Option<(usize, usize)>| place.and_then(|_| spots.next()).unwrap_or_default();
+    found.into_iter().scan(next, |next, (mistake, place)| Some((mistake, next(place)))).collect()
 }
 
 fn said(mistake: &Diagnostic) -> String {

@@ -287,7 +287,9 @@ fn a_state_is_the_last_that_was_ordered() {
     let order = |state| vec![(object("pools/east/addresses/one"), Change::State(state))];
     let drained = edited(&desired(), order(AddressState::Drain), None);
     let down = edited(&drained, order(AddressState::Down), Some(1000));
-    assert_eq!(down.edits().len(), 1);
+    assert_eq!(down.edits().len(), 2, "what stood before stands again when it is over");
+    assert_eq!(down.at(1000).0.edits(), drained.edits());
+    assert_eq!(edited(&down, order(AddressState::Up), None).edits().len(), 1);
     assert!(Arc::ptr_eq(down.plan(), drained.plan()), "nothing was read for it");
     assert_eq!(edited(&down, order(AddressState::Auto), None).edits(), []);
     let tag = |desired: &Desired| desired.object(&object("pools/east/addresses/one")).map(|found| found.tag);
@@ -350,4 +352,98 @@ fn a_long_file_is_edited_in_parts() {
     assert_eq!(Value::Object(found.specification), json!({"pools": ["west"], "ttl": 9}));
     let lines = difference(&long, &text);
     assert!(lines.len() <= 6, "{lines:?}");
+}
+
+#[test]
+fn what_lasts_is_not_lost_to_what_passes() {
+    let one = "pools/east/addresses/one";
+    let weight = |desired: &Desired| {
+        desired.object(&object(one)).expect("it is there").specification["weight"].clone()
+    };
+    let passing = edited(&desired(), vec![merge(one, json!({"weight": 3}))], Some(1000));
+    let lasting = edited(&passing, vec![merge(one, json!({"weight": 3}))], None);
+    assert_eq!(weight(&lasting.at(1000).0), json!(3), "it says the same, and for longer");
+    let longer = edited(&passing, vec![merge(one, json!({"weight": 3}))], Some(2000));
+    assert_eq!((weight(&longer.at(1000).0), longer.due()), (json!(3), Some(2000)));
+
+    let pool = desired().object(&object("pools/east")).expect("it is there").specification;
+    let mut pool = Value::Object(pool);
+    pool["address"][0]["weight"] = json!(3);
+    let whole = edited(&desired(), vec![put("pools/east", pool)], Some(1000));
+    let five = edited(&whole, vec![merge(one, json!({"weight": 5}))], None);
+    let three = edited(&five, vec![merge(one, json!({"weight": 3}))], None);
+    let edits = three.edits().iter().map(|standing| Arc::clone(&standing.edit)).collect();
+    let (again, outcome) = over(FILE, edits);
+    assert_eq!((outcome.gone.len(), weight(&again.at(1000).0)), (0, json!(3)));
+}
+
+#[test]
+fn what_is_in_force_is_what_a_restart_makes_of_it() {
+    let address = |name: &str, last: u8| {
+        put(&format!("pools/west/addresses/{name}"), json!({"ip": format!("192.0.2.{last}")}))
+    };
+    let steps: [Vec<(Object, Change)>; 3] = [
+        vec![address("x", 10), address("y", 11), address("x", 12)],
+        vec![address("y", 13), remove("pools/west/addresses/three"), address("three", 3)],
+        vec![
+            put("pools/north", json!({"address": [{"name": "a", "ip": "192.0.2.20"}]})),
+            address("z", 14),
+            put("pools/north", json!({"address": [{"name": "b", "ip": "192.0.2.21"}]})),
+            remove("pools/west/addresses/z"),
+        ],
+    ];
+    for steps in steps {
+        let mut now = desired();
+        for step in steps {
+            now = with(&now, step);
+            let edits = now.edits().iter().map(|standing| Arc::clone(&standing.edit)).collect();
+            let (again, _) = over(FILE, edits);
+            assert_eq!(again.plan(), now.plan(), "{:?}", now.edits());
+        }
+    }
+}
+
+#[test]
+fn one_edit_that_no_longer_fits_leaves_the_others_alone() {
+    let mut now = desired();
+    // The first needs the second, which it was made together with.
+    let pair = vec![
+        put("domains/a.example.com", json!({"pools": ["north"]})),
+        put("pools/north", json!({"address": [{"name": "a", "ip": "192.0.2.20"}]})),
+    ];
+    now = edited(&now, pair, None);
+    for at in 0..50 {
+        now = with(&now, put(&format!("domains/d{at}.example.com"), json!({"pools": ["west"]})));
+    }
+    let edits = now.edits().iter().map(|standing| Arc::clone(&standing.edit)).collect();
+    let without =
+        FILE.replace("[pool.west]           # the west", "[pool.other]").replace(", \"west\"", ", \"other\"");
+    let (left, _) = over(&without, edits);
+    let orphaned = left.edits().iter().filter(|standing| standing.orphaned.is_some()).count();
+    assert_eq!((orphaned, left.plan().domains.len(), left.plan().pools.len()), (50, 2, 3));
+}
+
+#[test]
+fn an_rrset_is_edited_whole() {
+    let text = FILE.replace(
+        "[health_check.web]",
+        "[[zone.record]]\nname = \"t\"\ntype = \"TXT\"\ndata = \"one\"\n\
+         [[zone.record]]\nname = \"t\"\ntype = \"TXT\"\ndata = [\"two\"]\n[health_check.web]",
+    );
+    let (before, _) = over(&text, Vec::new());
+    let txt = "zones/example.com/records/t/TXT";
+    let found = before.object(&object(txt)).expect("it is there");
+    assert_eq!(Value::Object(found.specification), json!({"data": ["one", "two"]}));
+    let after = with(&before, merge(txt, json!({"ttl": 7})));
+    let rrset = |desired: &Desired| {
+        let rrsets = &desired.plan().zones[0].rrsets;
+        rrsets
+            .iter()
+            .find(|rrset| rrset.rtype == crate::dns::Rtype::TXT)
+            .map(|rrset| (rrset.ttl, rrset.rdata.len()))
+    };
+    assert_eq!((rrset(&before), rrset(&after)), (Some((3600, 2)), Some((7, 2))));
+    let of_keys =
+        before.with(vec![put("zones/example.com/records/@/NS", json!({"data": "a."}))], &Stamp::default());
+    assert!(matches!(of_keys, Err(Refusal::Mistaken { .. })), "the zone's keys say it");
 }

@@ -257,7 +257,7 @@ impl World {
 
     fn replaced(&mut self, plan: Plan) -> Vec<Notice> {
         let world = Box::new(Prepared::new(Arc::new(plan), Arc::new(GeoTable::empty())));
-        let event = Event::Replaced { world };
+        let event = Event::Replaced { world, orders: Vec::new() };
         self.controller.handle(event, self.now)
     }
 
