@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dns::Name;
 use crate::plan::{Domain, DomainId, Plan, PoolId};
 
 /// The most that are counted: 8 MiB for each thread that answers. Beyond, nothing is.
@@ -9,17 +10,48 @@ pub const MAX_EDGES: usize = 1 << 20;
 
 /// The pools of all domains, one behind the other: those of a domain's choices, each as often as it
 /// is named, and those that it falls back to.
+#[derive(PartialEq)]
 pub(super) struct Edges {
-    plan: Arc<Plan>,
+    /// The domains, in order.
+    domains: Box<[Name]>,
     /// By domain: the first of its own. No two domains have the same.
     firsts: Box<[u32]>,
     /// How many there are; 0: too many to be counted.
     count: usize,
+    pools: Pools,
+}
+
+/// Where the pools of domains are looked up.
+enum Pools {
+    /// Not in the plan, which would stay in memory as long as these, and they may outlast many.
+    Counted {
+        /// By edge, which of the names it is; of what leads nowhere, as of a domain without pools, [`NO_POOL`].
+        edges: Box<[u32]>,
+        /// Those that are taken, as they come.
+        names: Box<[Box<str>]>,
+    },
+    /// Too many to have them twice.
+    Planned(Arc<Plan>),
+}
+
+const NO_POOL: u32 = u32::MAX;
+
+impl PartialEq for Pools {
+    /// What is not counted is not compared: nothing is won by it.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Pools::Counted { edges, names }, Pools::Counted { edges: other_edges, names: other_names }) => {
+                edges == other_edges && names == other_names
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Edges {
     /// Those of `plan`.
     pub(super) fn of(plan: &Arc<Plan>) -> Self {
+        let domains = plan.domains.iter().map(|domain| domain.name.clone()).collect();
         let mut count = 0;
         let firsts = plan.domains.iter().map(|domain| {
             let first = count;
@@ -29,9 +61,10 @@ impl Edges {
         let firsts: Box<[u32]> = firsts.collect();
         if count > MAX_EDGES {
             // One each, so that domains can still be told apart.
-            return Edges { plan: plan.clone(), firsts: (0..plan.domains.len() as u32).collect(), count: 0 };
+            let firsts = (0..plan.domains.len() as u32).collect();
+            return Edges { domains, firsts, count: 0, pools: Pools::Planned(plan.clone()) };
         }
-        Edges { plan: plan.clone(), firsts, count }
+        Edges { domains, firsts, count, pools: Pools::counted(plan, count) }
     }
 
     /// How many there are; 0: none, or too many to be counted.
@@ -41,7 +74,7 @@ impl Edges {
 
     /// Whether they are counted.
     pub(super) fn are_counted(&self) -> bool {
-        self.count > 0 || self.plan.domains.is_empty()
+        self.count > 0 || self.domains.is_empty()
     }
 
     /// The first of a domain's own.
@@ -55,14 +88,48 @@ impl Edges {
     }
 
     /// The domains, in order.
-    pub(super) fn domains(&self) -> impl Iterator<Item = (DomainId, &Domain)> {
-        (0..).map(DomainId).zip(&self.plan.domains)
+    pub(super) fn domains(&self) -> impl Iterator<Item = (DomainId, &Name)> {
+        (0..).map(DomainId).zip(&self.domains)
     }
 
     /// The pool of each of a domain's own, by name; a pool that is named more than once comes as often.
     pub(super) fn of_domain(&self, domain: DomainId) -> impl Iterator<Item = (u32, &str)> {
-        let pools = pools(&self.plan.domains[domain.index()]);
-        (self.first(domain)..).zip(pools.map(|pool| &self.plan.pools[pool.index()].name[..]))
+        let first = self.first(domain);
+        let (counted, planned) = match &self.pools {
+            Pools::Counted { edges, names } => {
+                let end = self.firsts.get(domain.index() + 1).map_or(self.count, |end| *end as usize);
+                // What leads nowhere has no name.
+                let own = edges[first as usize..end].iter();
+                (Some(own.filter_map(|pool| names.get(*pool as usize)).map(|name| &**name)), None)
+            }
+            Pools::Planned(plan) => {
+                let own = pools(&plan.domains[domain.index()]);
+                (None, Some(own.map(|pool| &plan.pools[pool.index()].name[..])))
+            }
+        };
+        (first..).zip(counted.into_iter().flatten().chain(planned.into_iter().flatten()))
+    }
+}
+
+impl Pools {
+    fn counted(plan: &Plan, count: usize) -> Self {
+        let mut places = vec![NO_POOL; plan.pools.len()];
+        let (mut edges, mut names) = (Vec::with_capacity(count), Vec::new());
+        for domain in &plan.domains {
+            let first = edges.len();
+            for pool in pools(domain) {
+                let place = &mut places[pool.index()];
+                if *place == NO_POOL {
+                    *place = names.len() as u32;
+                    names.push(plan.pools[pool.index()].name[..].into());
+                }
+                edges.push(*place);
+            }
+            if edges.len() == first {
+                edges.push(NO_POOL);
+            }
+        }
+        Pools::Counted { edges: edges.into(), names: names.into() }
     }
 }
 

@@ -85,7 +85,8 @@ impl Tally {
         Tally { flow: Some(flow), ..Tally::nothing() }
     }
 
-    /// Makes room for what `table` numbers. What was counted before is left to the flow.
+    /// Makes room for what `table` numbers, unless that is what is counted already: a table that follows
+    /// another has its edges if they are the same. What was counted before is left to the flow.
     pub(super) fn prepare(&mut self, table: &RoutingTable) {
         let edges = &table.world.edges;
         let Some(flow) = &self.flow else { return };
@@ -167,12 +168,12 @@ impl Flow {
                 add(pool, current.iter().map(|counted| counted.read(edge)).sum());
             }
             for counted in [&*past, &elsewhere] {
-                let mut counted: Vec<_> = counted.get(&domain.name).into_iter().flatten().collect();
+                let mut counted: Vec<_> = counted.get(domain).into_iter().flatten().collect();
                 counted.sort();
                 counted.into_iter().for_each(|(pool, count)| add(pool, *count));
             }
             let answers = pools.iter().map(|pool| pool.answers).sum();
-            DomainFlow { name: domain.name.to_string(), answers, pools }
+            DomainFlow { name: domain.to_string(), answers, pools }
         });
         told.collect()
     }
@@ -238,10 +239,10 @@ impl Counted {
                 if count == 0 {
                     continue;
                 }
-                if !past.contains_key(&domain.name) {
-                    past.insert(domain.name.clone(), HashMap::new());
+                if !past.contains_key(domain) {
+                    past.insert(domain.clone(), HashMap::new());
                 }
-                let Some(pools) = past.get_mut(&domain.name) else { continue };
+                let Some(pools) = past.get_mut(domain) else { continue };
                 match pools.get_mut(pool) {
                     Some(known) => *known += count,
                     None => drop(pools.insert(pool.to_owned(), count)),
@@ -255,10 +256,10 @@ impl Counted {
 fn forget_all_but(past: &mut Past, edges: &Edges) {
     let mut kept = Past::new();
     for (id, domain) in edges.domains() {
-        let Some(mut pools) = past.remove(&domain.name) else { continue };
+        let Some(mut pools) = past.remove(domain) else { continue };
         let named: HashSet<&str> = edges.of_domain(id).map(|(_, pool)| pool).collect();
         pools.retain(|pool, _| named.contains(&pool[..]));
-        kept.insert(domain.name.clone(), pools);
+        kept.insert(domain.clone(), pools);
     }
     *past = kept;
 }

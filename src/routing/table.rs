@@ -206,8 +206,15 @@ impl RoutingTable {
         table
     }
 
-    /// This table as the successor of `before`: by its generation, and with its cookies.
+    /// This table as the successor of `before`: by its generation, with its cookies, and with its edges if
+    /// they are the same, so that workers go on counting where they count. All of them are looked at.
     pub fn following(mut self, before: &RoutingTable) -> Self {
+        // Whatever is shared is in use already.
+        if let Some(world) = Arc::get_mut(&mut self.world)
+            && world.edges == before.world.edges
+        {
+            world.edges = before.world.edges.clone();
+        }
         self.generation = before.generation + 1;
         self.cookies = before.cookies.clone();
         self

@@ -123,6 +123,51 @@ fn nothing_is_lost_or_counted_twice_while_tables_change_under_workers() {
 }
 
 #[test]
+fn workers_go_on_counting_where_they_count_unless_pools_of_domains_change() {
+    let choice = |pools: &[u32]| Choice::even(DomainPolicy::Priority, pools.iter().copied().map(PoolId));
+    let plan = |pools: &[&str], taken: &[u32]| {
+        let sites = pools.iter().map(|name| site(name, &[1])).collect();
+        Arc::new(plan_of(sites, choice(taken)))
+    };
+    let renamed = |mut plan: Plan| {
+        plan.domains[0].name = name("other.ai.example");
+        Arc::new(plan)
+    };
+    let changed = Arc::new(AtomicUsize::new(0));
+    let flow = {
+        let changed = changed.clone();
+        Arc::new(Flow::new(move || {
+            changed.fetch_add(1, Ordering::Relaxed);
+        }))
+    };
+    let mut table = table((*plan(&["one", "two"], &[0, 1])).clone());
+    let mut worker = counting(&table, &flow, 0);
+    let www = name("www.ai.example");
+    let steps = [
+        ("the same", plan(&["one", "two"], &[0, 1]), 1),
+        ("a pool that no domain takes", plan(&["new", "one", "two"], &[1, 2]), 1),
+        ("another order", plan(&["one", "two"], &[1, 0]), 2),
+        ("a pool by another name", plan(&["one", "three"], &[1, 0]), 3),
+        ("one less", plan(&["one", "three"], &[1]), 4),
+        ("a domain by another name", renamed((*plan(&["one", "three"], &[1])).clone()), 5),
+        ("the first again", plan(&["one", "two"], &[0, 1]), 6),
+    ];
+    for (what, plan, expected) in steps {
+        table = table.as_if(plan);
+        worker.prepare(&table);
+        assert_eq!(changed.load(Ordering::Relaxed), expected, "{what}");
+        ask(&table, &mut worker, &www, Rtype::A);
+    }
+    let told = &flow.read(&table, None, 10)[0];
+    assert_eq!((&told.name[..], told.answers), ("www.ai.example", 6));
+    let weak = Arc::downgrade(table.plan());
+    let next = table.as_if(plan(&["one", "two"], &[0, 1]));
+    worker.prepare(&next);
+    drop(table);
+    assert!(weak.upgrade().is_none(), "what is counted holds no plan");
+}
+
+#[test]
 fn pools_that_a_domain_has_lost_are_told_behind_those_that_it_has() {
     let choice = |pools: &[u32]| Choice::even(DomainPolicy::Priority, pools.iter().copied().map(PoolId));
     let before = table(plan_of(vec![site("one", &[1]), site("two", &[2])], choice(&[0])));
