@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Record;
+use super::reader::{ANSWER_OCTETS, Gathered, Snapshot, Wanted, number};
 
 /// In the state directory.
 const FILE: &str = "audit.log";
@@ -18,13 +19,7 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// How many are remembered where there is no file, and how many octets they take together.
 const REMEMBERED: usize = 1000;
-const REMEMBERED_OCTETS: usize = 16 * 1024 * 1024;
-
-/// The octets of an answer: as many as are remembered.
-const ANSWER_OCTETS: usize = REMEMBERED_OCTETS;
-
-/// What is read of a file at once, from its end.
-const BLOCK: u64 = 256 * 1024;
+const REMEMBERED_OCTETS: usize = ANSWER_OCTETS;
 
 /// The records, and the number of the next.
 pub(super) struct Kept {
@@ -99,52 +94,41 @@ impl Kept {
         }
     }
 
-    /// The last `limit` records with numbers below `before`, newest first, or as many as an answer can hold.
-    pub(super) fn read(&self, limit: usize, before: Option<u64>) -> Vec<Record> {
-        let mut gathered = Gathered { limit, before, octets: 0, records: Vec::new() };
+    /// The records that are wanted, newest first, or what they are to be read from: files may be long.
+    pub(super) fn look(&self, wanted: Wanted) -> Found {
         match &self.place {
             Place::Memory { lines, .. } => {
+                let mut gathered = Gathered::new(wanted);
                 let _ = lines.iter().rev().all(|line| gathered.take(line.as_bytes()));
+                Found::Records(gathered.records)
             }
-            Place::Directory(log) => {
-                if let Err(error) = log.read(|line| gathered.take(line)) {
+            Place::Directory(log) => match log.snapshot() {
+                Ok(files) => Found::Files(files),
+                Err(error) => {
                     tracing::error!(%error, "cannot read the audit log");
+                    Found::Records(Vec::new())
                 }
-            }
+            },
         }
-        gathered.records
     }
 }
 
-/// An answer as it grows.
-struct Gathered {
-    limit: usize,
-    before: Option<u64>,
-    octets: usize,
-    records: Vec<Record>,
+/// What there is for whoever asks for records.
+pub(super) enum Found {
+    /// They themselves.
+    Records(Vec<Record>),
+    /// The files in which they are.
+    Files(Snapshot),
 }
 
-impl Gathered {
-    /// Takes a line, if it belongs here; returns whether there can be more.
-    fn take(&mut self, line: &[u8]) -> bool {
-        let is_before = |seq: u64| self.before.is_none_or(|before| seq < before);
-        if !number(line).is_some_and(is_before) {
-            return true;
+impl Found {
+    /// The records, which may take long.
+    pub(super) fn read(self, wanted: Wanted) -> Vec<Record> {
+        match self {
+            Found::Records(records) => records,
+            Found::Files(files) => files.read(wanted),
         }
-        // What somebody has written into the file is passed over.
-        if let Ok(record) = serde_json::from_slice(line) {
-            self.octets += line.len();
-            self.records.push(record);
-        }
-        self.records.len() < self.limit && self.octets < ANSWER_OCTETS
     }
-}
-
-/// The number of a record, without looking at the rest of it.
-fn number(line: &[u8]) -> Option<u64> {
-    let digits = line.strip_prefix(br#"{"seq":"#)?;
-    let end = digits.iter().position(|octet| !octet.is_ascii_digit())?;
-    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
 impl Log {
@@ -166,7 +150,7 @@ impl Log {
             is_synced: true,
         };
         let mut next = 1;
-        log.read(|line| match number(line) {
+        log.snapshot()?.lines(|line| match number(line) {
             Some(number) => {
                 next = number + 1;
                 false
@@ -199,49 +183,20 @@ impl Log {
         Ok(())
     }
 
-    /// Gives `take` each line, the last first, until it wants no more.
-    fn read(&self, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
-        if !read_back(&self.file, &mut take)? {
-            return Ok(());
-        }
-        match File::open(self.directory.join(FILE_BEFORE)) {
-            Ok(file) => read_back(&file, &mut take).map(drop),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        }
+    /// Both files, as they are now.
+    fn snapshot(&self) -> io::Result<Snapshot> {
+        let before = match File::open(self.directory.join(FILE_BEFORE)) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Snapshot::of(std::iter::once(self.file.try_clone()?).chain(before))
     }
 }
 
 /// For the daemon's user, and for the group to read, such as whatever collects logs.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).read(true).mode(0o640).open(path)
-}
-
-/// Returns whether `take` wanted all of `file`.
-fn read_back(file: &File, take: &mut impl FnMut(&[u8]) -> bool) -> io::Result<bool> {
-    let mut end = file.metadata()?.len();
-    // The end of a line whose beginning was not read yet.
-    let mut rest = Vec::new();
-    while end > 0 {
-        let start = end.saturating_sub(BLOCK);
-        let mut block = vec![0; usize::try_from(end - start).unwrap_or(usize::MAX)];
-        file.read_exact_at(&mut block, start)?;
-        block.append(&mut rest);
-        end = start;
-        let first_whole = match block.iter().position(|octet| *octet == b'\n') {
-            _ if start == 0 => 0,
-            Some(newline) => newline + 1,
-            None => block.len(),
-        };
-        for line in block[first_whole..].rsplit(|octet| *octet == b'\n') {
-            if !line.is_empty() && !take(line) {
-                return Ok(false);
-            }
-        }
-        block.truncate(first_whole);
-        rest = block;
-    }
-    Ok(true)
 }
 
 #[cfg(test)]
@@ -263,8 +218,13 @@ mod tests {
         }
     }
 
+    fn read(kept: &Kept, limit: usize, before: Option<u64>) -> Vec<Record> {
+        let wanted = Wanted { limit, before };
+        kept.look(wanted).read(wanted)
+    }
+
     fn seqs(kept: &Kept, limit: usize, before: Option<u64>) -> Vec<u64> {
-        kept.read(limit, before).iter().map(|record| record.seq).collect()
+        read(kept, limit, before).iter().map(|record| record.seq).collect()
     }
 
     fn in_files(directory: &Path, longest: u64) -> Kept {
@@ -284,7 +244,7 @@ mod tests {
             assert_eq!(seqs(&kept, 2, Some(4)), [3, 2]);
             assert_eq!(seqs(&kept, 2, Some(2)), [1]);
             assert_eq!(seqs(&kept, 2, Some(1)), [0; 0]);
-            assert_eq!(kept.read(1, None)[0], Record { seq: 5, ..record("why") });
+            assert_eq!(read(&kept, 1, None)[0], Record { seq: 5, ..record("why") });
         }
     }
 
@@ -320,6 +280,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_being_read_stays_as_it_was() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut kept = in_files(directory.path(), 2000);
+        for _ in 0..15 {
+            kept.keep(record("why"));
+        }
+        let found = seqs(&kept, 100, None);
+        assert!(found.len() > 10, "there are two files");
+        let wanted = Wanted { limit: 100, before: None };
+        let looked = kept.look(wanted);
+        // Neither of the files is there any more in the end.
+        for _ in 0..40 {
+            kept.keep(record("later"));
+        }
+        assert_eq!(looked.read(wanted).iter().map(|record| record.seq).collect::<Vec<_>>(), found);
+    }
+
+    #[test]
     fn what_a_crash_cut_off_spoils_nothing() {
         let directory = tempfile::tempdir().expect("a directory");
         let mut kept = in_files(directory.path(), LONGEST);
@@ -335,7 +313,7 @@ mod tests {
             let whole = text[..cut].lines().filter(|line| line.ends_with("\"why\"}")).count();
             assert_eq!(before.len(), whole, "{cut}");
             kept.keep(record("later"));
-            let after = kept.read(10, None);
+            let after = read(&kept, 10, None);
             assert_eq!(after.len(), whole + 1, "{cut}");
             assert_eq!(after[0].reason.as_deref(), Some("later"));
             assert!(before.first().is_none_or(|last| after[0].seq > *last));
@@ -351,8 +329,10 @@ mod tests {
             kept.keep(record(&"y".repeat(length)));
             wanted.insert(0, length);
         }
-        let found: Vec<usize> =
-            kept.read(10, None).iter().map(|record| record.reason.as_ref().map_or(0, String::len)).collect();
+        let found: Vec<usize> = read(&kept, 10, None)
+            .iter()
+            .map(|record| record.reason.as_ref().map_or(0, String::len))
+            .collect();
         assert_eq!(found, wanted);
     }
 }

@@ -1,8 +1,10 @@
 //! Who has changed what: one record for each change.
 //!
-//! Records are written by a thread of their own, so that a slow disk makes nobody wait.
+//! Records are written by a thread of their own, so that a slow disk makes nobody wait. They are read
+//! beside it, so that nobody who reads much holds up what is written.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
 use std::time::UNIX_EPOCH;
@@ -12,14 +14,16 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use utoipa::ToSchema;
 
 use super::principal::Principal;
 use super::{Context, Problem, clock};
-use kept::Kept;
+use kept::{Found, Kept};
+use reader::Wanted;
 
 mod kept;
+mod reader;
 
 /// Records that may wait to be written: more than are made in the time for which a disk that works
 /// may stand still.
@@ -59,8 +63,8 @@ pub(super) struct Record {
 enum Ask {
     /// To keep this, under the next number.
     Keep(Box<Record>),
-    /// For as many records, newest first, of those before this number.
-    Read(usize, Option<u64>, oneshot::Sender<Vec<Record>>),
+    /// For these records, or the files in which they are, with all that was asked to be kept before.
+    Look(Wanted, oneshot::Sender<Found>),
     /// To tell when all that was asked before is done.
     Flush(oneshot::Sender<()>),
 }
@@ -69,6 +73,8 @@ enum Ask {
 #[derive(Clone)]
 pub struct Audit {
     asks: SyncSender<Ask>,
+    /// Whose turn it is to read: one at a time, since an answer may be large.
+    turn: Arc<Semaphore>,
 }
 
 impl Audit {
@@ -86,7 +92,7 @@ impl Audit {
                     match ask {
                         Ask::Keep(record) => kept.keep(*record),
                         // Whoever asked may have gone away.
-                        Ask::Read(limit, before, reply) => drop(reply.send(kept.read(limit, before))),
+                        Ask::Look(wanted, reply) => drop(reply.send(kept.look(wanted))),
                         Ask::Flush(reply) => drop(reply.send(())),
                     }
                 }
@@ -94,7 +100,7 @@ impl Audit {
                 kept.sync();
             }
         })?;
-        Ok(Audit { asks })
+        Ok(Audit { asks, turn: Arc::new(Semaphore::new(1)) })
     }
 
     /// Notes that `principal` has done `action` to `object`, a path below `/v1/`: as it was, as it is,
@@ -139,10 +145,19 @@ impl Audit {
         }
     }
 
-    async fn read(&self, limit: usize, before: Option<u64>) -> Result<Vec<Record>, Problem> {
+    /// The records that are `wanted`, newest first, with all that was noted so far.
+    async fn read(&self, wanted: Wanted) -> Result<Vec<Record>, Problem> {
+        let turn = self.turn.clone().acquire_owned().await.map_err(|_| Problem::stopping())?;
         let (reply, answer) = oneshot::channel();
-        self.asks.try_send(Ask::Read(limit, before, reply)).map_err(|_| Problem::stopping())?;
-        answer.await.map_err(|_| Problem::stopping())
+        self.asks.try_send(Ask::Look(wanted, reply)).map_err(|_| Problem::stopping())?;
+        let found = answer.await.map_err(|_| Problem::stopping())?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let records = found.read(wanted);
+            // Whoever has gone away does not make room for another while the reading goes on.
+            drop(turn);
+            records
+        });
+        reading.await.map_err(|_| Problem::stopping())
     }
 
     /// Waits until all that was noted so far is kept.
@@ -189,5 +204,5 @@ pub(super) async fn audit(
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::invalid("limit", format!("`limit` is out of range: 1 to {MOST}")));
     }
-    Ok(Json(Records { records: context.audit.read(limit, before).await? }))
+    Ok(Json(Records { records: context.audit.read(Wanted { limit, before }).await? }))
 }
