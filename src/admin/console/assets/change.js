@@ -16,7 +16,7 @@ const STATES = [
 const CLIENTS = 40;
 
 /**
- * The form for `object`, `pools/NAME` or `pools/NAME/addresses/NAME`. `now()` is its present
+ * The form for `object`, `pools/NAME` or `pools/NAME/addresses/NAME`, each part encoded. `now()` is its present
  * { state, weight }, `weight` undefined for a pool.
  */
 export function form(object, pool, now) {

@@ -2,16 +2,15 @@
 
 import { call } from "./api.js";
 import { byId, fill, h, mark, toast } from "./dom.js";
-import { refresh, refreshEdits, refusal, state } from "./store.js";
-import { clock, editText, eventText, objectText, span } from "./words.js";
+import { refresh, refreshEdits, refusalToRevert, state } from "./store.js";
+import { clock, editText, eventText, objectOf, objectText, partsOf, span } from "./words.js";
 
 /** As many events are shown; older ones are in the log. */
 const SHOWN = 60;
 
-/** The path of the view of an object, or none. */
-function linkTo(object) {
-  const parts = object.split("/");
-  return ["pools", "domains"].includes(parts[0]) ? `#/flow/${parts.map(encodeURIComponent).join("/")}` : null;
+/** The path of the view of the object of these parts, or none. */
+function linkTo(parts) {
+  return ["pools", "domains"].includes(parts[0]) ? `#/flow/${objectOf(parts)}` : null;
 }
 
 let confirming = null;
@@ -21,7 +20,7 @@ export function drawEdits() {
   const section = byId("edits");
   const { edits } = state;
   // Drawn anew only where it differs, so that a focus on it stays.
-  const now = JSON.stringify([edits === undefined, edits?.map(({ id, orphaned }) => [id, orphaned, leftOf(edits.find((edit) => edit.id === id))]), confirming]);
+  const now = JSON.stringify([edits === undefined, edits?.map((edit) => [edit.id, edit.orphaned, leftOf(edit), refusalToRevert(edit)]), confirming]);
   if (drawnEdits === now) return;
   drawnEdits = now;
   const count = edits?.length ?? 0;
@@ -41,7 +40,7 @@ function leftOf(edit) {
 
 /** An edit with its button; also for the panel of what it is about. */
 export function row(edit) {
-  const href = linkTo(edit.object);
+  const href = linkTo(partsOf(edit.object));
   const left = leftOf(edit);
   const facts = [edit.by, clock(edit.at), left && `ends in ${left}`, edit.reason].filter(Boolean).join(" · ");
   return h("li", { class: edit.orphaned ? "orphaned" : "" },
@@ -54,13 +53,12 @@ export function row(edit) {
 }
 
 function revertButton(edit) {
-  const parts = edit.object.split("/");
-  const refused = refusal(parts[0] === "pools" ? parts[1] : null);
+  const refused = refusalToRevert(edit);
   const isAsked = confirming === edit.id;
   const label = `Take back: ${objectText(edit.object)} ${editText(edit)}`;
   return h("button", {
     type: "button", class: isAsked ? "small danger" : "small", disabled: refused !== null, title: refused ?? label,
-    "aria-label": isAsked ? `${label}: sure?` : label, "data-edit": edit.id,
+    "aria-label": refused !== null ? `${label}: ${refused}` : isAsked ? `${label}: sure?` : label, "data-edit": edit.id,
     on: {
       click: () => {
         confirming = isAsked ? null : edit.id;
@@ -106,7 +104,7 @@ export function drawFeed() {
 function item(event) {
   const { tone, subject, text } = eventText(event);
   const line = h("li", { "data-tone": tone }, h("time", { datetime: event.at }, clock(event.at)));
-  const href = event.pool ? linkTo(event.address ? `pools/${event.pool}/addresses/${event.address}` : `pools/${event.pool}`) : null;
+  const href = event.pool ? linkTo(["pools", event.pool, ...(event.address ? ["addresses", event.address] : [])]) : null;
   line.append(href ? h("a", { href }, subject) : h("b", {}, subject), h("span", {}, text));
   mark(line, "title", new Date(event.at).toLocaleString());
   return line;

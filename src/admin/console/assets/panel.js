@@ -5,14 +5,14 @@ import { form } from "./change.js";
 import { byId, fill, h, mark, toast } from "./dom.js";
 import { row } from "./feed.js";
 import { strip } from "./history.js";
-import { addressOf, colourOf, domainOf, poolOf, refresh, refusal, state } from "./store.js";
-import { addressReason, addressState, percent, plural, poolState, rate, span } from "./words.js";
+import { addressOf, colourOf, domainOf, poolOf, refresh, refusal, refusalToRevert, state } from "./store.js";
+import { addressReason, addressState, objectOf, partsOf, percent, plural, poolState, rate, span } from "./words.js";
 
 let shown = null;
 
 /** Opens it for the parts of an object's name, or closes it for `null`. */
 export function show(parts, onClose) {
-  const key = parts?.join("/") ?? null;
+  const key = parts ? objectOf(parts) : null;
   if (shown?.key === key && key !== null) return;
   shown?.end();
   shown = null;
@@ -67,8 +67,8 @@ export function draw() {
     facts.dataset.text = text;
     fill(facts, rows ? h("dl", {}, rows.filter(Boolean).map(([term, ...value]) => [h("dt", {}, term), h("dd", {}, ...value)])) : h("p", { class: "complaint" }, "It is no longer there."));
   }
-  const own = (state.edits ?? []).filter(({ object }) => object === key);
-  const now = JSON.stringify(own.map(({ id, orphaned }) => [id, orphaned]));
+  const own = (state.edits ?? []).filter(({ object }) => objectOf(partsOf(object)) === key);
+  const now = JSON.stringify(own.map((edit) => [edit.id, edit.orphaned, refusalToRevert(edit)]));
   if (edits.dataset.text !== now) {
     edits.dataset.text = now;
     fill(edits, own.map(row));

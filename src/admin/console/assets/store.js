@@ -2,6 +2,7 @@
 // It is kept up by events where there are some, and by asking again.
 
 import { call, listen, maybe, path } from "./api.js";
+import { partsOf } from "./words.js";
 
 /** How often the status is asked for: without events, with them, and with them where it is large. */
 const POLL = 2000;
@@ -196,16 +197,16 @@ function heard(event) {
 }
 
 async function catchUp() {
-  const pools = touched;
+  const names = touched;
   touched = new Set();
   soon = null;
-  if (pools.delete("edits of all")) refreshEdits();
+  if (names.delete("edits of all")) refreshEdits();
   const isLarge = (state.status?.pools.length ?? 0) > LARGE;
-  if (!isLarge || pools.has(null) || pools.size > 20) {
+  if (!isLarge || names.has(null) || names.size > 20) {
     refresh();
     return;
   }
-  for (const name of pools) {
+  for (const name of names) {
     try {
       const pool = await call("GET", path("pools", name));
       const position = pools().get(name);
@@ -253,6 +254,17 @@ export function refusal(pool) {
   if (who.pools && pool && !who.pools.some((pattern) => matches(pattern, pool))) {
     return `This token is for the pools ${who.pools.join(", ")} only.`;
   }
+  return null;
+}
+
+/** Why the operator may not take back `edit`; `null`: they may. */
+export function refusalToRevert(edit) {
+  const { who } = state;
+  const [kind, name] = partsOf(edit.object);
+  const refused = refusal(kind === "pools" ? name : null);
+  if (refused !== null || !who?.role) return refused;
+  if (who.pools && kind !== "pools") return `This token is for the pools ${who.pools.join(", ")} only.`;
+  if (who.role === "operate" && !edit.state) return "This token may take back states only (its role is operate).";
   return null;
 }
 

@@ -104,10 +104,20 @@ export function editText(edit) {
   return `${edit.put ? "set: " : ""}${text.join(", ")}`;
 }
 
+/** What an object is called, from its parts: `alb/192.0.2.1`, to which a name resolves, is one of them. */
+export function objectOf(parts) {
+  return parts.map(encodeURIComponent).join("/");
+}
+
+/** The parts of what an object is called. */
+export function partsOf(object) {
+  return object.split("/").map(decodeURIComponent);
+}
+
 /** `pools/vietnam/addresses/alb-1` as people say it. */
 export function objectText(object) {
-  const parts = object.split("/");
-  if (parts[0] === "pools") return parts.length > 3 ? `${parts[1]} / ${parts.slice(3).join("/")}` : parts[1];
+  const parts = partsOf(object);
+  if (parts[0] === "pools") return parts.length > 3 ? `${parts[1]} / ${parts[3]}` : parts[1];
   if (parts[0] === "domains") return parts.slice(1).join("/");
   return object;
 }
