@@ -13,6 +13,9 @@ const OF_ORDERS: [&str; 4] = ["state", "weight", "reason", "expires"];
 const OF_POOL: &str = "/v1/pools/{pool}";
 const OF_ADDRESS: &str = "/v1/pools/{pool}/addresses/{address}";
 
+/// Whose path names an edit, which is about whatever it changed: to take it back takes no more than that.
+const OF_EDIT: &str = "/v1/edits/{id}";
+
 /// What a request takes. A route that is not named here takes [`Role::Edit`] for all that is not
 /// reading, and nobody who is limited to some pools may use it.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ enum About {
     Pool(String),
     /// More than that.
     Everything,
+    /// What only its handler can tell, which asks for the rest.
+    Untold,
 }
 
 impl Need {
@@ -36,13 +41,11 @@ impl Need {
     ///
     /// 403, which says what is missing.
     pub(super) fn check(&self, principal: &Principal) -> Result<(), Problem> {
-        principal.require(
-            self.role,
-            match &self.about {
-                About::Pool(pool) => Some(pool),
-                About::Everything => None,
-            },
-        )
+        match &self.about {
+            About::Pool(pool) => principal.require(self.role, Some(pool)),
+            About::Everything => principal.require(self.role, None),
+            About::Untold => principal.require_role(self.role),
+        }
     }
 }
 
@@ -53,6 +56,10 @@ pub(super) fn depends_on_body(method: &Method, route: &str) -> bool {
 
 fn is_transaction(method: &Method, route: &str) -> bool {
     *method == Method::POST && route == "/v1/transactions"
+}
+
+fn is_revert(method: &Method, route: &str) -> bool {
+    *method == Method::DELETE && route == OF_EDIT
 }
 
 /// What a request takes that goes to `route`, as that is written, which is about `pool` if it is
@@ -70,6 +77,7 @@ pub(super) fn needs(method: &Method, route: &str, pool: Option<&str>, body: &Val
 fn of_route(method: &Method, route: &str, pool: Option<&str>, body: &Value) -> Need {
     let about = match pool {
         Some(pool) if route.starts_with(OF_POOL) => About::Pool(pool.to_owned()),
+        _ if is_revert(method, route) => About::Untold,
         _ => About::Everything,
     };
     let is_word = ["/report", "/release"].iter().any(|word| route.ends_with(word));
@@ -79,6 +87,7 @@ fn of_route(method: &Method, route: &str, pool: Option<&str>, body: &Value) -> N
         Method::POST if route.starts_with(OF_POOL) && is_word => Role::Operate,
         Method::PUT | Method::DELETE if route == "/v1/latency" => Role::Operate,
         Method::PATCH if is_order => Role::Operate,
+        _ if is_revert(method, route) => Role::Operate,
         _ => Role::Edit,
     };
     Need { role, about }
@@ -138,6 +147,10 @@ mod tests {
             (Method::PATCH, OF_ADDRESS, Some("vn"), &list, Role::Edit, vn()),
             (Method::PUT, OF_ADDRESS, Some("vn"), &order, Role::Edit, vn()),
             (Method::DELETE, OF_ADDRESS, Some("vn"), &Value::Null, Role::Edit, vn()),
+            (Method::DELETE, "/v1/edits/{id}", None, &Value::Null, Role::Operate, About::Untold),
+            (Method::GET, "/v1/edits/{id}", None, &Value::Null, Role::Read, About::Everything),
+            (Method::PUT, "/v1/edits/{id}", None, &Value::Null, Role::Edit, About::Everything),
+            (Method::DELETE, "/v1/edits", None, &Value::Null, Role::Edit, About::Everything),
             (Method::DELETE, "", None, &Value::Null, Role::Edit, About::Everything),
         ] {
             assert_eq!(needs(&method, route, pool, body), [Need { role, about }], "{method} {route} {body}");
