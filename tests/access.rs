@@ -120,6 +120,51 @@ fn each_token_is_good_for_what_its_line_says() {
 }
 
 #[test]
+fn an_edit_is_taken_back_by_those_who_may_make_it() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let view = token("view", "read", None);
+    let all = token("all", "operate", None);
+    let some = token("some", "operate", Some("first"));
+    let part = token("part", "edit", Some("first"));
+    let root = token("root", "edit", None);
+    let daemon = guarded(&scene, [&first, &second], &[&view, &all, &some, &part, &root]);
+
+    let drain = r#"{"state":"drain"}"#;
+    // The first that may takes it back; those before may not.
+    for (method, path, body, refused, may) in [
+        ("PATCH", "/v1/pools/first/addresses/a", drain, vec![&view], &some),
+        ("PATCH", "/v1/pools/second", drain, vec![&view, &some, &part], &all),
+        ("PATCH", "/v1/pools/first/addresses/a", r#"{"port":81}"#, vec![&view, &all, &some], &part),
+        ("PUT", "/v1/health_checks/new", r#"{"type":"tcp"}"#, vec![&view, &all, &some, &part], &root),
+    ] {
+        let made = ask(&daemon, &root.token, method, path, body);
+        assert!(matches!(made.status, 200 | 201), "{path}: {made:?}");
+        let edits = get(&daemon, &view, "/v1/edits").json();
+        let edit = format!("/v1/edits/{}", edits["edits"][0]["id"]);
+        for holder in refused {
+            assert_problem(&ask(&daemon, &holder.token, "DELETE", &edit, ""), 403);
+        }
+        let gone = ask(&daemon, &may.token, "DELETE", &edit, "");
+        assert_eq!(gone.status, 204, "{path} by {}: {gone:?}", may.line);
+        assert_eq!(get(&daemon, &view, "/v1/edits").json()["edits"], json!([]));
+    }
+
+    // All refusals count, whoever made them, and so many are logged as somebody may read.
+    let has_refused = |count: u32| {
+        let line = format!("rhumb_admin_refused_total{{reason=\"role\"}} {count}");
+        let metrics = get(&daemon, &root, "/metrics").body;
+        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+    };
+    has_refused(11);
+    assert_eq!(daemon.lines(&["admin request refused"]).len(), 11);
+    for _ in 0..40 {
+        assert_problem(&ask(&daemon, &view.token, "POST", "/v1/reload", ""), 403);
+    }
+    has_refused(51);
+    assert!(daemon.lines(&["admin request refused", "who=view"]).len() < 30);
+}
+
+#[test]
 fn without_a_good_token_nothing_is_told() {
     let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
     let root = token("root", "edit", None);

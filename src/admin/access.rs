@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use super::clock;
-use super::throttle::Throttle;
+use super::throttle::{Throttle, network};
 use crate::config::{TokenHolder, Tokens};
 
 /// Requests that may be under way at once: each takes some milliseconds, most of them waiting for
@@ -19,7 +19,10 @@ const REQUESTS: usize = 64;
 pub struct Access {
     /// `None`: whoever reaches it.
     tokens: Option<ArcSwap<Tokens>>,
-    throttle: Mutex<Throttle>,
+    /// By where they came from.
+    wrong: Mutex<Throttle<IpAddr>>,
+    /// By who wanted what they may not.
+    refused: Mutex<Throttle<String>>,
     /// What is left of the requests that may be under way.
     pub(super) requests: Arc<Semaphore>,
 }
@@ -29,7 +32,8 @@ impl Access {
     pub fn new(tokens: Option<Tokens>) -> Self {
         Access {
             tokens: tokens.map(ArcSwap::from_pointee),
-            throttle: Mutex::default(),
+            wrong: Mutex::default(),
+            refused: Mutex::default(),
             requests: Arc::new(Semaphore::new(REQUESTS)),
         }
     }
@@ -54,6 +58,28 @@ impl Access {
     /// Notes a wrong token. Returns, if too many came from `source`, how long it should wait.
     pub(super) fn note_wrong(&self, source: IpAddr) -> Option<Duration> {
         // Nothing panics while it is locked.
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner).note(source, clock::instant())
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        wrong.note(network(source), clock::instant())
+    }
+
+    /// Notes that the principal called `name` wanted what they may not. Returns whether that came so often
+    /// of late that it is nothing new.
+    pub(super) fn note_refused(&self, name: &str) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.note(name.to_owned(), clock::instant()).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_news_a_few_times_for_each_name() {
+        let access = Access::new(None);
+        let news = |name: &str| (0..100).filter(|_| !access.note_refused(name)).count();
+        // One more comes every few seconds, should the machine stand still that long.
+        assert!((10..20).contains(&news("view")));
+        assert!((10..20).contains(&news("other")));
     }
 }

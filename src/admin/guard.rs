@@ -1,5 +1,6 @@
 //! The door: who may pass, with what, and how many at once.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,10 +112,17 @@ pub(super) async fn guard(
         let mut named = parameters.iter().filter(|(name, _)| *name == "pool");
         named.next().map(|(_, pool)| pool.to_owned())
     });
-    match pass(&context, pool.as_deref(), request).await {
-        Ok(request) => next.run(request).await,
-        Err(refused) => refused.into_response(),
+    let request = match pass(&context, pool.as_deref(), request).await {
+        Ok(request) => request,
+        Err(refused) => return refused.into_response(),
+    };
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let principal = request.extensions().get::<Principal>().cloned();
+    let response = next.run(request).await;
+    if let (StatusCode::FORBIDDEN, Some(principal)) = (response.status(), principal) {
+        note_refusal(&context, &principal, &method, &path, "it is about more than they may change");
     }
+    response
 }
 
 async fn pass(context: &Context, pool: Option<&str>, mut request: Request) -> Result<Request, Problem> {
@@ -137,7 +145,9 @@ async fn pass(context: &Context, pool: Option<&str>, mut request: Request) -> Re
     let mut body = Value::Null;
     if !principal.may_everything() && depends_on_body(&method, route) {
         // Whoever may not even order need not send all of it.
-        note_refusal(&principal, &request, principal.require_role(Role::Operate))?;
+        principal.require_role(Role::Operate).inspect_err(|problem| {
+            note_refusal(context, &principal, &method, request.uri().path(), problem)
+        })?;
         let (parts, content) = request.into_parts();
         let content = to_bytes(content, MAX_OCTETS).await.map_err(|_| too_large())?;
         // What is not JSON is refused where it is read; until then it is nothing that needs less.
@@ -145,24 +155,30 @@ async fn pass(context: &Context, pool: Option<&str>, mut request: Request) -> Re
         request = Request::from_parts(parts, Body::from(content));
     }
     for need in needs(&method, route, pool, &body) {
-        note_refusal(&principal, &request, need.check(&principal))?;
+        need.check(&principal).inspect_err(|problem| {
+            note_refusal(context, &principal, &method, request.uri().path(), problem)
+        })?;
     }
     request.extensions_mut().insert(principal);
     Ok(request)
 }
 
-/// Logs and counts a refusal for want of rights.
+/// Counts a refusal for want of rights, and logs it. Who asks again and again is a script: more than the
+/// first few lines of each would be a way to fill the disk.
 fn note_refusal(
+    context: &Context,
     principal: &Principal,
-    request: &Request,
-    outcome: Result<(), Problem>,
-) -> Result<(), Problem> {
-    outcome.inspect_err(|problem| {
-        turned_away("role");
-        let Principal { name, from, .. } = principal;
-        let (method, path) = (request.method(), request.uri().path());
+    method: &Method,
+    path: &str,
+    problem: impl Display,
+) {
+    turned_away("role");
+    let Principal { name, from, .. } = principal;
+    if context.access.note_refused(name) {
+        tracing::debug!(who = %name, %from, %method, path, "admin request refused: {problem}");
+    } else {
         tracing::warn!(who = %name, %from, %method, path, "admin request refused: {problem}");
-    })
+    }
 }
 
 /// Who sends a request with these headers. A token goes before what the operating system says: whoever

@@ -1,10 +1,11 @@
-//! Who has shown wrong tokens, how often.
+//! Who has done what is refused, how often.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-/// As many wrong tokens may come from a source at once: somebody who mends a script by trial gets
+/// As many refusals may come from a source at once: somebody who mends a script by trial gets
 /// by, and the log is not filled.
 const BURST: u32 = 10;
 
@@ -15,22 +16,26 @@ const EACH: Duration = Duration::from_secs(6);
 /// When there are more, those are forgotten that would have been soonest.
 const SOURCES: usize = 4096;
 
-/// The sources of wrong tokens.
+/// The sources of wrong tokens, or the names of those who ask for what they may not.
 ///
-/// It decides what a wrong token is answered, and never whether a right one is let in: those who are
-/// behind one address with whoever floods it would be locked out. Nor need it, to keep anyone from
-/// guessing: a token is one of 2^256.
-#[derive(Default)]
-pub(super) struct Throttle {
+/// It decides what a wrong token is answered and what is logged, and never whether a right one is let in:
+/// those who are behind one address with whoever floods it would be locked out. Nor need it, to keep
+/// anyone from guessing: a token is one of 2^256.
+pub(super) struct Throttle<S> {
     /// When each will be as if nothing had come from it.
-    clear_at: HashMap<IpAddr, Instant>,
+    clear_at: HashMap<S, Instant>,
 }
 
-impl Throttle {
-    /// Notes a wrong token from `source` at `now`. Returns, if these are too many, how long it is
-    /// until another may come.
-    pub(super) fn note(&mut self, source: IpAddr, now: Instant) -> Option<Duration> {
-        let source = network(source);
+impl<S> Default for Throttle<S> {
+    fn default() -> Self {
+        Throttle { clear_at: HashMap::new() }
+    }
+}
+
+impl<S: Eq + Hash> Throttle<S> {
+    /// Notes a refusal of `source` at `now`. Returns, if these are too many, how long it is until
+    /// another may come.
+    pub(super) fn note(&mut self, source: S, now: Instant) -> Option<Duration> {
         let clear_at = self.clear_at.get(&source).copied().unwrap_or(now).max(now);
         let next = clear_at + EACH;
         let over = next.saturating_duration_since(now + EACH * BURST);
@@ -95,9 +100,9 @@ mod tests {
     #[test]
     fn each_network_has_its_own_account() {
         let (mut throttle, start) = (Throttle::default(), instant());
-        let mut fill = |source: &str| (0..10).all(|_| throttle.note(ip(source), start).is_none());
+        let mut fill = |source: &str| (0..10).all(|_| throttle.note(network(ip(source)), start).is_none());
         assert!(fill("192.0.2.1") && fill("192.0.2.2") && fill("2001:db8::1") && fill("2001:db8:0:1::1"));
-        let mut is_over = |source: &str| throttle.note(ip(source), start).is_some();
+        let mut is_over = |source: &str| throttle.note(network(ip(source)), start).is_some();
         assert!(is_over("::ffff:192.0.2.1"));
         assert!(is_over("2001:db8::ffff:1:2"));
         assert!(!is_over("2001:db8:0:2::1"));
