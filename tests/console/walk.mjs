@@ -269,6 +269,34 @@ const steps = {
     }
   },
 
+  async "only who may can take back an edit"() {
+    const ask = (method, path, body) => fetch(`${world.base}${path}`, {
+      method, headers: { authorization: `Bearer ${TOKENS.alice}`, "content-type": "application/json" }, body: body && JSON.stringify(body),
+    });
+    const edits = [
+      { object: "pools/sydney/addresses/edge-1", state: "drain" },
+      { object: "pools/sydney/addresses/edge-2", merge: { weight: 7 } },
+      { object: "pools/virginia/addresses/nlb-1", state: "drain" },
+    ];
+    const made = (await (await ask("POST", "/v1/transactions", { edits })).json()).edits;
+    const looks = "This token may only look (its role is read).";
+    for (const [who, reasons] of [
+      ["bob", [looks, looks, looks]],
+      ["carol", [null, "This token may take back states only (its role is operate).", "This token is for the pools s?d* only."]],
+    ]) {
+      const page = await open();
+      await login(page, who);
+      for (const [position, why] of reasons.entries()) {
+        const button = page.locator(`#edits [data-edit="${made[position]}"]`);
+        await button.waitFor();
+        assert.equal(await button.isDisabled(), why !== null, `${who} ${position}`);
+        if (why) assert.equal(await button.getAttribute("title"), why);
+      }
+      await page.context().close();
+    }
+    for (const id of made) assert.equal((await ask("DELETE", `/v1/edits/${id}`)).status, 204);
+  },
+
   async "what is no longer so is marked as stale"(page) {
     assert.deepEqual(complaints, [], "nothing was complained of so far");
     await page.context().setOffline(true);
