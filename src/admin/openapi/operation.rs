@@ -141,7 +141,11 @@ impl Operation {
         let most = super::super::listing::MOST;
         let limit = json!({"type": "integer", "minimum": 1, "maximum": most, "default": most});
         self.query("limit", limit, "How many there are on the page")
-            .query("after", json!({"type": "string"}), "The name of the last on the page before")
+            .query(
+                "after",
+                json!({"type": "string"}),
+                "The name of the last on the page before; of records, its `object`",
+            )
             .with_header("Link")
     }
 

@@ -136,8 +136,9 @@ fn state() -> Vec<Operation> {
         ),
         listed("/v1/domains", "listDomains", "domains", "All domains", "DomainStatus").paged(),
         listed("/v1/pools", "listPools", "pools", "All pools", "PoolStatus").paged(),
-        listed("/v1/health_checks", "listHealthChecks", "configuration", "All health checks", "Listed"),
-        listed("/v1/conditions", "listConditions", "configuration", "All conditions", "Listed"),
+        listed("/v1/health_checks", "listHealthChecks", "configuration", "All health checks", "Listed")
+            .paged(),
+        listed("/v1/conditions", "listConditions", "configuration", "All conditions", "Listed").paged(),
         listed("/v1/zones", "listZones", "configuration", "All zones", "ListedZone"),
         listed(
             "/v1/zones/{zone}/records",
@@ -145,7 +146,8 @@ fn state() -> Vec<Operation> {
             "configuration",
             "The RRsets of a zone that the configuration writes itself",
             "ListedRecord",
-        ),
+        )
+        .paged(),
     ]
 }
 
