@@ -132,7 +132,7 @@ impl Flow {
 
     /// How often each of the domains of `table` has taken its pools, in the order of the
     /// configuration: `limit` of them, those behind the domain `after`. What pools that a domain has lost
-    /// have answered is told as long as there is room for it: of 1,048,576 pools of domains.
+    /// have answered is told as long as there is room for it: of 65,536 pools of domains.
     pub fn read(&self, table: &RoutingTable, after: Option<&Name>, limit: usize) -> Vec<DomainFlow> {
         let first = match after {
             Some(name) => match table.domain(name) {

@@ -199,26 +199,22 @@ fn more_than_can_be_counted_is_answered_and_not_counted() {
     let mut plan = plan_of(pools, even);
     let one = plan.domains[0].clone();
     plan.domains =
-        (0..1024).map(|at| Domain { name: name(&format!("w{at}.ai.example")), ..one.clone() }).collect();
+        (0..64).map(|at| Domain { name: name(&format!("w{at}.ai.example")), ..one.clone() }).collect();
     let flow = Arc::new(Flow::default());
     let all = table(plan.clone());
     assert_eq!(all.edges(), (MAX_EDGES, true));
-    let last = name("w1023.ai.example");
+    let last = name("w63.ai.example");
     let mut worker = counting(&all, &flow, 0);
     ask(&all, &mut worker, &last, Rtype::A);
-    assert_eq!(flow.read(&all, Some(&name("w1022.ai.example")), 10)[0].answers, 1);
+    assert_eq!(flow.read(&all, Some(&name("w62.ai.example")), 10)[0].answers, 1);
 
     plan.domains.push(Domain { name: name("more.ai.example"), ..one });
     let more = table(plan);
     assert_eq!(more.edges(), (0, false));
     worker.prepare(&more);
     assert_eq!(ask(&more, &mut worker, &last, Rtype::A).answers.len(), 1);
-    let told = flow.read(&more, Some(&name("w1022.ai.example")), 1);
-    assert_eq!(
-        (&told[0].name[..], told[0].answers),
-        ("w1023.ai.example", 1),
-        "what was counted before stays"
-    );
+    let told = flow.read(&more, Some(&name("w62.ai.example")), 1);
+    assert_eq!((&told[0].name[..], told[0].answers), ("w63.ai.example", 1), "what was counted before stays");
     let explained = crate::routing::explain(&more, &last, Rtype::A, [10, 0, 0, 1].into());
-    assert_eq!(explained.decisions[0].domain, "w1023.ai.example");
+    assert_eq!(explained.decisions[0].domain, "w63.ai.example");
 }
