@@ -248,9 +248,14 @@ fn reload(
         let _ = files.read(path);
     }
     keys.note_tokens(&mut files);
+    let tokens = keys.read_anew();
     let result = loaded
         .map_err(|diagnostics| format!("{diagnostics}{}", out_of_reach(&files, server)))
-        .and_then(|loaded| reloaded(loaded, &files, server, keys, wanted, journal));
+        .and_then(|loaded| reloaded(loaded, &files, server, tokens.clone(), wanted, journal));
+    if let (Err(_), Ok(Some(tokens))) = (&result, tokens) {
+        // A token that was taken back must not go on for a mistake elsewhere.
+        keys.access.replace(tokens);
+    }
     (result, files)
 }
 
@@ -258,13 +263,13 @@ fn reloaded(
     loaded: Loaded,
     files: &FilesRead,
     server: &ServerSettings,
-    keys: &Keys,
+    tokens: Result<Option<Tokens>, String>,
     wanted: &Wanted,
     journal: &Journal,
 ) -> Result<(Wanted, Box<Reloaded>), String> {
     let Loaded { settings, geoip, geo, plan, origin, files: _ } = loaded;
     let cookies = secrets_anew(&server.service)?;
-    let tokens = keys.read_anew()?;
+    let tokens = tokens?;
     let edits = wanted.desired.edits().iter().map(|standing| Arc::clone(&standing.edit)).collect();
     let (desired, Outcome { added: _, gone: retired }) =
         Desired::over(origin, Arc::new(plan), edits, wanted.desired.next());
