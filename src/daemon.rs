@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -190,7 +189,8 @@ impl Daemon {
         let is_watched = has_file && settings.server.watch;
         let watching = is_watched.then(|| Watching::new(changes.files(), requests.clone()));
         let feed = Feed::new();
-        let (control, mut settled) = ControlLoop::new(controller, settings.clone(), changes, feed.clone())?;
+        let (control, mut settled) =
+            ControlLoop::new(controller, settings.clone(), changes, feed.clone(), audit.clone())?;
         let counted = Counted::default();
         let counting = Counting::new();
         let answers = {
@@ -325,7 +325,7 @@ async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), Da
         _ = interrupt.recv() => Ok(()),
         // Before a stop, no task ends unless it panics.
         _ = daemon.tasks.join_next() => Err(DaemonError::Ended),
-        () = reload_on(hangup, daemon.requests.clone(), daemon.audit.clone()) => Err(DaemonError::Ended),
+        () = reload_on(hangup, daemon.requests.clone()) => Err(DaemonError::Ended),
     };
     tokio::select! {
         () = daemon.shutdown() => {}
@@ -336,16 +336,14 @@ async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), Da
 }
 
 /// Reloads at every signal, as long as there is a control loop; it logs what came of it.
-async fn reload_on(mut hangup: Signal, requests: mpsc::Sender<admin::Request>, audit: Audit) {
+async fn reload_on(mut hangup: Signal, requests: mpsc::Sender<admin::Request>) {
     while hangup.recv().await.is_some() {
         let (reply, done) = oneshot::channel();
         if requests.send(admin::Request::Reload(ReloadTrigger::Signal, reply)).await.is_err() {
             return;
         }
         match done.await {
-            Ok(Ok(_)) => audit.note_signal("reload", "configuration", Value::Null, Value::Null),
-            // It has changed nothing.
-            Ok(Err(_)) => {}
+            Ok(_) => {}
             Err(_) => return,
         }
     }

@@ -264,6 +264,13 @@ fn tokens_are_read_again_and_a_bad_file_changes_nothing() {
     daemon.signal(Signal::SIGHUP);
     daemon.await_line(from, &["configuration reloaded"]);
     assert!(is_good(&new) && !is_good(&old));
+
+    // Whatever else is wrong: who was let in no longer is no longer let in.
+    write(&scene, &[&old]);
+    scene.configure("mistaken");
+    let refused = ask(&daemon, &new.token, "POST", "/v1/reload", "");
+    assert_problem(&refused, 422);
+    assert!(is_good(&old) && !is_good(&new));
 }
 
 #[test]
@@ -353,9 +360,11 @@ fn every_change_is_written_down() {
         (records.len() == 6).then_some(records)
     });
     let ip = "127.0.0.1".to_owned();
+    let nothing = records[0]["after"].clone();
+    assert_eq!([&nothing["databases"], &nothing["retired"]], [&json!(false), &json!([])], "its report");
     let expected = [
-        (6, "signal", "signal", "reload", "configuration", Value::Null, Value::Null),
-        (5, "root", &ip, "reload", "configuration", Value::Null, Value::Null),
+        (6, "signal", "signal", "reload", "configuration", Value::Null, nothing.clone()),
+        (5, "root", &ip, "reload", "configuration", Value::Null, nothing),
         (4, "root", &ip, "latency", "latency", json!({"octets":0}), json!({"octets":0,"measurements":0})),
         (3, "root", &ip, "report", "pools/second/addresses/b", json!({"away":false}), json!({"away":true})),
         (

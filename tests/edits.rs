@@ -215,6 +215,32 @@ fn an_edit_may_end_by_itself() {
     daemon.await_line(from, &["the edit no longer stands"]);
     assert_eq!(resolve(&daemon, WWW), ["192.0.2.1"]);
     assert!(edits(&daemon).is_empty());
+
+    // Its end is a change like its beginning.
+    let record = &get(daemon.admin(), "/v1/audit?limit=1").json()["records"][0];
+    let said = [&record["who"], &record["action"], &record["object"]];
+    assert_eq!(said, ["expiry", "expire", "pools/first/addresses/a"]);
+    assert_eq!([&record["before"]["ip"], &record["after"]["ip"]], ["192.0.2.50", "192.0.2.1"]);
+}
+
+#[test]
+fn what_is_below_an_order_follows_it_without_a_gap() {
+    let scene = Scene::new();
+    let daemon = scene.start(&world(&scene));
+    let a = "/v1/pools/first/addresses/a";
+    done(&daemon, "PATCH", a, &json!({"state": "drain", "reason": "new kernel"}));
+    done(&daemon, "PATCH", a, &json!({"state": "down", "expires": "1s"}));
+    let mut after = 0;
+    while after < 100 {
+        assert_ne!(
+            resolve(&daemon, WWW),
+            ["192.0.2.1"],
+            "it has been under one order or the other all the time"
+        );
+        after += usize::from(!daemon.lines(&["drain again, no longer down"]).is_empty());
+    }
+    let order = &get(daemon.admin(), "/v1/pools/first").json()["addresses"][0]["order"];
+    assert_eq!([&order["state"], &order["reason"]], ["drain", "new kernel"]);
 }
 
 #[test]
@@ -239,12 +265,22 @@ fn edits_live_with_a_file_that_changes() {
     assert_eq!(orphaned, [Value::Null, json!("there is no address `b`")]);
     assert_eq!(get(daemon.admin(), "/v1/pools/first").json()["addresses"][0]["weight"], 7);
 
+    // Taken back, an orphan changes nothing that is served, but what would come back with its pool.
+    let orphan = edits(&daemon)[1]["id"].clone();
+    done(&daemon, "DELETE", &format!("/v1/edits/{orphan}"), &Value::Null);
+    let record = get(daemon.admin(), "/v1/audit?limit=1").json()["records"][0].clone();
+    assert_eq!([&record["action"], &record["before"]["orphaned"]["id"]], [&json!("revert"), &orphan]);
+
     scene.configure(&exported);
     let from = daemon.said();
     assert!(post(daemon.admin(), "/v1/reload").status < 300);
     daemon.await_line(from, &["the file says it by now"]);
     assert!(edits(&daemon).is_empty());
-    assert_eq!(get(daemon.admin(), "/v1/pools/second").json()["addresses"][0]["weight"], 3);
+    assert_eq!(
+        get(daemon.admin(), "/v1/pools/second").json()["addresses"][0]["weight"],
+        3,
+        "the file says it"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::principal::Principal;
@@ -39,7 +39,7 @@ pub(super) async fn reload(
     context.requests.send(request).await.map_err(|_| Problem::stopping())?;
     match answer.await.map_err(|_| Problem::stopping())? {
         Ok(report) => {
-            context.audit.note(&principal, "reload", "configuration", Value::Null, Value::Null, None);
+            context.audit.note(&principal, "reload", "configuration", Value::Null, json!(report), None);
             Ok(Json(report))
         }
         Err(reason) => {

@@ -149,7 +149,7 @@ pub(super) fn told(kind: &str, data: &Value) -> String {
         "moved" => format!("{subject} {}{because}", word("standing")),
         "damped" => format!("{subject} after {} flips", data["flips"]),
         "ordered" => format!("{subject} {}{}{because}", word("state"), seconds("seconds")),
-        "order_ended" => format!("{subject} no longer {}", word("state")),
+        "order_ended" => format!("{subject} {} again, no longer {}", word("follows"), word("state")),
         "away" => format!("{subject}{}{because}", seconds("seconds")),
         "isolated" => format!("{} of {} sites are silent", data["silent"], data["of"]),
         "reconnected" => format!("after {} s", data["after_seconds"]),

@@ -117,6 +117,8 @@ pub enum Notice {
         address: Option<String>,
         /// What was ordered.
         state: AddressState,
+        /// What is ordered now: that of an order below it, or [`AddressState::Auto`].
+        follows: AddressState,
     },
     /// What a site said of an address counts no longer.
     Back {

@@ -15,6 +15,23 @@ pub struct Order {
     pub reason: Option<String>,
     /// How long it stands; `None`: until it is taken back.
     pub lasts: Option<Duration>,
+    /// What stands when it has ended, which lasts longer, as of now; `None`: nothing.
+    pub then: Option<Box<Order>>,
+}
+
+impl Order {
+    /// Takes back an earlier order.
+    pub const AUTO: Order = Order { state: AddressState::Auto, reason: None, lasts: None, then: None };
+
+    /// What is left of it, with what follows it, for whoever is under another order for `lasts`.
+    pub fn outlasting(self, lasts: Option<Duration>) -> Option<Order> {
+        let lasts = lasts?;
+        let mut order = self;
+        while order.lasts.is_some_and(|own| own <= lasts) {
+            order = *order.then?;
+        }
+        Some(order)
+    }
 }
 
 /// What a site says of an address of its own: not to send anybody for a while.
@@ -49,6 +66,10 @@ pub(super) struct Standing {
     /// When nobody uses a drained address any more who honours TTLs.
     pub(super) empty: Option<Instant>,
     told_empty: bool,
+    then: Option<Box<Order>>,
+    /// When it was given, and how long clients may use then what they had got before.
+    given: Instant,
+    ttl: Duration,
 }
 
 /// An absence that lasts.
@@ -61,8 +82,8 @@ pub(super) struct Away {
 /// What time alone has brought about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Passed {
-    /// An order has expired, which was this.
-    Order(Option<String>, AddressState),
+    /// An order has expired, which was this; and what is ordered now.
+    Order(Option<String>, AddressState, AddressState),
     /// An absence is over.
     Absence(Option<String>),
     /// What was drained is empty.
@@ -86,15 +107,9 @@ const MAX_LAST: Duration = Duration::from_secs(365 * 24 * 3600);
 impl Orders {
     /// Takes in an order at `now`. Clients may have got an address to use for `ttl` until then.
     pub(super) fn order(&mut self, address: Option<&str>, order: Order, ttl: Duration, now: Instant) {
-        let Order { state, reason, lasts } = order;
         let before = self.said.get(&address.map(str::to_owned)).and_then(|said| said.order.as_ref());
-        // What was drained before does not fill again by being drained once more.
-        let drained = before.filter(|before| before.state == AddressState::Drain).and_then(|it| it.empty);
-        let empty = (state == AddressState::Drain).then(|| drained.unwrap_or(now + ttl));
-        let told_empty = before.is_some_and(|before| before.told_empty) && empty.is_some();
-        let until = lasts.map(|lasts| now + lasts.min(MAX_LAST));
-        let standing = Standing { state, reason, until, empty, told_empty };
-        self.change(address, |said| said.order = (state != AddressState::Auto).then_some(standing));
+        let standing = Standing::after(before, order, ttl, now);
+        self.change(address, |said| said.order = Some(standing).filter(Standing::is_needed));
     }
 
     /// Takes in at `now` what a site says of its address; `None`: it is there again.
@@ -115,7 +130,8 @@ impl Orders {
 
     /// The order that the address of this name is under: its own before that of its pool.
     pub(super) fn order_of(&self, address: &str) -> Option<&Standing> {
-        self.find(address, |said| said.order.as_ref())
+        // One that says `auto` for a while leaves it to the pool's.
+        self.find(address, |said| said.order.as_ref().filter(|order| order.state != AddressState::Auto))
     }
 
     /// The absence that the address of this name is in: its own before that of its pool.
@@ -125,7 +141,8 @@ impl Orders {
 
     /// The order that the pool as a whole is under.
     pub(super) fn of_pool(&self) -> Option<&Standing> {
-        self.said.get(&None).and_then(|said| said.order.as_ref())
+        let order = self.said.get(&None).and_then(|said| said.order.as_ref());
+        order.filter(|order| order.state != AddressState::Auto)
     }
 
     /// Lets go of what is over at `now`, and tells of what.
@@ -134,7 +151,9 @@ impl Orders {
         for (address, said) in &mut self.said {
             let has_ended = |order: &mut Standing| order.until.is_some_and(|until| until <= now);
             if let Some(order) = said.order.take_if(has_ended) {
-                passed.push(Passed::Order(address.clone(), order.state));
+                said.order = order.followed(now);
+                let follows = said.order.as_ref().map_or(AddressState::Auto, |order| order.state);
+                passed.push(Passed::Order(address.clone(), order.state, follows));
             }
             if said.absence.take_if(|away| away.until <= now).is_some() {
                 passed.push(Passed::Absence(address.clone()));
@@ -179,6 +198,41 @@ impl Orders {
     }
 }
 
+impl Standing {
+    /// An order that takes the place of the one `before`, at `now`.
+    fn after(before: Option<&Standing>, order: Order, ttl: Duration, now: Instant) -> Self {
+        let Order { state, reason, lasts, then } = order;
+        // What was drained before does not fill again by being drained once more.
+        let drained = before.filter(|before| before.state == AddressState::Drain).and_then(|it| it.empty);
+        let empty = (state == AddressState::Drain).then(|| drained.unwrap_or(now + ttl));
+        let told_empty = before.is_some_and(|before| before.told_empty) && empty.is_some();
+        let until = lasts.map(|lasts| now + lasts.min(MAX_LAST));
+        Standing { state, reason, until, empty, told_empty, then, given: now, ttl }
+    }
+
+    /// Whether it says anything, now or later.
+    fn is_needed(&self) -> bool {
+        self.state != AddressState::Auto || self.then.is_some()
+    }
+
+    /// What stands at `now`, when this has ended: what was said to follow, if that has not ended as well.
+    fn followed(&self, now: Instant) -> Option<Standing> {
+        let mut then = self.then.as_deref();
+        while let Some(order) = then {
+            let until = order.lasts.map(|lasts| self.given + lasts.min(MAX_LAST));
+            if until.is_none_or(|until| until > now) {
+                let mut standing = Standing::after(Some(self), order.clone(), self.ttl, now);
+                // It was told as of the moment at which this was.
+                standing.until = until;
+                standing.given = self.given;
+                return Some(standing).filter(Standing::is_needed);
+            }
+            then = order.then.as_deref();
+        }
+        None
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "simulated time needs some instant to start from")]
 mod tests {
@@ -191,7 +245,7 @@ mod tests {
     }
 
     fn order(state: AddressState, lasts: Option<u64>) -> Order {
-        Order { state, reason: None, lasts: lasts.map(secs) }
+        Order { state, reason: None, lasts: lasts.map(secs), then: None }
     }
 
     #[test]
@@ -232,9 +286,38 @@ mod tests {
         let expected = [
             (5, Passed::Drained(a.clone())),
             (9, Passed::Absence(b)),
-            (20, Passed::Order(a, AddressState::Drain)),
+            (20, Passed::Order(a, AddressState::Drain, AddressState::Auto)),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_is_below_an_order_follows_it_at_once() {
+        let start = Instant::now();
+        let mut orders = Orders::default();
+        let over = |mut order: Order, then: Order| {
+            order.then = Some(Box::new(then));
+            order
+        };
+        let lasting = order(AddressState::Drain, None);
+        let middle = over(order(AddressState::Up, Some(60)), lasting);
+        let top = over(order(AddressState::Down, Some(10)), middle);
+        let forced = |orders: &Orders| orders.forced("a");
+        let passes = |orders: &mut Orders, seconds| orders.pass(start + secs(seconds));
+        let ended = |from, to| vec![Passed::Order(None, from, to)];
+
+        orders.order(None, top.clone(), TTL, start);
+        assert_eq!((passes(&mut orders, 9), forced(&orders)), (vec![], Some(Forced::Withdrawn)));
+        let up = ended(AddressState::Down, AddressState::Up);
+        assert_eq!((passes(&mut orders, 10), forced(&orders)), (up, Some(Forced::Up)));
+        assert_eq!(orders.next(), Some(start + secs(60)), "as of when it was said, not of when it came up");
+        let drained = ended(AddressState::Up, AddressState::Drain);
+        assert_eq!((passes(&mut orders, 60), forced(&orders)), (drained, Some(Forced::Withdrawn)));
+        assert_eq!(orders.next(), Some(start + secs(60) + TTL), "clients were sent there until now");
+
+        orders.order(None, top, TTL, start);
+        let both = ended(AddressState::Down, AddressState::Drain);
+        assert_eq!(passes(&mut orders, 70), both, "looked at late, what has ended as well is passed over");
     }
 
     #[test]

@@ -176,7 +176,9 @@ impl PoolState {
         passed
             .into_iter()
             .map(|passed| match passed {
-                Passed::Order(address, state) => Notice::OrderEnded { pool: pool(), address, state },
+                Passed::Order(address, state, follows) => {
+                    Notice::OrderEnded { pool: pool(), address, state, follows }
+                }
                 Passed::Absence(address) => Notice::Back { pool: pool(), address },
                 Passed::Drained(address) => Notice::Drained { pool: pool(), address },
             })

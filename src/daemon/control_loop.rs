@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
@@ -11,7 +12,7 @@ use super::changes::{Change, Changed, Changes, Reloaded};
 use super::edits::{self, Made};
 use super::unprobed::Unprobed;
 use super::{descriptors, happenings, list};
-use crate::admin::{Feed, NotEdited, NotMeasured, ReloadReport, Request};
+use crate::admin::{Audit, Feed, NotEdited, NotMeasured, ReloadReport, ReloadTrigger, Request, Told};
 use crate::config::{Change as EditChange, Edit, Settings, Stamp};
 use crate::control::{Absence, Controller, Event, Notice, Prepared};
 use crate::health::{Failure, Outcome, Stage, Verdict};
@@ -34,6 +35,7 @@ pub(super) struct ControlLoop {
     changes: Changes,
     unprobed: Unprobed,
     feed: Feed,
+    audit: Audit,
 }
 
 impl ControlLoop {
@@ -47,6 +49,7 @@ impl ControlLoop {
         settings: Settings,
         changes: Changes,
         feed: Feed,
+        audit: Audit,
     ) -> io::Result<(Self, watch::Receiver<bool>)> {
         let (settled, is_settled) = watch::channel(controller.is_settled());
         // Without a bound: a report must not wait, and there is at most one per target and interval.
@@ -74,6 +77,7 @@ impl ControlLoop {
             changes,
             unprobed,
             feed,
+            audit,
         };
         Ok((control, is_settled))
     }
@@ -198,7 +202,7 @@ impl ControlLoop {
 
     /// Puts edits into force that are kept.
     fn edited(&mut self, made: Made, world: Option<Box<Prepared>>) {
-        let Made { desired, orders, added, gone, replies, .. } = made;
+        let Made { desired, orders, added, gone, ended, replies, .. } = made;
         match world {
             Some(world) => {
                 // What was ordered of a pool that is back stands again.
@@ -214,6 +218,9 @@ impl ControlLoop {
             }
         }
         log_edits(&added, &gone);
+        for Told { object, before, after, is_order: _ } in ended {
+            self.audit.note_cause("expiry", "expire", object, before, after);
+        }
         for (kind, data) in happenings::edited(&added, &gone, edits::now()) {
             self.feed.send(kind, data);
         }
@@ -232,11 +239,15 @@ impl ControlLoop {
     fn go_over(&mut self, changed: Changed) {
         match changed {
             Changed::Reload(result, (trigger, reply)) => {
-                let trigger = trigger.name();
+                let (is_nobodys, trigger) = (trigger != ReloadTrigger::Api, trigger.name());
                 let outcome =
                     result.map(|reloaded| self.reloaded(*reloaded, trigger)).inspect_err(|mistakes| {
                         tracing::error!("configuration refused, nothing has changed\n{mistakes}");
                     });
+                // Who asked for it by API notes it there.
+                if let (Ok(report), true) = (&outcome, is_nobodys) {
+                    self.audit.note_cause(trigger, "reload", "configuration", Value::Null, json!(report));
+                }
                 let (kind, data) = happenings::reloaded(&outcome, trigger);
                 self.feed.send(kind, data);
                 Metrics::reloaded(trigger, outcome.is_ok());
@@ -352,9 +363,9 @@ impl ControlLoop {
                     let seconds = after.as_secs_f64();
                     tracing::warn!("isolated no longer, after {seconds:.1} s");
                 }
-                Notice::OrderEnded { pool, address, state } => {
+                Notice::OrderEnded { pool, address, state, follows } => {
                     let address = address.as_deref().unwrap_or("all");
-                    tracing::info!(%pool, address, "no longer {state}: the order has expired");
+                    tracing::info!(%pool, address, "{follows} again, no longer {state}: the order has expired");
                 }
                 Notice::Back { pool, address } => {
                     let address = address.as_deref().unwrap_or("all");

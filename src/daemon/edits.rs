@@ -1,16 +1,17 @@
 //! Edits: laid over the file, kept, and in force again after a restart.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::admin::{Edited, Editing, Glance, NotEdited, Told};
-use crate::config::{Change, Desired, Draft, Edit, Object, Origin, Outcome};
+use crate::config::{Change, Desired, Draft, Edit, Object, Origin, Outcome, Standing};
 use crate::control::Order;
-use crate::plan::{AddressState, Plan};
+use crate::plan::Plan;
 use crate::store::{JournalError, Kept};
 
 /// Whoever waits for an edit.
@@ -35,6 +36,8 @@ pub(super) struct Made {
     pub(super) added: Vec<Arc<Edit>>,
     /// Edits that no longer stand.
     pub(super) gone: Vec<Arc<Edit>>,
+    /// What has changed because edits are over.
+    pub(super) ended: Vec<Told>,
     /// To be given when all of it is in force.
     pub(super) replies: Vec<(Reply, Result<Edited, NotEdited>)>,
 }
@@ -134,6 +137,25 @@ fn glance(desired: &Desired, wanted: &[(Object, Change)]) -> Glance {
     Glance::at(desired, wanted.iter().map(|(object, change)| (object, matches!(change, Change::State(_)))))
 }
 
+/// What `desired` says of the objects of `edits`.
+fn edited_by(desired: &Desired, edits: &[Arc<Edit>]) -> Glance {
+    Glance::at(desired, edits.iter().map(|edit| (&edit.object, subject(edit).is_some())))
+}
+
+/// What there is to tell of those of `edits` that are in `desired`, but not in force: with them goes
+/// what they would have changed.
+fn orphaned(desired: &Desired, edits: &[Arc<Edit>]) -> Vec<Told> {
+    let standing = desired.edits().iter().filter(|standing| standing.orphaned.is_some());
+    let orphaned = standing.filter(|standing| edits.iter().any(|edit| edit.id == standing.edit.id));
+    let told = orphaned.map(|Standing { edit, .. }| Told {
+        object: edit.object.clone(),
+        is_order: subject(edit).is_some(),
+        before: json!({ "orphaned": &**edit }),
+        after: Value::Null,
+    });
+    told.collect()
+}
+
 impl Made {
     fn nothing(desired: &Arc<Desired>) -> Self {
         Made {
@@ -142,6 +164,7 @@ impl Made {
             orders: Vec::new(),
             added: Vec::new(),
             gone: Vec::new(),
+            ended: Vec::new(),
             replies: Vec::new(),
         }
     }
@@ -150,13 +173,15 @@ impl Made {
     pub(super) fn over(desired: &Arc<Desired>, now: u64, journal: &Journal) -> Self {
         let mut made = Made::nothing(desired);
         let (new, outcome) = desired.at(now);
+        let before = edited_by(desired, &outcome.gone);
         if let Err(reason) = made.enter(new.clone(), outcome.clone(), journal) {
             // They are over whether that can be written or not; the next start finds that out by itself.
             tracing::warn!("edits that are over stay in the journal: {reason}");
             made.take(new, outcome);
         }
-        // Whoever follows orders knows by itself when they end; but not what is in force again then.
-        made.orders.retain(|(_, _, order)| order.state != AddressState::Auto);
+        // Whoever follows orders knows by itself when they end, and what follows them.
+        made.orders.clear();
+        made.ended = before.differences(&made.desired);
         made
     }
 
@@ -178,11 +203,12 @@ impl Made {
             }
             Editing::Revert(ids) => {
                 let (new, outcome) = self.desired.without(ids)?;
-                let objects = outcome.gone.iter();
-                let is_order = |edit: &Edit| matches!(edit.change, Change::State(_));
-                let before = Glance::at(&self.desired, objects.map(|edit| (&edit.object, is_order(edit))));
+                let before = edited_by(&self.desired, &outcome.gone);
+                let orphaned = orphaned(&self.desired, &outcome.gone);
                 self.enter(new, outcome, journal).map_err(NotEdited::NotKept)?;
-                Ok(self.edited(Vec::new(), before.differences(&self.desired)))
+                let mut told = before.differences(&self.desired);
+                told.extend(orphaned);
+                Ok(self.edited(Vec::new(), told))
             }
         }
     }
@@ -197,20 +223,16 @@ impl Made {
         self.is_respecified |= !Arc::ptr_eq(new.plan(), self.desired.plan());
         self.desired = Arc::new(new);
         let Outcome { added, gone } = outcome;
-        // What another order follows is not taken back in between: the very next query would see it.
-        let is_followed = |edit: &Edit| {
-            let states = added.iter().filter(|new| matches!(new.change, Change::State(_)));
-            states.into_iter().any(|new| new.object == edit.object)
-        };
-        // Below an order that is gone there may be another, which is in force again.
-        let standing = self.desired.edits().iter().map(|standing| &standing.edit);
-        let below = |gone: &Edit| {
-            let mut same = standing.clone().filter(|edit| edit.object == gone.object);
-            same.rfind(|edit| matches!(edit.change, Change::State(_))).and_then(|edit| ordered(edit, now()))
-        };
-        let not_followed = gone.iter().filter(|edit| !is_followed(edit));
-        self.orders.extend(not_followed.filter_map(|edit| below(edit).or_else(|| taken_back(edit))));
-        self.orders.extend(added.iter().filter_map(|edit| ordered(edit, now())));
+        // As a whole: nothing is taken back in between, which the very next query would see.
+        let changed: BTreeSet<&Object> = gone.iter().chain(&added).filter_map(|edit| subject(edit)).collect();
+        if !changed.is_empty() {
+            let orders = standing_orders(&self.desired, now(), |object| changed.contains(object));
+            let is_free = |object: &&Object| !orders.contains_key(*object);
+            self.orders.extend(
+                changed.iter().copied().filter(is_free).filter_map(|object| directed(object, Order::AUTO)),
+            );
+            self.orders.extend(orders.into_iter().filter_map(|(object, order)| directed(object, order)));
+        }
         self.added.retain(|edit| !gone.iter().any(|gone| gone.id == edit.id));
         self.gone.extend(gone);
         self.added.extend(added);
@@ -248,34 +270,54 @@ pub(super) fn standing(origin: Origin, plan: Arc<Plan>, journal: &Journal) -> De
 
 /// What puts into force again what is ordered of addresses.
 pub(super) fn orders(desired: &Desired) -> Vec<Ordered> {
-    let now = now();
-    desired.edits().iter().filter_map(|standing| ordered(&standing.edit, now)).collect()
+    let orders = standing_orders(desired, now(), |_| true);
+    orders.into_iter().filter_map(|(object, order)| directed(object, order)).collect()
 }
 
-/// What an edit of a state is about: a pool, and an address of it or all of them.
-fn subject(edit: &Edit) -> Option<(String, Option<String>, AddressState)> {
-    match (&edit.object, &edit.change) {
-        (Object::Pool(pool), Change::State(state)) => Some((pool.clone(), None, *state)),
-        (Object::Address { pool, name }, Change::State(state)) => {
-            Some((pool.clone(), Some(name.clone()), *state))
+/// What is ordered at `now` of each object that is `wanted`, with what follows when that ends.
+fn standing_orders(
+    desired: &Desired,
+    now: Duration,
+    wanted: impl Fn(&Object) -> bool,
+) -> BTreeMap<&Object, Order> {
+    let mut orders: BTreeMap<&Object, Order> = BTreeMap::new();
+    // Each edit lies over those before it, and under it is what outlasts it.
+    for Standing { edit, .. } in desired.edits() {
+        if let Some(object) = subject(edit).filter(|object| wanted(object))
+            && let Some(order) = ordered(edit, now)
+        {
+            let below = orders.remove(object);
+            orders.insert(
+                object,
+                Order { then: below.and_then(|below| below.outlasting(order.lasts)).map(Box::new), ..order },
+            );
         }
+    }
+    orders
+}
+
+/// What an edit of a state is about; `None`: it is another kind of edit.
+fn subject(edit: &Edit) -> Option<&Object> {
+    matches!(edit.change, Change::State(_)).then_some(&edit.object)
+}
+
+/// An order of an object; `None`: it is none that can be ordered about.
+fn directed(object: &Object, order: Order) -> Option<Ordered> {
+    match object {
+        Object::Pool(pool) => Some((pool.clone(), None, order)),
+        Object::Address { pool, name } => Some((pool.clone(), Some(name.clone()), order)),
         _ => None,
     }
 }
 
-/// What puts an edit of a state into force at `now`; `None`: it is another kind of edit, or over.
-fn ordered(edit: &Edit, now: Duration) -> Option<Ordered> {
-    let (pool, address, state) = subject(edit)?;
+/// What an edit of a state orders at `now`; `None`: it is another kind of edit, or over.
+fn ordered(edit: &Edit, now: Duration) -> Option<Order> {
+    let Change::State(state) = edit.change else { return None };
     let lasts = edit.stamp.until.map(|until| Duration::from_millis(until).saturating_sub(now));
     if lasts.is_some_and(|lasts| lasts.is_zero()) {
         return None;
     }
-    Some((pool, address, Order { state, reason: edit.stamp.reason.clone(), lasts }))
-}
-
-fn taken_back(edit: &Edit) -> Option<Ordered> {
-    let (pool, address, _) = subject(edit)?;
-    Some((pool, address, Order { state: AddressState::Auto, reason: None, lasts: None }))
+    Some(Order { state, reason: edit.stamp.reason.clone(), lasts, then: None })
 }
 
 /// Since the beginning of 1970: what is kept has to mean the same after a restart.
@@ -288,6 +330,7 @@ pub(super) fn now() -> Duration {
 mod tests {
     use super::*;
     use crate::config::Stamp;
+    use crate::plan::AddressState;
 
     #[test]
     fn what_is_kept_means_the_same_later() {
@@ -304,14 +347,12 @@ mod tests {
             let stamp =
                 Stamp { reason: reason.clone(), until: until.map(|until| until * 1000), ..Stamp::default() };
             let edit = Edit { id: 1, object, change: Change::State(AddressState::Drain), stamp };
-            let found = ordered(&edit, at(later)).map(|(pool, address, order)| {
-                assert_eq!((&pool[..], address.as_deref()), ("a", Some("1")));
-                order
-            });
+            let found = ordered(&edit, at(later));
             let order = |lasts: Option<u64>| Order {
                 state: AddressState::Drain,
                 reason: reason.clone(),
                 lasts: lasts.map(at),
+                then: None,
             };
             assert_eq!(found, left.map(order), "{until:?} after {later} s");
         }

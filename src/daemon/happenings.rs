@@ -31,8 +31,10 @@ pub(super) fn noticed(notice: &Notice) -> Option<(&'static str, Value)> {
         Notice::Suspected { pool, reason } => ("suspected", json!({ "pool": pool, "reason": reason })),
         Notice::Isolated { silent, of } => ("isolated", json!({ "silent": silent, "of": of })),
         Notice::Reconnected { after } => ("reconnected", json!({ "after_seconds": after.as_secs_f64() })),
-        Notice::OrderEnded { pool, address, state } => {
-            ("order_ended", json!({ "pool": pool, "address": address, "state": state.to_string() }))
+        Notice::OrderEnded { pool, address, state, follows } => {
+            let (state, follows) = (state.to_string(), follows.to_string());
+            let data = json!({ "pool": pool, "address": address, "state": state, "follows": follows });
+            ("order_ended", data)
         }
         Notice::Back { pool, address } => ("back", json!({ "pool": pool, "address": address })),
         Notice::Drained { pool, address } => ("drained", json!({ "pool": pool, "address": address })),

@@ -43,9 +43,9 @@ pub(super) struct Record {
     seq: u64,
     /// When, as RFC 3339 has it.
     at: String,
-    /// Who: the name of a token, a user of this host, `anyone` or `signal`.
+    /// Who: the name of a token, a user of this host or `anyone`; `signal`, `file` or `expiry` if it was nobody.
     who: String,
-    /// From where: an IP address, `socket` or `signal`.
+    /// From where: an IP address or `socket`, or what else it was that did it.
     from: String,
     /// What was done.
     action: String,
@@ -119,10 +119,17 @@ impl Audit {
         self.keep(name.clone(), from.clone(), done);
     }
 
-    /// Notes what a signal has done.
-    pub fn note_signal(&self, action: &'static str, object: &str, before: Value, after: Value) {
-        let done = Done { action, object: object.to_owned(), before, after, reason: None };
-        self.keep("signal".to_owned(), "signal".to_owned(), done);
+    /// Notes what nobody did who has a name, but `cause`: a signal, a file that has changed, or time.
+    pub fn note_cause(
+        &self,
+        cause: &'static str,
+        action: &'static str,
+        object: impl Into<String>,
+        before: Value,
+        after: Value,
+    ) {
+        let done = Done { action, object: object.into(), before, after, reason: None };
+        self.keep(cause.to_owned(), cause.to_owned(), done);
     }
 
     fn keep(&self, who: String, from: String, done: Done<'_>) {

@@ -218,7 +218,7 @@ impl World {
         state: AddressState,
         lasts: Option<Duration>,
     ) -> Vec<Notice> {
-        let order = Order { state, reason: None, lasts };
+        let order = Order { state, reason: None, lasts, then: None };
         let (pool, address) = (pool.to_owned(), address.map(str::to_owned));
         self.controller.handle(Event::Ordered { pool, address, order }, self.now)
     }

@@ -129,7 +129,7 @@ const KINDS = {
   undamped: (e) => ["ok", `${e.pool} / ${e.address}`, "held down no longer"],
   ordered: (e) => [e.state === "auto" ? "info" : "warn", e.address ? `${e.pool} / ${e.address}` : e.pool,
     `${e.state === "auto" ? "no order any more" : `ordered ${e.state}`}${e.reason ? `: ${e.reason}` : ""}`],
-  order_ended: (e) => ["info", e.address ? `${e.pool} / ${e.address}` : e.pool, `no longer ${e.state}`],
+  order_ended: (e) => ["info", e.address ? `${e.pool} / ${e.address}` : e.pool, `${e.follows} again, no longer ${e.state}`],
   drained: (e) => ["info", `${e.pool} / ${e.address}`, "drained: no answer that named it is still in use"],
   away: (e) => ["warn", e.address ? `${e.pool} / ${e.address}` : e.pool, "reported away"],
   back: (e) => ["ok", e.address ? `${e.pool} / ${e.address}` : e.pool, "reported back"],
