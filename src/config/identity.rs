@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use zeroize::Zeroizing;
 
 /// Why a certificate and its key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,7 @@ pub fn read_identity(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>
     if chain.is_empty() {
         return Err(unfit(certificate, "there is no certificate in it".to_owned()));
     }
-    let private_key = PrivateKeyDer::from_pem_slice(&octets(key)?)
+    let private_key = PrivateKeyDer::from_pem_slice(&Zeroizing::new(octets(key)?))
         .map_err(|error| unfit(key, format!("no private key can be read from it: {error}")))?;
     let provider = rustls::crypto::ring::default_provider();
     CertifiedKey::from_der(chain, private_key, &provider).map(Arc::new).map_err(|error| {

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
+use zeroize::Zeroizing;
 
 use super::DaemonError;
 use crate::config::{RateLimitSettings, ServerSettings, ServiceSettings};
@@ -21,7 +22,7 @@ const SECRET_FILE: &str = "cookie.secret";
 /// If the file cannot be read or has no secrets.
 pub(super) fn named_secrets(settings: &ServiceSettings) -> Result<Option<CookieSecrets>, DaemonError> {
     let Some(path) = &settings.cookie_secret_file else { return Ok(None) };
-    let secrets = fs::read_to_string(path).and_then(|text| parse(&text));
+    let secrets = fs::read_to_string(path).and_then(|text| parse(&Zeroizing::new(text)));
     secrets.map(Some).map_err(|error| DaemonError::CookieSecret(path.clone(), error))
 }
 
@@ -60,7 +61,7 @@ fn own_secret(state_dir: &Path) -> Option<CookieSecrets> {
     let path = state_dir.join(SECRET_FILE);
     let kept = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => keep_new(state_dir, &path),
-        read => read.and_then(|text| parse(&text)),
+        read => read.and_then(|text| parse(&Zeroizing::new(text))),
     };
     kept.or_else(|error| {
         tracing::warn!(path = %path.display(), %error, "the secret of cookies is not kept over a restart");

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
 
 use crate::dns::FULL_COOKIE;
 
@@ -19,6 +20,13 @@ pub struct CookieSecrets {
     /// Cookies made with these are still good: while a new secret spreads and while cookies of the
     /// last one are about (RFC 9018 section 5).
     further: Box<[CookieSecret]>,
+}
+
+impl Drop for CookieSecrets {
+    fn drop(&mut self) {
+        self.current.zeroize();
+        self.further.iter_mut().for_each(Zeroize::zeroize);
+    }
 }
 
 impl fmt::Debug for CookieSecrets {
