@@ -8,7 +8,7 @@ use super::names::Lookup;
 use super::orders::{Absence, Order};
 use super::prepared::Prepared;
 use crate::dns::Name;
-use crate::health::{Hold, Outcome, Stage, TargetId, Timings, Transition, Verdict};
+use crate::health::{Belief, Hold, Outcome, Stage, TargetId, Timings, Transition};
 use crate::plan::{AddressState, Watch};
 use crate::routing::CookieSecrets;
 
@@ -175,14 +175,14 @@ pub enum Notice {
     /// [`Controller::names`](super::Controller::names).
     Rewatch {
         /// Those that are new, and what is believed of them.
-        started: Vec<(TargetId, Arc<Watch>, Verdict)>,
+        started: Vec<(TargetId, Arc<Watch>, Belief)>,
         /// Those that are gone.
         stopped: Vec<TargetId>,
     },
     /// Some addresses more are to be watched, and some no longer.
     Rewatched {
         /// Those that are new, and what is believed of them.
-        started: Vec<(TargetId, Arc<Watch>, Verdict)>,
+        started: Vec<(TargetId, Arc<Watch>, Belief)>,
         /// Those that are gone.
         stopped: Vec<TargetId>,
     },

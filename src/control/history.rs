@@ -1,6 +1,7 @@
 //! What the last probes of an address found.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,8 @@ const TRANSITIONS: usize = 20;
 #[derive(Default)]
 pub(super) struct History {
     outcomes: VecDeque<Entry>,
-    transitions: VecDeque<Transition>,
+    /// Shared with who writes them down, so that nothing is copied but when they change.
+    transitions: Arc<VecDeque<Transition>>,
 }
 
 /// One outcome. There may be a million of them, and most are passes.
@@ -102,10 +104,21 @@ impl History {
 
     /// Takes in that the verdict has changed.
     pub(super) fn turn(&mut self, transition: &Transition) {
-        if self.transitions.len() == TRANSITIONS {
-            self.transitions.pop_front();
+        let transitions = Arc::make_mut(&mut self.transitions);
+        if transitions.len() == TRANSITIONS {
+            transitions.pop_front();
         }
-        self.transitions.push_back(transition.clone());
+        transitions.push_back(transition.clone());
+    }
+
+    /// One that begins with these changes of the verdict, the earliest first.
+    pub(super) fn resuming(transitions: Arc<VecDeque<Transition>>) -> Self {
+        History { outcomes: VecDeque::new(), transitions }
+    }
+
+    /// The changes of the verdict, the earliest first.
+    pub(super) fn turns(&self) -> &Arc<VecDeque<Transition>> {
+        &self.transitions
     }
 
     /// The last outcome.

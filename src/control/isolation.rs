@@ -18,6 +18,8 @@ pub(super) struct Network {
     inquiry: Option<Inquiry>,
     /// Addresses that are to be called down, and are not yet.
     withheld: BTreeSet<TargetId>,
+    /// Those among them whose first probe this is: until it is decided, nothing of today is known of them.
+    first_words: BTreeSet<TargetId>,
     /// Since when this host takes itself to be cut off.
     isolated: Option<Instant>,
 }
@@ -52,6 +54,7 @@ impl Network {
             canaries: canaries.collect(),
             inquiry: None,
             withheld: BTreeSet::new(),
+            first_words: BTreeSet::new(),
             isolated: None,
         }
     }
@@ -59,6 +62,11 @@ impl Network {
     /// Whether silence is asked about before it is believed.
     pub(super) fn is_doubted(&self) -> bool {
         self.share.is_some()
+    }
+
+    /// Whether it is still asked what to make of the first probe of an address.
+    pub(super) fn doubts_the_first_word(&self) -> bool {
+        !self.first_words.is_empty()
     }
 
     /// What else is to be watched.
@@ -72,10 +80,16 @@ impl Network {
 
     /// That an address is not watched any more.
     pub(super) fn forget(&mut self, target: TargetId) {
-        self.withheld.remove(&target);
+        self.let_go(target);
         if let Some(inquiry) = &mut self.inquiry {
             inquiry.forget(target);
         }
+    }
+
+    /// `target` is not to be called down any more, or has been.
+    fn let_go(&mut self, target: TargetId) {
+        self.withheld.remove(&target);
+        self.first_words.remove(&target);
     }
 
     /// When an inquiry has to be decided.
@@ -129,12 +143,23 @@ fn site(target: &Target) -> u64 {
 }
 
 impl Controller {
-    /// `suspect` is to be called down at `now`, because it has been silent since a moment.
-    pub(super) fn doubt(&mut self, suspect: TargetId, since: Instant, now: Instant) -> Vec<Notice> {
+    /// `suspect` is to be called down at `now`, because it has been silent since a moment. `is_first`: that was
+    /// its first probe.
+    pub(super) fn doubt(
+        &mut self,
+        suspect: TargetId,
+        is_first: bool,
+        since: Instant,
+        now: Instant,
+    ) -> Vec<Notice> {
         if self.network.inquiry.is_none() && self.are_others_heard(since) {
             return self.believe(suspect, now);
         }
         self.network.doubt(suspect, since, &self.targets);
+        // While this host is cut off nobody knows, and nobody waits to know.
+        if is_first && self.network.isolated.is_none() {
+            self.network.first_words.insert(suspect);
+        }
         Vec::new()
     }
 
@@ -166,6 +191,7 @@ impl Controller {
             (Finding::Isolated, None) => {
                 let (silent, of) = inquiry.silent();
                 self.network.isolated = Some(now);
+                self.network.first_words.clear();
                 vec![Notice::Isolated { silent, of }]
             }
             (Finding::Working, Some(since)) => {
@@ -179,7 +205,7 @@ impl Controller {
 
     /// Calls down at `now` what it was withheld of.
     pub(super) fn believe(&mut self, id: TargetId, now: Instant) -> Vec<Notice> {
-        self.network.withheld.remove(&id);
+        self.network.let_go(id);
         let Some(target) = self.targets.get_mut(&id) else { return Vec::new() };
         let (owner, watch) = (target.owner, target.watch.clone());
         match target.believe(now) {
@@ -190,9 +216,10 @@ impl Controller {
 
     /// Something has come from an address that was doubted.
     pub(super) fn forgive(&mut self, id: TargetId) {
-        self.network.withheld.remove(&id);
+        self.network.let_go(id);
         if let Some(target) = self.targets.get_mut(&id) {
             target.forgive();
+            target.confirm();
         }
     }
 
@@ -201,6 +228,7 @@ impl Controller {
         self.network.inquiry = None;
         self.network.isolated = None;
         self.network.withheld.clear();
+        self.network.first_words.clear();
         let targets = self.targets.values_mut();
         let owners: BTreeSet<_> =
             targets.filter_map(|target| target.forgive().then_some(target.owner)).collect();

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 
 use crate::dns::Name;
 use crate::geo::GeoTable;
-use crate::health::{Failure, Heard, Outcome, Phase, Stage, TargetId, Timings, Transition, Verdict};
+use crate::health::{Belief, Failure, Heard, Outcome, Phase, Stage, TargetId, Timings, Transition, Verdict};
 use crate::plan::{ConditionId, Plan, PoolId, Watch};
 use crate::routing::RoutingTable;
 
@@ -25,6 +25,7 @@ mod event;
 mod history;
 mod isolation;
 mod longest_ttls;
+mod memory;
 mod names;
 mod ordering;
 mod orders;
@@ -38,6 +39,7 @@ mod watching;
 
 pub use event::{Event, NotReleasable, Notice};
 pub use history::{HistoryStatus, ProbeStatus, TransitionStatus};
+pub use memory::{Memory, Moment, Recalled, Snapshot};
 pub use names::{Found, Lookup};
 pub use ordering::NoSuch;
 pub use orders::{Absence, Order};
@@ -110,11 +112,11 @@ impl Controller {
     }
 
     /// Everything that is to be watched now, and what is believed of it.
-    pub fn watches(&self) -> impl Iterator<Item = (TargetId, Arc<Watch>, Verdict)> {
-        let believed = |target: &Target| target.machine().verdict();
+    pub fn watches(&self) -> impl Iterator<Item = (TargetId, Arc<Watch>, Belief)> {
+        let believed = |target: &Target| target.machine().belief();
         let targets = self.targets.iter().map(move |(id, target)| (*id, &target.watch, believed(target)));
-        let network = self.network.watches().map(|(id, watch)| (id, watch, Verdict::Unknown));
-        targets.chain(network).map(|(id, watch, verdict)| (id, Arc::clone(watch), verdict))
+        let network = self.network.watches().map(|(id, watch)| (id, watch, Verdict::Unknown.into()));
+        targets.chain(network).map(|(id, watch, belief)| (id, Arc::clone(watch), belief))
     }
 
     /// What a target is, while it is watched.
@@ -122,9 +124,9 @@ impl Controller {
         self.targets.get(&target).map(|target| &target.watch).or_else(|| self.network.canary(target))
     }
 
-    /// Whether every name and every address has told something, since the start or the last event.
+    /// Whether something of today is known of every name and every address, since the start or the last event.
     pub fn is_settled(&self) -> bool {
-        self.untold == 0 && self.names.untold() == 0
+        self.untold == 0 && self.names.untold() == 0 && !self.network.doubts_the_first_word()
     }
 
     /// When something changes next by time alone: [`Event::Elapsed`] is to be handled then.
@@ -156,7 +158,8 @@ impl Controller {
         // What was measured elsewhere may arrive a little late; time goes on all the same.
         self.latest = now.max(self.latest);
         let now = self.latest;
-        match event {
+        let was_settled = self.is_settled();
+        let mut notices = match event {
             Event::Probed { target, outcome, started, timings } => {
                 let heard = heard(&outcome, started, timings);
                 let took = now.saturating_duration_since(started);
@@ -172,12 +175,17 @@ impl Controller {
             Event::Reported { pool, address, absence } => {
                 self.report(&pool, address.as_deref(), absence, now)
             }
-            Event::Replaced { world, orders } => self.replace(*world, orders, now),
+            // Whatever was before, it tells whether all of the new world is known.
+            Event::Replaced { world, orders } => return self.replace(*world, orders, now),
             Event::Secrets { cookies } => {
                 let table = self.published.load().with_cookies(cookies);
                 table.into_iter().map(|table| self.publish(table)).collect()
             }
+        };
+        if !was_settled && self.is_settled() {
+            notices.push(Notice::Settled);
         }
+        notices
     }
 
     /// What earlier plans have left behind that nobody reads any more, to be dropped where that delays
@@ -280,16 +288,13 @@ impl Controller {
             Observed::Heard(false) => self.believe(id, now),
             Observed::Doubted(since) => {
                 let mut notices = self.follow(owner, !had_told, now);
-                notices.append(&mut self.doubt(id, since, now));
+                notices.append(&mut self.doubt(id, !had_told, since, now));
                 notices
             }
             Observed::Nothing if is_news => self.follow(owner, !had_told, now),
             Observed::Nothing => Vec::new(),
         };
         notices.append(&mut self.inquire(now));
-        if !had_told && self.is_settled() {
-            notices.push(Notice::Settled);
-        }
         notices
     }
 
@@ -400,7 +405,7 @@ impl Controller {
         self.network = std::mem::take(&mut self.network).with_rules(plan.isolation.as_ref(), next_id);
         self.next_target = next_target;
         let new = self.network.watches().filter(|(id, _)| !before.remove(id));
-        let started = new.map(|(id, watch)| (id, Arc::clone(watch), Verdict::Unknown)).collect();
+        let started = new.map(|(id, watch)| (id, Arc::clone(watch), Verdict::Unknown.into())).collect();
         Rewatching { started, stopped: before.into_iter().collect() }
     }
 

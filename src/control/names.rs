@@ -35,7 +35,7 @@ const MAX_ADDRESSES: usize = 64;
 /// For this long a name has to have no addresses, without interruption, before its last ones leave.
 /// What breaks a zone by mistake is mended sooner; it is also what resolvers that serve stale
 /// answers hold to (RFC 8767 section 5: a day at least).
-const GONE_AFTER: Duration = Duration::from_secs(24 * 3600);
+pub(super) const GONE_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// The names that a plan resolves, and what is known of each.
 #[derive(Default)]
@@ -62,6 +62,17 @@ pub(super) struct NameState {
     failure: Option<String>,
     /// Whether it has had addresses, or was said to have none.
     has_told: bool,
+}
+
+/// What is known of a name that outlives the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KnownName {
+    pub(super) name: Name,
+    pub(super) v4: Vec<IpAddr>,
+    pub(super) v6: Vec<IpAddr>,
+    pub(super) answered: Option<Instant>,
+    pub(super) changed: Option<Instant>,
+    pub(super) denied: Option<Instant>,
 }
 
 /// What a lookup has changed.
@@ -122,6 +133,37 @@ impl Names {
         taking.any(|resolved| self.get(&resolved.address.target).is_none_or(|state| !state.has_told))
     }
 
+    /// What of them outlives the process: those that have addresses.
+    pub(super) fn known(&self) -> Vec<KnownName> {
+        let with_addresses = self.states.iter().filter(|(_, state)| !state.addresses().is_empty());
+        with_addresses
+            .map(|(name, state)| {
+                let NameState { v4, v6, pools: _, answered, changed, denied, failure: _, has_told: _ } =
+                    state;
+                KnownName {
+                    name: name.clone(),
+                    v4: v4.clone(),
+                    v6: v6.clone(),
+                    answered: *answered,
+                    changed: *changed,
+                    denied: *denied,
+                }
+            })
+            .collect()
+    }
+
+    /// Takes in, before the first lookup, what another process has known of a name. `is_fresh`: its
+    /// first lookup need not be awaited. Returns the pools that have it.
+    pub(super) fn recall(&mut self, known: KnownName, is_fresh: bool) -> &[PoolId] {
+        let KnownName { name, v4, v6, answered, changed, denied } = known;
+        let Some(state) = self.states.get_mut(&name) else { return &[] };
+        self.untold -= usize::from(is_fresh && !state.has_told);
+        let has_told = is_fresh || state.has_told;
+        let pools = std::mem::take(&mut state.pools);
+        *state = NameState { v4, v6, pools, answered, changed, denied, failure: None, has_told };
+        &state.pools
+    }
+
     /// How many names have not told anything yet.
     pub(super) fn untold(&self) -> usize {
         self.untold
@@ -176,6 +218,9 @@ impl NameState {
                 (self.v4, self.v6) = (Vec::new(), Vec::new());
             }
             self.has_told = true;
+        } else {
+            // What another process has known stays: more is not to be had.
+            self.has_told |= !before.is_empty();
         }
         let addresses = self.addresses() != before;
         if addresses {

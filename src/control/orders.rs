@@ -139,6 +139,11 @@ impl Orders {
         self.find(address, |said| said.absence.as_ref())
     }
 
+    /// Every absence that is reported, and of which address; `None`: of all the others.
+    pub(super) fn absences(&self) -> impl Iterator<Item = (&Option<String>, &Away)> {
+        self.said.iter().filter_map(|(address, said)| Some((address, said.absence.as_ref()?)))
+    }
+
     /// The order that the pool as a whole is under.
     pub(super) fn of_pool(&self) -> Option<&Standing> {
         let order = self.said.get(&None).and_then(|said| said.order.as_ref());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Notice;
 use super::conditions::Dependence;
-use super::orders::{Forced, Orders, Passed};
+use super::orders::{Absence, Away, Forced, Orders, Passed};
 use super::prepared::Lineup;
 use super::target::{Change, Target};
 use crate::dns::Name;
@@ -48,6 +48,17 @@ pub(super) struct PoolState {
     suspicion: Option<String>,
 }
 
+/// What is known of a pool that outlives the process.
+#[derive(Clone, Debug)]
+pub(super) struct KnownPool {
+    pub(super) name: String,
+    pub(super) stage: Stage,
+    /// Whether a flip is near, and when one was last.
+    pub(super) calm: Option<(bool, Option<Instant>)>,
+    /// What its site has reported of its addresses; `None`: of all the others.
+    pub(super) absences: Vec<(Option<String>, Away)>,
+}
+
 impl PoolState {
     /// The state of the pool of `lineup`, which has yet to [go over](Self::go_over) to its addresses,
     /// with what is known of the pool of its name that was `before`. `calm_limit`: the longest calm
@@ -82,6 +93,37 @@ impl PoolState {
             told,
             suspicion: None,
             lineup,
+        }
+    }
+
+    /// What of it outlives the process; `None`: nothing is to be said of it.
+    pub(super) fn known(&self) -> Option<KnownPool> {
+        let stage = self.comeback.stage();
+        let calm = self.calm.map(|calm| (calm.is_near(), calm.since())).filter(|calm| *calm != (false, None));
+        let absences = self.orders.absences().map(|(address, away)| (address.clone(), away.clone()));
+        let absences: Vec<_> = absences.collect();
+        let is_plain = stage == Stage::InService && calm.is_none() && absences.is_empty();
+        (!is_plain).then(|| KnownPool { name: self.name.clone(), stage, calm, absences })
+    }
+
+    /// Takes in at `now`, before the first probes, what another process has known of it. `is_old`: from too
+    /// long ago to be believed. What waits for the operator waits for ever, and what lasts for a time lasts
+    /// until that is over.
+    pub(super) fn recall(&mut self, known: KnownPool, is_old: bool, now: Instant) {
+        let KnownPool { name: _, stage, calm, absences } = known;
+        let rules = self.comeback.rules();
+        if !(is_old && stage == Stage::Out && !rules.manual) {
+            self.comeback = Comeback::resuming(rules, stage);
+            self.told = stage;
+        }
+        if let (Some(own), Some((is_near, since))) = (self.calm, calm) {
+            self.calm = Some(Calm::resuming(own.limit(), is_near, since));
+        }
+        for (address, Away { reason, until }) in absences {
+            let lasts = until.saturating_duration_since(now);
+            if !lasts.is_zero() {
+                self.orders.report(address.as_deref(), Some(Absence { reason, lasts }), now);
+            }
         }
     }
 

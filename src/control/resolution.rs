@@ -12,7 +12,7 @@ use super::target::{Owner, Target};
 use super::watching::Rewatching;
 use super::{Controller, Notice};
 use crate::dns::Name;
-use crate::plan::{Endpoint, Pool, PoolId};
+use crate::plan::{Endpoint, Plan, Pool, PoolId};
 
 impl Controller {
     /// Every name that is to be resolved now.
@@ -22,7 +22,6 @@ impl Controller {
 
     /// Takes in what was found of `name`.
     pub(super) fn learn(&mut self, name: &Name, lookup: Lookup, now: Instant) -> Vec<Notice> {
-        let was_settled = self.is_settled();
         let before = self.names.addresses(name);
         // A lookup may have been under way while its name left the plan.
         let Some(learnt) = self.names.learn(name, lookup, now) else { return Vec::new() };
@@ -40,9 +39,6 @@ impl Controller {
             }
         }
         notices.extend(told);
-        if !was_settled && self.is_settled() {
-            notices.push(Notice::Settled);
-        }
         notices
     }
 
@@ -102,14 +98,7 @@ impl Controller {
     /// stays as long as it does.
     pub(super) fn refit(&mut self, id: PoolId, now: Instant) -> Vec<Notice> {
         let table = self.published.load_full();
-        let plan = table.plan();
-        let pool = self.resolved(&plan.pools[id.index()], &self.pools[id.index()].leaving);
-        let lineup = Arc::new(Lineup::new(plan, Arc::clone(&pool)));
-        let before = self.pools[id.index()].watched();
-        let mut rewatching = Rewatching::default();
-        let targets = self.rewatch(Owner::Pool(id), before, &lineup.watches, &mut rewatching);
-        let awaits_names = self.names.awaits(&pool);
-        self.pools[id.index()].go_over(lineup, targets, awaits_names);
+        let (pool, rewatching) = self.line_up(id, table.plan());
         let mut notices = self.pools[id.index()].observe(&mut self.targets, now);
         let state: &PoolState = &self.pools[id.index()];
         self.deadlines.set(id, state.next(&self.targets, now));
@@ -119,6 +108,18 @@ impl Controller {
         notices.push(Notice::Rewatched { started, stopped });
         notices.append(&mut self.refresh_dependents(id, now));
         notices
+    }
+
+    /// Goes over to the addresses that the names of `id` have now, without looking at what follows.
+    pub(super) fn line_up(&mut self, id: PoolId, plan: &Plan) -> (Arc<Pool>, Rewatching) {
+        let pool = self.resolved(&plan.pools[id.index()], &self.pools[id.index()].leaving);
+        let lineup = Arc::new(Lineup::new(plan, Arc::clone(&pool)));
+        let before = self.pools[id.index()].watched();
+        let mut rewatching = Rewatching::default();
+        let targets = self.rewatch(Owner::Pool(id), before, &lineup.watches, &mut rewatching);
+        let awaits_names = self.names.awaits(&pool);
+        self.pools[id.index()].go_over(lineup, targets, awaits_names);
+        (pool, rewatching)
     }
 }
 

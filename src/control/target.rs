@@ -1,11 +1,12 @@
 //! A watched address, and what is believed of it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::history::History;
 use crate::health::{
-    Damping, DampingRules, Failure, HealthMachine, Heard, Hold, Outcome, Ramp, Thresholds, Transition,
+    Damping, DampingRules, Failure, HealthMachine, Heard, Hold, Outcome, Past, Ramp, Thresholds, Transition,
     Verdict,
 };
 use crate::plan::{ConditionId, HealthCheck, PoolId, Watch};
@@ -17,9 +18,11 @@ pub(super) struct Target {
     machine: HealthMachine,
     damping: Damping,
     pub(super) history: History,
-    /// Whether a probe has ended, whatever its outcome.
+    /// Whether a probe has ended, whatever its outcome; or what was known before this process is of today.
     has_told: bool,
     has_passed: bool,
+    /// When it was last observed, so that something followed for the verdict.
+    observed: Option<Instant>,
     heard: Option<Heard>,
     /// When the silence began that all failures since the last pass were part of.
     silent_since: Option<Instant>,
@@ -60,13 +63,29 @@ pub(super) enum Observed {
 }
 
 /// An address as the rules that take time see it.
-#[derive(Clone, Copy, Default)]
-struct Seen {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
     /// Whether clients might be given it; `None`: nothing was known.
-    is_up: Option<bool>,
+    pub(super) is_up: Option<bool>,
     /// When it came up again, while its share grows.
-    returned: Option<Instant>,
-    is_damped: bool,
+    pub(super) returned: Option<Instant>,
+    pub(super) is_damped: bool,
+}
+
+/// What is known of an address that outlives the process.
+#[derive(Clone, Debug)]
+pub(super) struct KnownTarget {
+    pub(super) past: Past,
+    /// When it was last observed, so that something followed for the verdict.
+    pub(super) observed: Instant,
+    pub(super) has_passed: bool,
+    /// Whether it has been silent since its last pass.
+    pub(super) is_silent: bool,
+    /// The latest flips, and the hold for them.
+    pub(super) flips: Vec<Instant>,
+    pub(super) hold: Option<Hold>,
+    pub(super) seen: Seen,
+    pub(super) transitions: Arc<VecDeque<Transition>>,
 }
 
 /// What a look at an address has shown.
@@ -91,6 +110,7 @@ impl Target {
             history: History::default(),
             has_told: false,
             has_passed: false,
+            observed: None,
             heard: None,
             silent_since: None,
             withheld: None,
@@ -99,11 +119,49 @@ impl Target {
         }
     }
 
+    /// What of it outlives the process; `None`: nothing is known of it.
+    pub(super) fn known(&self) -> Option<KnownTarget> {
+        let machine = self.machine();
+        let observed = self.observed.filter(|_| machine.verdict() != Verdict::Unknown)?;
+        Some(KnownTarget {
+            past: Past {
+                verdict: machine.verdict(),
+                since: machine.since(),
+                passing: machine.passing(),
+                streak: machine.streak(),
+                last_failure: machine.last_failure().cloned(),
+            },
+            observed,
+            has_passed: self.has_passed,
+            is_silent: self.silent_since.is_some(),
+            flips: self.damping.recent().collect(),
+            hold: self.damping.last_hold(),
+            seen: self.seen,
+            transitions: Arc::clone(self.history.turns()),
+        })
+    }
+
+    /// Takes in at `now`, before its first probe, what another process has known of it. `is_fresh`: a change since
+    /// then would not have been noticed yet. Otherwise its first probe decides alone.
+    pub(super) fn recall(&mut self, known: KnownTarget, is_fresh: bool, now: Instant) {
+        let KnownTarget { past, observed, has_passed, is_silent, flips, hold, seen, transitions } = known;
+        let machine = HealthMachine::resuming(past, thresholds(&self.watch.check));
+        self.machine = if is_fresh { machine } else { machine.grown_old() };
+        self.damping = Damping::resuming(damping_rules(&self.watch.check), flips, hold, now);
+        self.history = History::resuming(transitions);
+        self.has_told = is_fresh;
+        self.has_passed = has_passed;
+        self.observed = Some(observed);
+        // Of the others nothing was heard before now, by which its silence could be judged.
+        self.silent_since = is_silent.then_some(now);
+        self.seen = seen;
+    }
+
     /// The same address watched in another way.
     pub(super) fn watched(mut self, watch: Arc<Watch>) -> Self {
         self.retract();
         Target {
-            machine: match self.has_told {
+            machine: match self.observed.is_some() || self.has_told {
                 true => self.machine.with_thresholds(thresholds(&watch.check)),
                 false => HealthMachine::believing(watch.check.initial, thresholds(&watch.check)),
             },
@@ -132,10 +190,14 @@ impl Target {
         self.heard = heard.or(self.heard);
         if self.withheld.is_some() {
             return match (heard, outcome) {
-                (Some(Heard { answered: true, .. }), outcome) => Observed::Heard(*outcome == Outcome::Pass),
+                (Some(Heard { answered: true, .. }), outcome) => {
+                    self.observed = Some(now);
+                    Observed::Heard(*outcome == Outcome::Pass)
+                }
                 _ => Observed::Nothing,
             };
         }
+        let was_stale = self.machine.is_stale();
         let silent = heard.filter(|heard| !heard.answered);
         let before = (is_doubted && silent.is_some() && self.machine.verdict() == Verdict::Up)
             .then(|| self.machine.clone());
@@ -147,14 +209,20 @@ impl Target {
             (Some(_), _) => {}
             (None, _) => self.silent_since = None,
         }
+        let observed = match outcome {
+            Outcome::Fail(Failure::Local(_)) => self.observed,
+            _ => Some(now),
+        };
+        let last = std::mem::replace(&mut self.observed, observed);
         match (transition, before, self.silent_since) {
             (None, ..) => Observed::Nothing,
             (Some(transition), Some(machine), Some(since)) => {
                 self.withheld = Some(Box::new(Withheld { machine, transition }));
+                self.observed = last;
                 Observed::Doubted(since)
             }
             (Some(transition), ..) => {
-                self.count(&transition, now);
+                self.count(&transition, was_stale, now);
                 Observed::Turned(transition)
             }
         }
@@ -162,8 +230,9 @@ impl Target {
 
     /// Calls it down at `now`, if that was withheld.
     pub(super) fn believe(&mut self, now: Instant) -> Option<Transition> {
-        let Withheld { transition, .. } = *self.withheld.take()?;
-        self.count(&transition, now);
+        let Withheld { transition, machine } = *self.withheld.take()?;
+        self.observed = Some(now);
+        self.count(&transition, machine.is_stale(), now);
         Some(transition)
     }
 
@@ -184,10 +253,15 @@ impl Target {
         was_withheld
     }
 
-    fn count(&mut self, transition: &Transition, now: Instant) {
+    /// Something has come from it while it was doubted, which speaks for what is believed.
+    pub(super) fn confirm(&mut self) {
+        self.machine.confirm();
+    }
+
+    fn count(&mut self, transition: &Transition, was_stale: bool, now: Instant) {
         self.history.turn(transition);
-        // A first verdict is no flip.
-        if transition.from != Verdict::Unknown {
+        // A first verdict is no flip, nor is one that has changed while nobody looked.
+        if transition.from != Verdict::Unknown && !was_stale {
             self.damping.flip(now);
         }
     }

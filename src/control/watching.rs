@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::Controller;
 use super::target::{Owner, Target};
-use crate::health::{TargetId, Verdict};
+use crate::health::{Belief, TargetId};
 use crate::plan::{Endpoint, Watch};
 
 /// What a change does to what is watched.
 #[derive(Default)]
 pub(super) struct Rewatching {
-    pub(super) started: Vec<(TargetId, Arc<Watch>, Verdict)>,
+    pub(super) started: Vec<(TargetId, Arc<Watch>, Belief)>,
     pub(super) stopped: Vec<TargetId>,
 }
 
@@ -92,7 +92,7 @@ impl Controller {
             rewatching.stopped.push(known);
         }
         let id = self.next_id();
-        rewatching.started.push((id, Arc::clone(watch), target.machine().verdict()));
+        rewatching.started.push((id, Arc::clone(watch), target.machine().belief()));
         self.targets.insert(id, target);
         id
     }

@@ -1,5 +1,6 @@
 //! When an address is due.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// First probes are spread over the interval, but over no more than this: a daemon that starts
@@ -36,8 +37,17 @@ impl Cadence {
     /// A schedule whose first slot is at `now` or later by less than the interval and less than
     /// a second, as `seed` decides. An interval of zero counts as one nanosecond.
     pub fn new(interval: Duration, seed: u64, now: Instant) -> Self {
+        Cadence::within(0.0..1.0, interval, seed, now)
+    }
+
+    /// The same, where the first slot is in this `part` of the time over which first slots are spread, from 0
+    /// to 1: so some addresses can go before others, and no more are due at a time.
+    pub fn within(part: Range<f64>, interval: Duration, seed: u64, now: Instant) -> Self {
         let interval = interval.clamp(Duration::from_nanos(1), MAX_INTERVAL);
-        Cadence { interval, slot: now + fraction(interval.min(MAX_SPREAD), seed), hurried: None }
+        let spread = interval.min(MAX_SPREAD);
+        let [from, to] = [part.start, part.end].map(|part| spread.mul_f64(part.clamp(0.0, 1.0)));
+        let slot = now + from + fraction(to.saturating_sub(from), seed);
+        Cadence { interval, slot, hurried: None }
     }
 
     /// When the next probe starts. It lies in the past if that slot is served late.
@@ -159,6 +169,21 @@ mod tests {
             }
             assert!(tenths.iter().all(|count| (900..1100).contains(count)), "{tenths:?}");
         }
+    }
+
+    #[test]
+    fn who_goes_first_is_through_before_the_others_begin() {
+        let now = Instant::now();
+        let waits = |part: Range<f64>| {
+            let slot = |seed| Cadence::within(part.clone(), ms(500), seed, now).due() - now;
+            let waits: Vec<Duration> = (0..1000).map(slot).collect();
+            (waits.iter().min().copied(), waits.iter().max().copied())
+        };
+        let (first, last) = waits(0.0..0.2);
+        assert!(first < Some(ms(2)) && (Some(ms(98))..Some(ms(100))).contains(&last), "{first:?} {last:?}");
+        let (first, last) = waits(0.2..1.0);
+        assert!((Some(ms(100))..Some(ms(102))).contains(&first), "{first:?}");
+        assert!((Some(ms(496))..Some(ms(500))).contains(&last), "{last:?}");
     }
 
     #[test]

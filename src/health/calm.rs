@@ -25,6 +25,26 @@ impl Calm {
         Calm { limit: limit.min(MAX_LIMIT), is_near: false, since: None }
     }
 
+    /// As it is when a flip is near, or was near last at `since`.
+    pub fn resuming(limit: u32, is_near: bool, since: Option<Instant>) -> Self {
+        Calm { is_near, since, ..Calm::new(limit) }
+    }
+
+    /// From how many seconds on it bounds nothing.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Whether a flip is near.
+    pub fn is_near(&self) -> bool {
+        self.is_near
+    }
+
+    /// When a flip was near last, as far as that still counts.
+    pub fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
     /// The same history with another limit.
     pub fn with_limit(self, limit: u32) -> Self {
         Calm { limit: limit.min(MAX_LIMIT), ..self }

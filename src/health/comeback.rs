@@ -81,6 +81,11 @@ impl Comeback {
         Comeback { rules: rules.bounded(), stage: Stage::InService }
     }
 
+    /// A pool in `stage`. What it depends on by time alone moves on with the next observation.
+    pub fn resuming(rules: ComebackRules, stage: Stage) -> Self {
+        Comeback { rules: rules.bounded(), stage }
+    }
+
     /// The same stage under other rules, which hold from the next observation on.
     pub fn with_rules(self, rules: ComebackRules) -> Self {
         Comeback { rules: rules.bounded(), ..self }

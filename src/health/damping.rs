@@ -41,6 +41,32 @@ impl Damping {
         Damping { rules, recent: VecDeque::new(), hold: None }
     }
 
+    /// An address that has flipped at these moments, the earliest first, and is under this hold, which is
+    /// taken for no longer than the rules allow from `now` on.
+    pub fn resuming(
+        rules: Option<DampingRules>,
+        recent: impl IntoIterator<Item = Instant>,
+        hold: Option<Hold>,
+        now: Instant,
+    ) -> Self {
+        let Some(DampingRules { flips, hold: longest, .. }) = rules else { return Damping::new(None) };
+        let mut recent: VecDeque<Instant> = recent.into_iter().collect();
+        let needed = usize::try_from(flips).unwrap_or(usize::MAX).saturating_add(1);
+        recent.drain(..recent.len().saturating_sub(needed));
+        let hold = hold.map(|hold| Hold { until: hold.until.min(now + longest), ..hold });
+        Damping { rules, recent, hold }
+    }
+
+    /// The latest flips, the earliest first, as many as it takes to decide.
+    pub fn recent(&self) -> impl Iterator<Item = Instant> {
+        self.recent.iter().copied()
+    }
+
+    /// The last hold, which may be over.
+    pub fn last_hold(&self) -> Option<Hold> {
+        self.hold
+    }
+
     /// The same history under other rules. They decide from the next flip on; without any, a hold
     /// ends at once.
     pub fn with_rules(self, rules: Option<DampingRules>) -> Self {
@@ -148,6 +174,22 @@ mod tests {
             free.flip(now);
         }
         assert_eq!(free, Damping::new(None));
+    }
+
+    #[test]
+    fn a_hold_goes_on_and_for_no_longer_than_the_rules_say() {
+        let start = Instant::now();
+        let mut damping = Damping::new(Some(RULES));
+        for second in 0..3 {
+            damping.flip(start + secs(second));
+        }
+        let now = start + secs(4);
+        let hold = damping.hold(now);
+        let again = |rules, now| Damping::resuming(rules, damping.recent(), hold, now);
+        assert_eq!(again(Some(RULES), now), damping);
+        assert_eq!(again(None, now), Damping::new(None));
+        let early = again(Some(RULES), start).hold(start);
+        assert_eq!(early, Some(Hold { flips: 3, until: start + RULES.hold }), "until 7 it was");
     }
 
     proptest! {

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Failure, Outcome};
 
 /// What is believed of an address.
 ///
 /// What an operator orders (drain, up, down) is another dimension and lives elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// No probe has told anything yet.
     #[default]
@@ -17,6 +20,30 @@ pub enum Verdict {
     Up,
     /// It does not.
     Down,
+}
+
+/// What is believed of an address when somebody begins to watch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Belief {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether it is [from too long ago](HealthMachine::grown_old) to need more than one outcome to be turned.
+    pub is_stale: bool,
+}
+
+/// What a machine has come to, for another one to go on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// When it last changed.
+    pub since: Option<Instant>,
+    /// Whether the last outcome was a pass.
+    pub passing: bool,
+    /// How many outcomes in a row were like it.
+    pub streak: u32,
+    /// The last failure.
+    pub last_failure: Option<Failure>,
 }
 
 /// How many equal outcomes in a row turn a verdict. A zero counts as one.
@@ -45,8 +72,9 @@ pub struct Thresholds {
 /// ```
 ///
 /// The first outcome decides alone, so that one round of probes settles every address, unless the
-/// machine was made to [believe](Self::believing) something from the start. From then on a single contrary outcome ends the other side's streak, and a [`Failure::Local`] is as if
-/// the probe had not been.
+/// machine was made to [believe](Self::believing) something from the start, or to [go on](Self::resuming) from what
+/// another has seen. From then on a single contrary outcome ends the other side's streak, and a [`Failure::Local`] is
+/// as if the probe had not been.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthMachine {
     thresholds: Thresholds,
@@ -55,6 +83,8 @@ pub struct HealthMachine {
     passing: bool,
     streak: u32,
     last_failure: Option<Failure>,
+    /// Whether the verdict is from too long ago to need more than one outcome to be turned.
+    is_stale: bool,
 }
 
 /// A verdict has changed.
@@ -88,6 +118,7 @@ impl HealthMachine {
             passing: false,
             streak: 0,
             last_failure: None,
+            is_stale: false,
         }
     }
 
@@ -95,6 +126,19 @@ impl HealthMachine {
     /// from the first outcome on.
     pub fn believing(verdict: Verdict, thresholds: Thresholds) -> Self {
         HealthMachine { verdict, passing: verdict == Verdict::Up, ..HealthMachine::new(thresholds) }
+    }
+
+    /// A machine that goes on from where another was.
+    pub fn resuming(past: Past, thresholds: Thresholds) -> Self {
+        let Past { verdict, since, passing, streak, last_failure } = past;
+        HealthMachine { thresholds, verdict, since, passing, streak, last_failure, is_stale: false }
+    }
+
+    /// The same belief, from so long ago that it is worth no more than none: the next outcome that counts decides
+    /// alone, as the first one ever does.
+    pub fn grown_old(self) -> Self {
+        let (passing, is_stale) = (self.verdict == Verdict::Up, self.verdict != Verdict::Unknown);
+        HealthMachine { passing, streak: 0, is_stale, ..self }
     }
 
     /// The same belief under other thresholds: what was seen so far stays seen.
@@ -119,7 +163,8 @@ impl HealthMachine {
             true => (Verdict::Up, self.thresholds.rise),
             false => (Verdict::Down, self.thresholds.fall),
         };
-        let needed = if self.verdict == Verdict::Unknown { 1 } else { threshold.max(1) };
+        let decides_alone = self.verdict == Verdict::Unknown || std::mem::take(&mut self.is_stale);
+        let needed = if decides_alone { 1 } else { threshold.max(1) };
         if to == self.verdict || self.streak < needed {
             return None;
         }
@@ -145,6 +190,21 @@ impl HealthMachine {
             self.streak = 0;
         }
         had_streak
+    }
+
+    /// Something has spoken for the verdict, whatever is made of it: it is not from too long ago any more.
+    pub fn confirm(&mut self) {
+        self.is_stale = false;
+    }
+
+    /// Whether the verdict is from too long ago to need more than one outcome to be turned.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
+    /// What whoever begins to watch the address has to know.
+    pub fn belief(&self) -> Belief {
+        Belief { verdict: self.verdict, is_stale: self.is_stale }
     }
 
     /// What is believed now.
@@ -180,6 +240,20 @@ impl HealthMachine {
     /// The last failure that counted, kept also when passes have followed.
     pub fn last_failure(&self) -> Option<&Failure> {
         self.last_failure.as_ref()
+    }
+}
+
+impl Belief {
+    /// Whether the first round of probes is to tell, because nothing of today is known.
+    pub fn is_awaited(self) -> bool {
+        self.is_stale || self.verdict == Verdict::Unknown
+    }
+}
+
+impl From<Verdict> for Belief {
+    /// A verdict of this moment.
+    fn from(verdict: Verdict) -> Self {
+        Belief { verdict, is_stale: false }
     }
 }
 
@@ -324,6 +398,45 @@ mod tests {
                 machine.observe(&outcome(symbol), Instant::now());
             }
             assert_eq!(machine.verdict(), expected, "{initial}, {symbols}");
+        }
+    }
+
+    #[test]
+    fn who_goes_on_needs_what_was_missing_and_what_is_old_is_decided_by_one() {
+        use Verdict::{Down, Unknown, Up};
+        let thresholds = Thresholds { fall: 3, rise: 3 };
+        for (before, is_old, after, expected, turns) in [
+            ("+-", false, "-", Up, 0),
+            ("+-", false, "--", Down, 1),
+            ("+--", false, "+-", Up, 0),
+            ("-+", false, "++", Up, 1),
+            ("+", true, "-", Down, 1),
+            ("+", true, "-+", Down, 1),
+            ("+", true, "!", Up, 0),
+            ("+", true, "!-", Down, 1),
+            ("+", true, "+-", Up, 0),
+            ("+--", true, "+--", Up, 0),
+            ("-", true, "+", Up, 1),
+            ("-++", true, "-++", Down, 0),
+            ("", true, "", Unknown, 0),
+        ] {
+            let mut first = HealthMachine::new(thresholds);
+            before.chars().for_each(|symbol| _ = first.observe(&outcome(symbol), Instant::now()));
+            let past = Past {
+                verdict: first.verdict(),
+                since: first.since(),
+                passing: first.passing(),
+                streak: first.streak(),
+                last_failure: first.last_failure().cloned(),
+            };
+            let second = HealthMachine::resuming(past, thresholds);
+            assert_eq!(second, first);
+            let mut second = if is_old { second.grown_old() } else { second };
+            let belief = second.belief();
+            assert_eq!((belief.verdict, belief.is_awaited()), (first.verdict(), is_old), "{before}");
+            let turns_seen =
+                after.chars().filter_map(|symbol| second.observe(&outcome(symbol), Instant::now())).count();
+            assert_eq!((second.verdict(), turns_seen), (expected, turns), "{before}, {is_old}, {after}");
         }
     }
 

@@ -22,7 +22,7 @@ pub use calm::Calm;
 pub use comeback::{Comeback, ComebackRules, Stage, Strength};
 pub use damping::{Damping, DampingRules, Hold};
 pub use inquiry::{Finding, Heard, Inquiry, Witness};
-pub use machine::{HealthMachine, Thresholds, Transition, Verdict};
+pub use machine::{Belief, HealthMachine, Past, Thresholds, Transition, Verdict};
 pub use outcome::{Failure, LocalFailure, Outcome, Phase};
 pub use ramp::Ramp;
 pub use timings::Timings;

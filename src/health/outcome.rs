@@ -3,8 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 /// What one probe found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The address did what the check expects of it.
     Pass,
@@ -12,8 +15,12 @@ pub enum Outcome {
     Fail(Failure),
 }
 
+/// One of the words that gRPC has for the health of a service.
+type ServiceWord = &'static str;
+
 /// Why a probe did not pass, in words for a log and as a label for a counter.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Failure {
     /// Nobody listens: the connection was answered with a reset.
     #[error("connection refused")]
@@ -90,7 +97,7 @@ pub enum Failure {
     },
     /// The health service of a gRPC server says so, in its words.
     #[error("service is {0}")]
-    NotServing(&'static str),
+    NotServing(#[serde(deserialize_with = "word_of_service")] ServiceWord),
     /// A call of gRPC has ended with another status than OK.
     #[error("gRPC status {status}{}", Said(said))]
     Grpc {
@@ -111,7 +118,8 @@ pub enum Failure {
 }
 
 /// What a probe was waiting for when its time was over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// The addresses of a name.
     Resolve,
@@ -131,7 +139,8 @@ pub enum Phase {
 }
 
 /// Why a probe could not be carried out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LocalFailure {
     /// The process or the host is out of file descriptors (EMFILE, ENFILE).
     #[error("out of file descriptors")]
@@ -250,6 +259,13 @@ impl fmt::Display for Phase {
             Phase::Body => "no end of the body",
         })
     }
+}
+
+/// Reads a word that was written down.
+fn word_of_service<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ServiceWord, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    let known = ["NOT_SERVING", "SERVICE_UNKNOWN", "SERVING"].into_iter().find(|known| *known == word);
+    Ok(known.unwrap_or("UNKNOWN"))
 }
 
 /// What was said besides, if anything was.
@@ -371,6 +387,8 @@ mod tests {
         ] {
             let outcome = Outcome::Fail(failure);
             assert_eq!((&outcome.to_string()[..], outcome.label()), (words, label));
+            let written = serde_json::to_string(&outcome).expect("it can be JSON");
+            assert_eq!(serde_json::from_str::<Outcome>(&written).ok(), Some(outcome), "{written}");
         }
         assert_eq!((&Outcome::Pass.to_string()[..], Outcome::Pass.label()), ("passed", "pass"));
     }

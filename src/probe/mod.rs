@@ -6,6 +6,7 @@
 //! when to look more closely. All of them run on one [`ProbeThread`].
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
-use crate::health::{Outcome, TargetId, Timings, Verdict};
+use crate::health::{Belief, Outcome, TargetId, Timings};
 use crate::plan::Watch;
 
 mod attempt;
@@ -92,27 +93,30 @@ impl Prober {
     /// is new, stops those that are gone, and leaves the others as they are.
     ///
     /// A report of a target that is gone may still be on its way; its receiver drops it.
-    pub fn watch<W: Into<Arc<Watch>>>(&mut self, targets: impl IntoIterator<Item = (TargetId, W, Verdict)>) {
+    pub fn watch<W: Into<Arc<Watch>>, B: Into<Belief>>(
+        &mut self,
+        targets: impl IntoIterator<Item = (TargetId, W, B)>,
+    ) {
         let mut before = std::mem::take(&mut self.running);
-        for (target, watch, verdict) in targets {
+        let mut new = Vec::new();
+        for (target, watch, belief) in targets {
             match before.remove(&target) {
                 Some(running) => drop(self.running.insert(target, running)),
-                None => self.start(target, watch.into(), verdict),
+                None => new.push((target, watch.into(), belief.into())),
             }
         }
         drop(before);
+        self.start_all(new);
         self.rest_if_idle();
     }
 
     /// Stops to watch `stopped` and starts to watch `started`, whose ids are new. See
     /// [`watch`](Self::watch).
-    pub fn rewatch(&mut self, started: Vec<(TargetId, Arc<Watch>, Verdict)>, stopped: &[TargetId]) {
+    pub fn rewatch(&mut self, started: Vec<(TargetId, Arc<Watch>, Belief)>, stopped: &[TargetId]) {
         for target in stopped {
             self.running.remove(target);
         }
-        for (target, watch, verdict) in started {
-            self.start(target, watch, verdict);
-        }
+        self.start_all(started);
         self.rest_if_idle();
     }
 
@@ -121,10 +125,21 @@ impl Prober {
         self.running.len()
     }
 
-    fn start(&mut self, target: TargetId, watch: Arc<Watch>, verdict: Verdict) {
+    /// Starts those of which nothing of today is known before the others, whose verdicts can wait for so long.
+    fn start_all(&mut self, targets: Vec<(TargetId, Arc<Watch>, Belief)>) {
+        let awaited = targets.iter().filter(|(_, _, belief)| belief.is_awaited()).count();
+        // As many are due at a time as if nobody went first.
+        let share = awaited as f64 / targets.len().max(1) as f64;
+        for (target, watch, belief) in targets {
+            let part = if belief.is_awaited() { 0.0..share } else { share..1.0 };
+            self.start(target, watch, (belief, part));
+        }
+    }
+
+    fn start(&mut self, target: TargetId, watch: Arc<Watch>, belief: (Belief, Range<f64>)) {
         let Prober { reports, runtime, shared, running, beating } = self;
         beating.get_or_insert_with(|| shared.pulse.beat(runtime));
-        let task = target::run(target, watch, verdict, Arc::clone(shared), reports.clone());
+        let task = target::run(target, watch, belief, Arc::clone(shared), reports.clone());
         running.insert(target, Running(runtime.spawn(task)));
     }
 

@@ -1,8 +1,9 @@
 //! When the probes of one target start, and why.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::health::{Cadence, Failure, HealthMachine, Outcome, Thresholds, Verdict};
+use crate::health::{Belief, Cadence, Failure, HealthMachine, Outcome, Thresholds, Verdict};
 use crate::plan::HealthCheck;
 
 /// Why a probe was started.
@@ -31,12 +32,20 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of a target that `verdict` is believed of.
-    pub(super) fn new(check: &HealthCheck, verdict: Verdict, seed: u64, now: Instant) -> Self {
+    /// The schedule of a target that this is believed of, and whose first probe starts in this part of the
+    /// time over which first probes are spread.
+    pub(super) fn new(
+        check: &HealthCheck,
+        belief: Belief,
+        part: Range<f64>,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
         let thresholds = Thresholds { fall: check.fall, rise: check.rise };
+        let machine = HealthMachine::believing(belief.verdict, thresholds);
         Schedule {
-            cadence: Cadence::new(check.interval, seed, now),
-            machine: HealthMachine::believing(verdict, thresholds),
+            cadence: Cadence::within(part, check.interval, seed, now),
+            machine: if belief.is_stale { machine.grown_old() } else { machine },
             fall: check.fall.max(1),
             fast_interval: check.fast_interval,
             burst: 0,
@@ -115,7 +124,7 @@ mod tests {
     /// the schedule 300 ms after the end of the last probe. Returns the starts, in milliseconds after
     /// the first one, and why.
     fn run(check: &HealthCheck, symbols: &str) -> (Vec<(u128, Trigger)>, Verdict) {
-        let mut schedule = Schedule::new(check, Verdict::Up, 7, Instant::now());
+        let mut schedule = Schedule::new(check, Verdict::Up.into(), 0.0..1.0, 7, Instant::now());
         let (origin, _) = schedule.due();
         let mut now = origin;
         let mut starts = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,21 +18,22 @@ use super::schedule::Schedule;
 use super::shared::Shared;
 use super::tripwire::Tripwire;
 use super::{Report, now};
-use crate::health::{Failure, LocalFailure, Outcome, TargetId, Timings, Verdict};
+use crate::health::{Belief, Failure, LocalFailure, Outcome, TargetId, Timings};
 use crate::plan::{Endpoint, Watch};
 
-/// Probes `target`, which `verdict` is believed of, until nobody receives the reports any more.
+/// Probes `target`, of which something is believed, until nobody receives the reports any more; the first
+/// time in this `part` of the time over which first probes are spread.
 pub(super) async fn run(
     target: TargetId,
     watch: Arc<Watch>,
-    verdict: Verdict,
+    (belief, part): (Belief, Range<f64>),
     shared: Arc<Shared>,
     reports: UnboundedSender<Report>,
 ) {
     // Before the first slot, because reading root certificates may take longer than a probe's
     // timeout.
     let mut probe = Probe::new(Arc::unwrap_or_clone(watch), &shared).await;
-    let mut schedule = Schedule::new(&probe.check.watch.check, verdict, target.0, now());
+    let mut schedule = Schedule::new(&probe.check.watch.check, belief, part, target.0, now());
     let mut tripwire = Tripwire::new(&probe.check.watch, now());
     loop {
         let (due, trigger) = schedule.due();

@@ -190,6 +190,33 @@ impl RoutingTable {
         self.with_pool(pool, PoolHealth::from_up(self.pool(pool).addresses.len(), is_up))
     }
 
+    /// This table with something else believed of any of its pools, and other addresses of theirs;
+    /// everything else is shared.
+    pub fn with_states(&self, state: impl Fn(PoolId) -> (Arc<Pool>, PoolHealth)) -> Self {
+        let mut table = self.clone();
+        table.enter_all(state);
+        table.generation += 1;
+        table
+    }
+
+    fn enter_all(&mut self, state: impl Fn(PoolId) -> (Arc<Pool>, PoolHealth)) {
+        let mut returning = Vec::new();
+        for id in (0..).map(PoolId).take(self.pool_count()) {
+            let (pool, health) = state(id);
+            let before = self.pools.of(id);
+            if Arc::ptr_eq(&before.pool, &pool) && before.health == health {
+                returning.extend(before.returning().map(|share| (id, share)));
+                continue;
+            }
+            let (choices, state) = PoolState::new(pool, health);
+            enter(&mut self.sets, id, &choices, &state);
+            returning.extend(state.returning().map(|share| (id, share)));
+            self.choices.replace(id, choices);
+            self.pools.replace(id, state);
+        }
+        self.returning = returning.into();
+    }
+
     fn with_state(&self, pool: PoolId, (choices, state): (Choices, PoolState)) -> Self {
         let mut table = self.clone();
         enter(&mut table.sets, pool, &choices, &state);
@@ -333,20 +360,7 @@ impl Compiled {
     /// now, and what is believed of these. What is well, as most pools are, is there already.
     pub fn with_states(self, state: impl Fn(PoolId) -> (Arc<Pool>, PoolHealth)) -> RoutingTable {
         let Compiled(mut table) = self;
-        let mut returning = Vec::new();
-        for id in (0..).map(PoolId).take(table.pool_count()) {
-            let (pool, health) = state(id);
-            let well = table.pools.of(id);
-            if Arc::ptr_eq(&well.pool, &pool) && well.health == health {
-                continue;
-            }
-            let (choices, state) = PoolState::new(pool, health);
-            enter(&mut table.sets, id, &choices, &state);
-            returning.extend(state.returning().map(|share| (id, share)));
-            table.choices.replace(id, choices);
-            table.pools.replace(id, state);
-        }
-        table.returning = returning.into();
+        table.enter_all(state);
         table
     }
 }

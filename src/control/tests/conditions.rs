@@ -22,7 +22,7 @@ fn dependent(conditions: Vec<(Quorum, Vec<Member>)>, pools: &[(usize, u32)]) -> 
 }
 
 fn database(world: &mut World, symbols: &str) -> Vec<Notice> {
-    let is_it = |(_, watch, _): &(TargetId, Arc<Watch>, Verdict)| watch.endpoint == Endpoint::Ip(DATABASE);
+    let is_it = |(_, watch, _): &(TargetId, Arc<Watch>, Belief)| watch.endpoint == Endpoint::Ip(DATABASE);
     let (target, watch, _) = world.controller.watches().find(is_it).expect("it is watched");
     assert_eq!((watch.pool.as_deref(), watch.port), (None, Some(5432)));
     let mut notices = Vec::new();

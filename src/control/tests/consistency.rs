@@ -219,4 +219,51 @@ proptest! {
             prop_assert!(kept_up.controller.due().is_none_or(|due| due > kept_up.now));
         }
     }
+
+    /// Beside a world that goes on goes one whose process is another after every event. All is fresh, and
+    /// has been probed: what nothing is known of is not remembered.
+    #[test]
+    fn who_recalls_goes_on_as_who_never_stopped(
+        slowness in any_slowness(),
+        turns in proptest::collection::vec(any_turn(), 1..60),
+    ) {
+        let fresh = |slowness: &Slowness| {
+            let mut plan = slowness.plan();
+            // Half a second apart by the test: by their own word they may take a day.
+            plan.health_checks[0].interval = secs(86_400);
+            plan
+        };
+        let mut plan = fresh(&slowness);
+        let mut going_on = World::settled_of(plan.clone());
+        let mut anew = going_on.recalled(plan.clone());
+        for turn in turns {
+            if let Turn::Replace(slowness) = &turn {
+                plan = fresh(slowness);
+                going_on.replaced(plan.clone());
+            } else {
+                going_on.takes(&turn);
+                anew.takes(&turn);
+            }
+            anew = anew.recalled(plan.clone());
+            let (table, other) = (going_on.controller.published().load(), anew.controller.published().load());
+            for pool in [PoolId(0), PoolId(1)] {
+                prop_assert_eq!(table.health(pool), other.health(pool), "{:?} after {:?}", pool, turn);
+            }
+            for host in ["a", "b", "www"] {
+                prop_assert_eq!(reply(&table, host), reply(&other, host));
+            }
+            prop_assert_eq!(going_on.controller.due(), anew.controller.due());
+            prop_assert!(anew.controller.is_settled());
+        }
+    }
+}
+
+impl World {
+    /// The same in another process, which stands by `plan` and has been told by this one.
+    fn recalled(&self, plan: Plan) -> World {
+        let moment = Moment { now: self.now, wall: 1_790_000_000_000 };
+        let mut controller = Controller::new(Arc::new(plan), Arc::new(GeoTable::empty()), self.now);
+        controller.recall(self.controller.memory(moment), secs(3600), moment);
+        World { controller, now: self.now }
+    }
 }

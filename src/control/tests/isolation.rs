@@ -31,7 +31,7 @@ fn round(world: &mut World, symbols: &str) -> Vec<Notice> {
 }
 
 fn canary(world: &mut World, symbol: char) -> Vec<Notice> {
-    let is_canary = |(_, watch, _): &(TargetId, Arc<Watch>, Verdict)| watch.pool.is_none();
+    let is_canary = |(_, watch, _): &(TargetId, Arc<Watch>, Belief)| watch.pool.is_none();
     let (target, ..) = world.controller.watches().find(is_canary).expect("there is a canary");
     world.controller.handle(probed(target, outcome(symbol), world.now), world.now)
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dns::{Name, Rrset, Rtype, query_message};
-use crate::health::{Failure, HealthMachine, LocalFailure, Thresholds, Verdict};
+use crate::health::{Belief, Failure, HealthMachine, LocalFailure, Thresholds, Verdict};
 use crate::plan::{
     Address, AddressState, Addresses, CheckId, CheckKind, Choice, Domain, DomainPolicy, Endpoint,
     HealthCheck, Pool, PoolPolicy, ServiceRules, TcpCheck, WhenAllDown, Zone, ZoneId,
@@ -23,6 +23,7 @@ mod comeback;
 mod conditions;
 mod consistency;
 mod isolation;
+mod memory;
 mod orders;
 mod resolution;
 mod verdicts;
