@@ -34,10 +34,12 @@ mod descriptors;
 mod edits;
 mod flow;
 mod happenings;
+mod manager;
 mod measured;
 mod privileges;
 mod service;
 mod unprobed;
+mod vitals;
 mod watching;
 
 use access::{Door, run_admin};
@@ -46,7 +48,9 @@ use control_loop::ControlLoop;
 use counted::Counted;
 use edits::Journal;
 use flow::Counting;
+use manager::Manager;
 use measured::Measured;
+use vitals::Vitals;
 use watching::Watching;
 
 /// How long TCP clients have to get their answers after a stop: more than a resolver waits for
@@ -123,6 +127,7 @@ pub struct Daemon {
     feed: Feed,
     tasks: JoinSet<()>,
     serving: Serving,
+    vitals: Vitals,
     /// Writes what is left of the log when it is dropped.
     log: LogGuard,
 }
@@ -182,6 +187,8 @@ impl Daemon {
         let published = controller.published().clone();
         let patience = first_round(&controller);
         let (requests, requested) = mpsc::channel(REQUESTS);
+        // One is asked for at a time.
+        let (pulses, pulses_asked) = mpsc::channel(1);
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let wanted = Wanted { desired: Arc::new(desired), measured, plan, files };
@@ -208,8 +215,9 @@ impl Daemon {
             access: door.keys.access.clone(),
             audit: audit.clone(),
         };
+        let probes = control.probes();
         let mut tasks = JoinSet::new();
-        tasks.spawn(control.run(requested, stopped.clone()));
+        tasks.spawn(control.run(requested, pulses_asked, stopped.clone()));
         tasks.spawn(counting.clone().run(published.clone(), stopped.clone()));
         if let Some(watching) = watching {
             tasks.spawn(watching.run(stopped.clone()));
@@ -235,9 +243,10 @@ impl Daemon {
             TableAnswerer::new(published.clone(), worker)
         })?;
         counted.sockets(&serving);
+        let vitals = Vitals::new(pulses, probes, serving.udp_counters().to_vec());
         ready.send_replace(true);
         tracing::info!(dns = %list(&dns), %admin, "ready");
-        Ok(Daemon { dns, admin, claim, audit, requests, ready, stop, feed, tasks, serving, log })
+        Ok(Daemon { dns, admin, claim, audit, requests, ready, stop, feed, tasks, serving, vitals, log })
     }
 
     /// Where DNS is answered, over UDP and TCP.
@@ -263,6 +272,7 @@ impl Daemon {
             feed,
             mut tasks,
             serving,
+            vitals: _,
             log,
         } = self;
         // Whoever balances load by it should look elsewhere from here on.
@@ -315,18 +325,24 @@ async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), Da
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Registered before the start, so that an early SIGHUP does not end the process.
     let hangup = signal(SignalKind::hangup())?;
+    let manager = Manager::of_environment();
+    manager.starting().await;
     let mut daemon = tokio::select! {
         started = Daemon::start(loaded, Some(file.to_owned()), ignore_edits) => started?,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
+    manager.ready(&daemon.vitals).await;
+    let requests = daemon.requests.clone();
     let ended = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         // Before a stop, no task ends unless it panics.
         _ = daemon.tasks.join_next() => Err(DaemonError::Ended),
-        () = reload_on(hangup, daemon.requests.clone()) => Err(DaemonError::Ended),
+        () = reload_on(hangup, requests, &manager, &daemon.vitals) => Err(DaemonError::Ended),
+        never = manager.watch_over(&daemon.vitals) => match never {},
     };
+    manager.stopping().await;
     tokio::select! {
         () = daemon.shutdown() => {}
         _ = terminate.recv() => {}
@@ -336,8 +352,14 @@ async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), Da
 }
 
 /// Reloads at every signal, as long as there is a control loop; it logs what came of it.
-async fn reload_on(mut hangup: Signal, requests: mpsc::Sender<admin::Request>) {
+async fn reload_on(
+    mut hangup: Signal,
+    requests: mpsc::Sender<admin::Request>,
+    manager: &Manager,
+    vitals: &Vitals,
+) {
     while hangup.recv().await.is_some() {
+        manager.reloading().await;
         let (reply, done) = oneshot::channel();
         if requests.send(admin::Request::Reload(ReloadTrigger::Signal, reply)).await.is_err() {
             return;
@@ -346,6 +368,7 @@ async fn reload_on(mut hangup: Signal, requests: mpsc::Sender<admin::Request>) {
             Ok(_) => {}
             Err(_) => return,
         }
+        manager.ready(vitals).await;
     }
 }
 

@@ -34,6 +34,7 @@ mod prepared;
 mod remains;
 mod resolution;
 mod status;
+mod summary;
 mod target;
 mod watching;
 
@@ -49,6 +50,7 @@ pub use status::{
     AddressStatus, AwayStatus, DampedStatus, DomainStatus, IsolatedStatus, NameStatus, OrderStatus, Page,
     PoolStatus, Status,
 };
+pub use summary::Summary;
 
 use self::conditions::Conditions;
 use self::deadlines::Deadlines;

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::changes::{Change, Changed, Changes, Reloaded};
 use super::edits::{self, Made};
 use super::unprobed::Unprobed;
+use super::vitals::Pulse;
 use super::{descriptors, happenings, list};
 use crate::admin::{Audit, Feed, NotEdited, NotMeasured, ReloadReport, ReloadTrigger, Request, Told};
 use crate::config::{Change as EditChange, Edit, Settings, Stamp};
@@ -25,7 +26,7 @@ pub(super) struct ControlLoop {
     controller: Controller,
     prober: Prober,
     /// After the prober, whose tasks are to end before it does.
-    _probe_thread: ProbeThread,
+    probe_thread: ProbeThread,
     reports: mpsc::UnboundedReceiver<Report>,
     resolver: Resolver,
     answers: mpsc::UnboundedReceiver<Answer>,
@@ -36,6 +37,8 @@ pub(super) struct ControlLoop {
     unprobed: Unprobed,
     feed: Feed,
     audit: Audit,
+    /// Why the last reload was refused, unless it was not.
+    refusal: Option<String>,
 }
 
 impl ControlLoop {
@@ -68,7 +71,7 @@ impl ControlLoop {
         let control = ControlLoop {
             controller,
             prober,
-            _probe_thread: probe_thread,
+            probe_thread,
             reports,
             resolver,
             answers,
@@ -78,14 +81,21 @@ impl ControlLoop {
             unprobed,
             feed,
             audit,
+            refusal: None,
         };
         Ok((control, is_settled))
     }
 
-    /// Runs until `stopped` says so or is gone.
+    /// Where tasks are started that are to run beside the probes.
+    pub(super) fn probes(&self) -> Handle {
+        self.probe_thread.handle()
+    }
+
+    /// Runs until `stopped` says so or is gone; whoever asks by `pulses` is told that it does.
     pub(super) async fn run(
         mut self,
         mut requests: mpsc::Receiver<Request>,
+        mut pulses: mpsc::Receiver<oneshot::Sender<Pulse>>,
         mut stopped: watch::Receiver<bool>,
     ) {
         loop {
@@ -93,6 +103,8 @@ impl ControlLoop {
             tokio::select! {
                 // Health first: nothing that people ask for may delay it.
                 biased;
+                // Before it a glance every few seconds: who has much to do is not to be taken for dead.
+                Some(reply) = pulses.recv() => self.give_pulse(reply),
                 () = until(self.controller.due()) => self.elapse(),
                 Some(report) = self.reports.recv() => self.observe(report),
                 Some(answer) = self.answers.recv() => self.learn(answer),
@@ -102,6 +114,11 @@ impl ControlLoop {
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             }
         }
+    }
+
+    fn give_pulse(&self, reply: oneshot::Sender<Pulse>) {
+        // Whoever asked may have waited long enough.
+        let _ = reply.send(Pulse { summary: self.controller.summary(), refusal: self.refusal.clone() });
     }
 
     fn observe(&mut self, report: Report) {
@@ -251,6 +268,7 @@ impl ControlLoop {
                 let (kind, data) = happenings::reloaded(&outcome, trigger);
                 self.feed.send(kind, data);
                 Metrics::reloaded(trigger, outcome.is_ok());
+                self.refusal = outcome.as_ref().err().cloned();
                 // A signal's reload waits for the answer, an API client may have gone away.
                 let _ = reply.send(outcome);
             }

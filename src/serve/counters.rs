@@ -27,6 +27,9 @@ pub struct UdpCounters {
     pub receive_errors: Counter,
     /// Panics caught while answering: each is a defect, and costs one batch.
     pub panics: Counter,
+    /// Times that the thread has come back from its socket in good order, with datagrams or without:
+    /// ten a second at the least, unless it is stuck.
+    pub rounds: Counter,
 }
 
 /// What all TCP connections have counted since the server started.

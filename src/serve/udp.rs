@@ -56,6 +56,7 @@ fn run(socket: BorrowedFd<'_>, answerer: &mut impl Answerer, counters: &UdpCount
         match batch.receive(socket, if stopping { Wait::Never } else { Wait::ForOne }) {
             Ok(received) => {
                 failures = 0;
+                counters.rounds.add(1);
                 answerer.refresh();
                 counters.received.add(received as u64);
                 answer(&mut batch, answerer, counters);
@@ -71,6 +72,7 @@ fn run(socket: BorrowedFd<'_>, answerer: &mut impl Answerer, counters: &UdpCount
                     return;
                 }
                 failures = 0;
+                counters.rounds.add(1);
                 answerer.refresh();
             }
             Err(_) => {
