@@ -143,11 +143,43 @@ fn explain_and_status_say_what_is_served() {
 }
 
 #[test]
+fn whoever_keeps_it_running_learns_whether_it_runs() {
+    let (mut site, scene) = (Site::start(), Scene::new());
+    site.hang();
+    let made = parsed(&run(&["token", "new", "--name", "a", "--role", "read", "--output", "json"]));
+    let tokens = scene.write("tokens", made["line"].as_str().expect("it is text"));
+    let text = scene.two_sites([&site, &site], [ONCE, ONCE]);
+    let daemon = scene.launch(&text.replacen("[admin]", &format!("[admin]\ntoken_file = {tokens:?}"), 1));
+    site.await_connections(1);
+    let admin = format!("http://{}", daemon.admin());
+    let asked = |arguments: &[&str]| run(&[&["status", "--admin", &admin], arguments].concat());
+
+    let unready = asked(&["--ready"]);
+    assert_eq!((code(&unready), printed(&unready)), (1, ""));
+    let expected = format!("error: {admin} answered 503 Service Unavailable: the first round of probes has");
+    assert!(complained(&unready).starts_with(&expected), "{}", complained(&unready));
+    let alive = asked(&["--alive"]);
+    assert_eq!((code(&alive), printed(&alive), complained(&alive)), (0, "alive\n", ""));
+
+    site.kill();
+    daemon.await_line(0, &["ready"]);
+    let ready = asked(&["--ready"]);
+    assert_eq!((code(&ready), printed(&ready), complained(&ready)), (0, "ready\n", ""));
+    assert_eq!(parsed(&asked(&["--ready", "--output", "json"])), json!({ "ready": true }));
+    assert_eq!(code(&asked(&["--ready", "--alive"])), 2);
+    // All else is nobody's business.
+    assert_eq!(code(&asked(&[])), 1);
+}
+
+#[test]
 fn without_a_daemon_it_says_whom_it_asked() {
     let nobody = format!("http://{}", Scene::new().admin);
-    for arguments in
-        [&["status"][..], &["explain", DOMAIN, "--client", "192.0.2.1"], &["pool", "release", "first"]]
-    {
+    for arguments in [
+        &["status"][..],
+        &["status", "--alive"],
+        &["explain", DOMAIN, "--client", "192.0.2.1"],
+        &["pool", "release", "first"],
+    ] {
         let output = run(&[arguments, &["--admin", &nobody]].concat());
         assert_eq!((code(&output), printed(&output)), (1, ""));
         let message = complained(&output);

@@ -91,7 +91,7 @@ enum Command {
     /// Explain why a client gets the answer it gets, step by step
     Explain(explain::Arguments),
     /// Show domains, pools, addresses and their health
-    Status(Asking),
+    Status(status::Arguments),
     /// Watch domains, pools, addresses and their health, live
     Top(top::Arguments),
     /// List, change, add, drain, disable and release pools

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,6 +15,22 @@ use crate::control::{
     PoolStatus, Status,
 };
 
+/// How long a daemon may take to say that it is there. It takes a millisecond; one that is so busy that
+/// it takes this long serves nobody else either, and who asks in a loop must not pile up.
+const LIFE: Duration = Duration::from_secs(5);
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Only say whether DNS is answered, for health checks: exit code 1 if it is not
+    #[arg(long)]
+    ready: bool,
+    /// Only say whether the daemon runs, be it ready or not
+    #[arg(long, conflicts_with = "ready")]
+    alive: bool,
+    #[command(flatten)]
+    asking: Asking,
+}
+
 /// What is shown besides what is believed and served.
 struct Ground {
     /// By name, what the daemon was told of each; empty where it keeps them to itself.
@@ -22,7 +39,32 @@ struct Ground {
     edits: Option<Edits>,
 }
 
-pub(super) fn run(Asking { endpoint, output }: Asking) -> Result<ExitCode, Failed> {
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
+    let Arguments { ready, alive, asking } = arguments;
+    match (ready, alive) {
+        (true, _) => sign_of_life(&asking, "/readyz", "ready"),
+        (_, true) => sign_of_life(&asking, "/healthz", "alive"),
+        _ => everything(asking),
+    }
+}
+
+/// Asks what is answered to everybody, without a token and in no time; `word` is what a success means.
+fn sign_of_life(asking: &Asking, path: &str, word: &str) -> Result<ExitCode, Failed> {
+    let Asking { endpoint, output } = asking;
+    runtime()?.block_on(async {
+        match tokio::time::timeout(LIFE, endpoint.get_text(path)).await {
+            Ok(answer) => answer.map(drop),
+            Err(_) => Err(Failed::new(format_args!("no answer from {} in {LIFE:?}", endpoint.name()?))),
+        }
+    })?;
+    match output {
+        Output::Text => print(&format!("{word}\n"))?,
+        Output::Json => print_json(&json!({ word: true }))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn everything(Asking { endpoint, output }: Asking) -> Result<ExitCode, Failed> {
     let (answer, ground) = runtime()?.block_on(async {
         let answer: Value = endpoint.get("/v1/status").await?;
         let conditions = endpoint.find("/v1/conditions").await?.unwrap_or_default();
