@@ -148,7 +148,8 @@ impl Daemon {
         let Loaded { settings, geoip: _, geo, plan, origin, mut files } = loaded;
         let log = start_logging(&settings.log);
         descriptors::raise_limit();
-        let listeners = Listeners::bind(&settings.server.listen, settings.server.workers)?;
+        let listeners =
+            privileges::with_low_ports(|| Listeners::bind(&settings.server.listen, settings.server.workers))?;
         let dns = listeners.local_addresses();
         let door = Door::open(&settings.admin, settings.server.user.as_deref()).await?;
         let admin = door.address(settings.admin.listen)?;

@@ -8,8 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 use hickory_proto::rr::RecordType;
 use nix::sys::signal::Signal;
 use nix::unistd::User;
+use rustix::fs::{XattrFlags, setxattr};
 use support::dns::{addresses, ask, ask_by_tcp, query};
 use support::need_root;
+use support::others::program;
 use support::process::Process;
 use support::scene::Scene;
 
@@ -93,4 +95,41 @@ fn a_user_that_does_not_exist_is_an_error_at_the_start() {
     let (status, log) = process.await_end();
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("cannot become user `nobody-of-this-name`: there is no such user"), "{log}");
+}
+
+/// `cap_net_bind_service=p`, as the kernel keeps it in `security.capability` (struct `vfs_cap_data`): revision 2
+/// without the effective bit, the permitted and the inheritable set, and the upper halves of both.
+const LOW_PORTS_PERMITTED: [u32; 5] = [0x0200_0000, 1 << 10, 0, 0, 0];
+
+/// Somebody without privileges starts a file that has the capability: root only by name, in a network where
+/// low ports are kept for the privileged as ever.
+#[test]
+fn the_capability_of_the_file_is_enough_for_low_ports() {
+    let (scene, text) = privileged("root");
+    let file = scene.configure(&text);
+    // Not in a directory for temporary files, which may be one where file capabilities mean nothing.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let rhumb = directory.path().join("rhumb");
+    std::fs::copy(env!("CARGO_BIN_EXE_rhumb"), &rhumb).expect("there is room");
+    let capability: Vec<u8> = LOW_PORTS_PERMITTED.iter().flat_map(|word| word.to_le_bytes()).collect();
+    setxattr(&rhumb, "security.capability", &capability, XattrFlags::empty()).expect("it is ours");
+
+    let start = |bounds: &str| {
+        let mut command = program("unshare");
+        command.args(["--net", "sh", "-c", "ip link set lo up && exec setpriv \"$@\"", "sh"]);
+        command.args(["--securebits", "+noroot", "--no-new-privs", "--bounding-set", bounds]);
+        command.arg(&rhumb).arg("serve").arg("--config").arg(&file);
+        Process::start(command)
+    };
+    let daemon = start("-all,+net_bind_service");
+    daemon.await_line(0, &["ready", &scene.dns.to_string()]);
+    // Nothing of it is in effect any more.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("it runs");
+    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    drop(daemon);
+
+    // Where the capability is out of bounds the program starts all the same, and says what it lacks.
+    let (code, log) = start("-all").await_end();
+    assert_eq!(code.code(), Some(1), "{log}");
+    assert!(log.contains("ports below 1024 need CAP_NET_BIND_SERVICE"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! Giving up root once the sockets are bound.
+//! What binding low ports takes, and giving up root once the sockets are bound.
 
 use std::ffi::CString;
 use std::io;
@@ -6,6 +6,31 @@ use std::os::unix::fs::chown;
 use std::path::Path;
 
 use nix::unistd::{Gid, Uid, User, getegid, geteuid, initgroups, setgid, setuid};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+
+/// Calls `bind` with the right to bind ports below 1024 in effect, if this thread is permitted it.
+///
+/// As a file capability without its effective bit (`setcap cap_net_bind_service=p`), the right is for
+/// programs that take it themselves. With that bit the kernel would refuse to start the program at all
+/// wherever a container is not given the capability, though it may be for another port.
+pub(super) fn with_low_ports<T>(bind: impl FnOnce() -> T) -> T {
+    let before = raise(CapabilitySet::NET_BIND_SERVICE);
+    let bound = bind();
+    if let Some(before) = before {
+        // To give up what one has is never refused.
+        let _ = set_capabilities(None, before);
+    }
+    bound
+}
+
+/// Puts `capability` into effect. Returns how it was before, unless nothing has changed: whoever has the
+/// capability already needs none, and who may not have it hears of it from what it is needed for.
+fn raise(capability: CapabilitySet) -> Option<CapabilitySets> {
+    let before = capabilities(None).ok()?;
+    let is_possible = before.permitted.contains(capability) && !before.effective.contains(capability);
+    let raised = CapabilitySets { effective: before.effective | capability, ..before };
+    (is_possible && set_capabilities(None, raised).is_ok()).then_some(before)
+}
 
 /// Makes this process run as `name` with that user's groups, for good. `own_directory` becomes that
 /// user's, if it is not there yet: nobody else could make it.
