@@ -1,15 +1,16 @@
 //! Wires it together: start order, reload, shutdown.
 //!
-//! 1. Bind every socket, then give up privileges.
+//! 1. Bind every socket that was not given, then give up privileges.
 //! 2. Start the control loop, the resolver and the probes.
 //! 3. When names are resolved and the first round of probes has ended, answer DNS: a restart never serves a dead site.
-//! 4. On a stop, finish what was asked.
+//! 4. Where this process takes over from another, let that one go, and only then accept edits.
+//! 5. On a stop, or when another takes over, finish what was asked.
 
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,8 +18,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Audit, Feed, Insight, ReloadTrigger};
-use crate::cli;
-use crate::config::{Loaded, LogFormat, LogLevel, LogSettings, TcpSettings, Unfit, UnreadTokens};
+use crate::cli::{self, Beginning};
+use crate::config::{
+    Loaded, LogFormat, LogLevel, LogSettings, ServerSettings, TcpSettings, Unfit, UnreadTokens,
+};
 use crate::control::{Controller, Event};
 use crate::plan::ConditionRule;
 use crate::routing::{Service, Worker};
@@ -38,6 +41,7 @@ mod manager;
 mod measured;
 mod privileges;
 mod service;
+mod takeover;
 mod unprobed;
 mod vitals;
 mod watching;
@@ -50,6 +54,8 @@ use edits::Journal;
 use flow::Counting;
 use manager::Manager;
 use measured::Measured;
+pub use takeover::TakeoverError;
+use takeover::{Ask, Estate, Given, Holding, Offer, Program, Unfitting};
 use vitals::Vitals;
 use watching::Watching;
 
@@ -102,6 +108,12 @@ pub enum DaemonError {
     /// What was ordered of addresses cannot be read.
     #[error("edits: {0}\nhint: --ignore-edits starts without them, and puts the file aside")]
     Edits(#[from] JournalError),
+    /// The daemon that runs is not to be taken over from.
+    #[error(transparent)]
+    Takeover(#[from] TakeoverError),
+    /// The service manager has given sockets that are not for this daemon.
+    #[error(transparent)]
+    Unfitting(#[from] Unfitting),
     /// The user to become is missing, or this process may not become it.
     #[error("cannot become user `{0}`: {1}")]
     User(String, io::Error),
@@ -119,10 +131,15 @@ pub struct Daemon {
     dns: Vec<SocketAddr>,
     admin: SocketAddr,
     /// The directory of its state, which is nobody else's.
-    claim: Option<Claim>,
+    holding: Holding,
+    /// What another process takes over by.
+    offer: Option<Offer>,
     audit: Audit,
     requests: mpsc::Sender<admin::Request>,
     ready: watch::Sender<bool>,
+    asks: mpsc::Sender<Ask>,
+    /// Ends what changes are asked for by; `stop` ends all.
+    front: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     feed: Feed,
     tasks: JoinSet<()>,
@@ -134,24 +151,32 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts with `loaded`; `file` is what a reload reads. Returns when DNS is answered. Logs
-    /// from now on as `[log]` says. `ignore_edits`: what was ordered before is put aside unread.
+    /// from now on as `[log]` says.
     ///
     /// # Errors
     ///
     /// If a socket cannot be had, the token, the secrets of cookies or what was ordered before
-    /// cannot be read, or the user cannot be become.
+    /// cannot be read, the user cannot be become, or the daemon that runs goes on.
     pub async fn start(
         loaded: Loaded,
         file: Option<PathBuf>,
-        ignore_edits: bool,
+        beginning: Beginning,
     ) -> Result<Daemon, DaemonError> {
         let Loaded { settings, geoip: _, geo, plan, origin, mut files } = loaded;
         let log = start_logging(&settings.log);
         descriptors::raise_limit();
+        // Without a file there is nothing of this daemon's on disk, and nothing that it was given.
+        let has_file = file.is_some();
+        let (mut given, mut predecessor) = match has_file {
+            true => Given::receive(&settings, beginning.takeover).await?,
+            false => Default::default(),
+        };
+        let ServerSettings { listen, workers, user, .. } = &settings.server;
         let listeners =
-            privileges::with_low_ports(|| Listeners::bind(&settings.server.listen, settings.server.workers))?;
+            privileges::with_low_ports(|| Listeners::bind_beside(listen, *workers, &mut given.dns))?;
         let dns = listeners.local_addresses();
-        let door = Door::open(&settings.admin, settings.server.user.as_deref()).await?;
+        let door = Door::open(&settings.admin, user.as_deref(), &mut given).await?;
+        given.finish()?;
         let admin = door.address(settings.admin.listen)?;
         // Before privileges are given up: only root may have to know them.
         let secrets = service::named_secrets(&settings.server.service)?;
@@ -165,13 +190,16 @@ impl Daemon {
         // A client has proved its address by a connection: those who answer over TCP limit nobody.
         let tcp_service = Arc::new(Service { rate_limit: None, ..service.clone() });
         let udp_service = Arc::new(service);
-        // Without a file there is nothing of this daemon's on disk.
-        let has_file = file.is_some();
         let state_dir = has_file.then(|| settings.server.state_dir.clone());
+        let memory = match &mut predecessor {
+            Some(predecessor) => predecessor.prepare().await?,
+            None => None,
+        };
         // Two that write into one journal would lose each other's edits.
         let claim = state_dir.as_deref().map(Claim::of).transpose()?;
         let audit = Audit::start(state_dir.as_deref())?;
-        let journal = Journal::open(state_dir.as_deref(), ignore_edits)?;
+        let journal = Journal::open(state_dir.as_deref(), beginning.ignore_edits)?;
+        let estate = state_dir.clone().map(|directory| (directory, journal.clone()));
         let desired = edits::standing(origin, Arc::new(plan), &journal);
         let (measured, plan) = Measured::start(state_dir, Arc::clone(desired.plan()));
         if let Some(path) = &settings.server.service.cookie_secret_file {
@@ -185,12 +213,17 @@ impl Daemon {
         }
         let cookies = secrets.or_else(|| service::own_secrets(&settings.server));
         controller.handle(Event::Secrets { cookies }, control_loop::now());
+        if let Some(memory) = memory {
+            takeover::recall(&mut controller, &memory);
+        }
         let published = controller.published().clone();
         let patience = first_round(&controller);
         let (requests, requested) = mpsc::channel(REQUESTS);
         // One is asked for at a time.
         let (pulses, pulses_asked) = mpsc::channel(1);
+        let (asks, asked) = mpsc::channel(1);
         let (stop, stopped) = watch::channel(false);
+        let (front, front_stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let wanted = Wanted { desired: Arc::new(desired), measured, plan, files };
         let changes = Changes::new(file, settings.server.clone(), door.keys.clone(), wanted, journal);
@@ -218,12 +251,22 @@ impl Daemon {
         };
         let probes = control.probes();
         let mut tasks = JoinSet::new();
-        tasks.spawn(control.run(requested, pulses_asked, stopped.clone()));
-        tasks.spawn(counting.clone().run(published.clone(), stopped.clone()));
+        tasks.spawn(control.run(requested, asked, pulses_asked, stopped.clone()));
+        tasks.spawn(counting.clone().run(published.clone(), stopped));
         if let Some(watching) = watching {
-            tasks.spawn(watching.run(stopped.clone()));
+            tasks.spawn(watching.run(front_stopped.clone()));
         }
-        tasks.spawn(run_admin(door.listeners, context, stopped));
+        let sockets = takeover::copies(&listeners, &door)?;
+        let admin_file = door.socket().map(admin::Socket::is_anothers);
+        let serve_admin = run_admin(door.listeners, context, front_stopped);
+        // An edit that this process had acknowledged would be lost if the other one went on.
+        let serve_later = match &predecessor {
+            Some(_) => Some(serve_admin),
+            None => {
+                tasks.spawn(serve_admin);
+                None
+            }
+        };
 
         if tokio::time::timeout(patience, settled.wait_for(|settled| *settled)).await.is_err() {
             tracing::warn!(
@@ -245,9 +288,42 @@ impl Daemon {
         })?;
         counted.sockets(&serving);
         let vitals = Vitals::new(pulses, probes, serving.udp_counters().to_vec());
+        if let Some(predecessor) = predecessor
+            && let Err(error) = predecessor.relieve().await
+        {
+            // The other one waits for it.
+            drop(claim);
+            // What has been read from the sockets is answered.
+            serving.hand_over(DRAIN).await;
+            return Err(error.into());
+        }
+        if let Some(serve_admin) = serve_later {
+            tasks.spawn(serve_admin);
+        }
+        let holding: Holding = Arc::new(Mutex::new(claim));
+        let offer = estate.and_then(|(directory, journal)| {
+            let (holding, audit, asks) = (holding.clone(), audit.clone(), asks.clone());
+            Offer::start(Estate { directory, holding, sockets, admin_file, journal, audit, asks })
+        });
         ready.send_replace(true);
         tracing::info!(dns = %list(&dns), %admin, "ready");
-        Ok(Daemon { dns, admin, claim, audit, requests, ready, stop, feed, tasks, serving, vitals, log })
+        Ok(Daemon {
+            dns,
+            admin,
+            holding,
+            offer,
+            audit,
+            requests,
+            ready,
+            asks,
+            front,
+            stop,
+            feed,
+            tasks,
+            serving,
+            vitals,
+            log,
+        })
     }
 
     /// Where DNS is answered, over UDP and TCP.
@@ -262,13 +338,28 @@ impl Daemon {
 
     /// Stops: queued datagrams and TCP queries under way are answered first.
     pub async fn shutdown(self) {
+        self.end(End::Stopped).await;
+    }
+
+    /// Waits until another process has taken over, which answers by then.
+    async fn taken(offer: &mut Option<Offer>) {
+        match offer {
+            Some(offer) => offer.taken().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn end(self, end: End) {
         let Daemon {
             dns: _,
             admin: _,
-            claim,
+            holding,
+            offer,
             audit,
             requests: _,
             ready,
+            asks,
+            front,
             stop,
             feed,
             mut tasks,
@@ -278,11 +369,27 @@ impl Daemon {
         } = self;
         // Whoever balances load by it should look elsewhere from here on.
         ready.send_replace(false);
-        if !serving.shutdown(DRAIN).await {
+        // The copies of the sockets, which would go on accepting.
+        if let Some(offer) = offer {
+            offer.withdraw().await;
+        }
+        let is_done = match end {
+            End::Stopped => serving.shutdown(DRAIN).await,
+            End::Taken => {
+                // What comes in from here on is for the other process.
+                let _ = asks.send(Ask::Leave).await;
+                feed.end();
+                front.send_replace(true);
+                // Health is followed to the end: whoever is still connected gets right answers.
+                serving.hand_over(DRAIN).await
+            }
+        };
+        if !is_done {
             tracing::warn!(after = ?DRAIN, "cut off TCP clients that were not done");
         }
         // Those who follow would be waited for.
         feed.end();
+        front.send_replace(true);
         stop.send_replace(true);
         // A task that panicked has said so; there is nothing left to stop.
         while tasks.join_next().await.is_some() {}
@@ -290,16 +397,24 @@ impl Daemon {
             tracing::error!("the last changes may be missing in the audit log");
         }
         tracing::info!("stopped");
-        drop(claim);
+        holding.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(log);
     }
+}
+
+/// Why a daemon ends.
+enum End {
+    /// It was told to.
+    Stopped,
+    /// Another process has taken over.
+    Taken,
 }
 
 impl cli::Daemon for Daemon {
     type Error = DaemonError;
 
     async fn start(loaded: Loaded) -> Result<Self, DaemonError> {
-        Daemon::start(loaded, None, false).await
+        Daemon::start(loaded, None, Beginning::default()).await
     }
 
     fn dns(&self) -> &[SocketAddr] {
@@ -314,38 +429,51 @@ impl cli::Daemon for Daemon {
         self.shutdown().await;
     }
 
-    async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), DaemonError> {
-        serve(loaded, file, ignore_edits).await
+    async fn serve(loaded: Loaded, file: &Path, beginning: Beginning) -> Result<(), DaemonError> {
+        serve(loaded, file, beginning).await
     }
 }
 
 /// Runs the daemon with `loaded` until SIGTERM or SIGINT, of which a second one cuts the stop
-/// short; SIGHUP reads `file` anew.
-async fn serve(loaded: Loaded, file: &Path, ignore_edits: bool) -> Result<(), DaemonError> {
+/// short, or until another process takes over; SIGHUP reads `file` anew, SIGUSR2 starts a process that
+/// takes over.
+async fn serve(loaded: Loaded, file: &Path, beginning: Beginning) -> Result<(), DaemonError> {
+    let program = Program::of_this_process();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Registered before the start, so that an early SIGHUP does not end the process.
     let hangup = signal(SignalKind::hangup())?;
+    let upgrade = signal(SignalKind::user_defined2())?;
     let manager = Manager::of_environment();
     manager.starting().await;
     let mut daemon = tokio::select! {
-        started = Daemon::start(loaded, Some(file.to_owned()), ignore_edits) => started?,
+        started = Daemon::start(loaded, Some(file.to_owned()), beginning) => started?,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
     manager.ready(&daemon.vitals).await;
     let requests = daemon.requests.clone();
+    let mut end = End::Stopped;
     let ended = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+        () = Daemon::taken(&mut daemon.offer) => {
+            end = End::Taken;
+            Ok(())
+        }
         // Before a stop, no task ends unless it panics.
         _ = daemon.tasks.join_next() => Err(DaemonError::Ended),
         () = reload_on(hangup, requests, &manager, &daemon.vitals) => Err(DaemonError::Ended),
+        () = program.start_on(upgrade) => Err(DaemonError::Ended),
         never = manager.watch_over(&daemon.vitals) => match never {},
     };
-    manager.stopping().await;
+    if matches!(end, End::Stopped) {
+        // Otherwise it is for the other process to speak.
+        manager.stopping().await;
+        program.stop();
+    }
     tokio::select! {
-        () = daemon.shutdown() => {}
+        () = daemon.end(end) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

@@ -129,6 +129,29 @@ pub enum Request {
     Measured(Bytes, Option<Expected>, oneshot::Sender<Result<usize, NotMeasured>>),
 }
 
+impl Request {
+    /// Whether it changes something, and must not be carried out by a process from which another is
+    /// taking over.
+    pub fn is_change(&self) -> bool {
+        // Each is named, so that none is left out when one is added.
+        match self {
+            Request::Reload(..)
+            | Request::Release(..)
+            | Request::Edit(..)
+            | Request::Report(..)
+            | Request::Measured(..) => true,
+            Request::Status(..)
+            | Request::Pool(..)
+            | Request::Pools(..)
+            | Request::Domain(..)
+            | Request::Domains(..)
+            | Request::Desired(..)
+            | Request::History(..)
+            | Request::Latencies(..) => false,
+        }
+    }
+}
+
 /// Why measured latencies were not taken over.
 #[derive(Debug, thiserror::Error)]
 pub enum NotMeasured {

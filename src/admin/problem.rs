@@ -61,7 +61,9 @@ impl Problem {
     }
 
     pub(super) fn stopping() -> Self {
+        // Another may be there already: of the same host after an upgrade.
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stopping", "the daemon is shutting down")
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 }
 

@@ -40,6 +40,15 @@ mod table;
 mod token;
 mod top;
 
+/// How a daemon begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beginning {
+    /// What was ordered by API before is put aside.
+    pub ignore_edits: bool,
+    /// It takes over from the one that runs, if there is one.
+    pub takeover: bool,
+}
+
 /// What commands need of the daemon, which lives a floor above them.
 pub trait Daemon: Sized {
     /// Why it does not start.
@@ -57,12 +66,12 @@ pub trait Daemon: Sized {
     /// Stops it.
     fn shutdown(self) -> impl Future<Output = ()>;
 
-    /// Runs with `loaded` until a signal says stop; `file` is what a reload reads. `ignore_edits`:
-    /// what was ordered by API before is put aside.
+    /// Runs with `loaded` until a signal says stop, or another process takes over; `file` is what a
+    /// reload reads.
     fn serve(
         loaded: Loaded,
         file: &Path,
-        ignore_edits: bool,
+        beginning: Beginning,
     ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 

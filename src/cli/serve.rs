@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Daemon, Failed, runtime};
+use super::{Beginning, Daemon, Failed, runtime};
 use crate::config;
 
 #[derive(Args)]
@@ -16,11 +16,17 @@ pub(super) struct Arguments {
     /// Start without the edits that were made by API, and put their file aside
     #[arg(long)]
     ignore_edits: bool,
+    /// Take over from the daemon that runs with the same `state_dir`, without losing a query; if there is
+    /// none, start like any other
+    #[arg(long)]
+    takeover: bool,
 }
 
 pub(super) fn run<D: Daemon>(arguments: Arguments) -> Result<ExitCode, Failed> {
-    let Arguments { config: file, ignore_edits } = arguments;
+    let Arguments { config: file, ignore_edits, takeover } = arguments;
     let loaded = config::load(&file).map_err(|diagnostics| Failed(diagnostics.to_string()))?;
-    runtime()?.block_on(D::serve(loaded, &file, ignore_edits)).map_err(Failed::new)?;
+    runtime()?
+        .block_on(D::serve(loaded, &file, Beginning { ignore_edits, takeover }))
+        .map_err(Failed::new)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::takeover::Given;
 use super::{ADMIN_DRAIN, DaemonError};
 use crate::admin::{self, Access, Listener, Socket, Tls};
 use crate::config::{AdminSettings, FilesRead, Tokens, UnreadTokens, read_tokens};
@@ -27,12 +28,17 @@ pub(super) struct Keys {
 }
 
 impl Door {
-    /// Opens what `settings` name, for the process as it is, and for `user` if it becomes another.
+    /// Opens what `settings` name, for the process as it is, and for `user` if it becomes another; with
+    /// those sockets of `given` that fit.
     ///
     /// # Errors
     ///
     /// If something cannot be had, or read, or has a mistake.
-    pub(super) async fn open(settings: &AdminSettings, user: Option<&str>) -> Result<Self, DaemonError> {
+    pub(super) async fn open(
+        settings: &AdminSettings,
+        user: Option<&str>,
+        given: &mut Given,
+    ) -> Result<Self, DaemonError> {
         let AdminSettings { listen, token_file, tls, socket } = settings;
         let tokens = match token_file {
             Some(path) => Some(read_tokens(path).map_err(|error| DaemonError::Tokens(path.clone(), error))?),
@@ -45,11 +51,18 @@ impl Door {
             Some(files) => Some(Arc::new(Tls::start(files.clone()).map_err(DaemonError::Certificate)?)),
             None => None,
         };
-        let tcp = TcpListener::bind(listen).await.map_err(|error| DaemonError::Admin(*listen, error))?;
+        let tcp = match given.take_admin_tcp(*listen) {
+            Some(listener) => adopt(listener),
+            None => TcpListener::bind(listen).await,
+        };
+        let tcp = tcp.map_err(|error| DaemonError::Admin(*listen, error))?;
         let mut listeners = vec![Listener::Tcp(tcp, tls.clone())];
         if let Some(settings) = socket {
-            let socket = Socket::bind(settings, user)
-                .map_err(|error| DaemonError::Socket(settings.path.clone(), error))?;
+            let socket = match given.take_admin_unix(&settings.path) {
+                Some((listener, is_managers)) => Socket::adopt(listener, settings, user, is_managers),
+                None => Socket::bind(settings, user),
+            };
+            let socket = socket.map_err(|error| DaemonError::Socket(settings.path.clone(), error))?;
             listeners.push(Listener::Unix(socket));
         }
         let keys = Keys { access: Arc::new(Access::new(tokens)), token_file: token_file.clone(), tls };
@@ -60,11 +73,23 @@ impl Door {
 impl Door {
     /// Where it is served over TCP: at `configured`, but for a port that the system has chosen.
     pub(super) fn address(&self, configured: SocketAddr) -> io::Result<SocketAddr> {
-        let tcp = self.listeners.iter().find_map(|listener| match listener {
-            Listener::Tcp(listener, _) => Some(listener.local_addr()),
+        self.tcp().map_or(Ok(configured), TcpListener::local_addr)
+    }
+
+    /// What listens there.
+    pub(super) fn tcp(&self) -> Option<&TcpListener> {
+        self.listeners.iter().find_map(|listener| match listener {
+            Listener::Tcp(listener, _) => Some(listener),
             Listener::Unix(_) => None,
-        });
-        tcp.unwrap_or(Ok(configured))
+        })
+    }
+
+    /// The Unix socket, if there is one.
+    pub(super) fn socket(&self) -> Option<&Socket> {
+        self.listeners.iter().find_map(|listener| match listener {
+            Listener::Unix(socket) => Some(socket),
+            Listener::Tcp(..) => None,
+        })
     }
 }
 
@@ -99,6 +124,11 @@ impl Keys {
             Err(error @ UnreadTokens::Mistaken(_)) => Err(error.to_string()),
         }
     }
+}
+
+fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 /// Serves the admin API until `stopped`, and a little longer for those who are not done.

@@ -132,6 +132,11 @@ impl Changes {
         self.under_way.is_empty().then(|| until.saturating_sub(edits::now()))
     }
 
+    /// Whether nothing is being made, nor waits to be.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty()
+    }
+
     /// Has `tokens` be those that are good from now on.
     pub(super) fn put_tokens(&self, tokens: Tokens) {
         self.keys.access.replace(tokens);

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::changes::{Change, Changed, Changes, Reloaded};
 use super::edits::{self, Made};
+use super::takeover::{self, Ask};
 use super::unprobed::Unprobed;
 use super::vitals::Pulse;
 use super::{descriptors, happenings, list};
@@ -39,6 +40,19 @@ pub(super) struct ControlLoop {
     audit: Audit,
     /// Why the last reload was refused, unless it was not.
     refusal: Option<String>,
+    /// Who makes changes.
+    tenure: Tenure,
+}
+
+/// Whether this process makes changes, or another is about to.
+enum Tenure {
+    /// This one.
+    Own,
+    /// Changes wait, in the order in which they were asked for; whoever is to be told when none is under
+    /// way any more.
+    Suspended(Vec<Request>, Option<oneshot::Sender<Value>>),
+    /// Another one.
+    Over,
 }
 
 impl ControlLoop {
@@ -82,6 +96,7 @@ impl ControlLoop {
             feed,
             audit,
             refusal: None,
+            tenure: Tenure::Own,
         };
         Ok((control, is_settled))
     }
@@ -95,10 +110,12 @@ impl ControlLoop {
     pub(super) async fn run(
         mut self,
         mut requests: mpsc::Receiver<Request>,
+        mut asks: mpsc::Receiver<Ask>,
         mut pulses: mpsc::Receiver<oneshot::Sender<Pulse>>,
         mut stopped: watch::Receiver<bool>,
     ) {
         loop {
+            self.tell_of_quiet();
             let due = self.changes.due();
             tokio::select! {
                 // Health first: nothing that people ask for may delay it.
@@ -109,7 +126,8 @@ impl ControlLoop {
                 Some(report) = self.reports.recv() => self.observe(report),
                 Some(answer) = self.answers.recv() => self.learn(answer),
                 Some(changed) = self.changes.next() => self.go_over(changed),
-                Some(request) = requests.recv() => self.serve(request),
+                Some(request) = requests.recv() => self.admit(request),
+                Some(ask) = asks.recv() => self.change_tenure(ask),
                 () = over(due) => self.changes.ask(Change::Expire),
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             }
@@ -153,6 +171,39 @@ impl ControlLoop {
     fn elapse(&mut self) {
         let notices = self.controller.handle(Event::Elapsed, now());
         self.tell(notices);
+    }
+
+    /// Serves `request`, now or when this process makes changes again.
+    fn admit(&mut self, request: Request) {
+        match &mut self.tenure {
+            Tenure::Suspended(waiting, _) if request.is_change() => waiting.push(request),
+            // Whoever has asked is told to ask again, and finds the other process.
+            Tenure::Over if request.is_change() => drop(request),
+            _ => self.serve(request),
+        }
+    }
+
+    fn change_tenure(&mut self, ask: Ask) {
+        let waiting = match std::mem::replace(&mut self.tenure, Tenure::Own) {
+            Tenure::Suspended(waiting, _) => waiting,
+            Tenure::Own | Tenure::Over => Vec::new(),
+        };
+        match ask {
+            Ask::Suspend(reply) => self.tenure = Tenure::Suspended(waiting, Some(reply)),
+            Ask::Resume => waiting.into_iter().for_each(|request| self.serve(request)),
+            Ask::Leave => self.tenure = Tenure::Over,
+        }
+    }
+
+    /// Tells whoever waits for it that no change is under way.
+    fn tell_of_quiet(&mut self) {
+        if let Tenure::Suspended(_, told @ Some(_)) = &mut self.tenure
+            && self.changes.is_idle()
+            && let Some(reply) = told.take()
+        {
+            // Whoever asked may have given up.
+            let _ = reply.send(takeover::memory(&self.controller));
+        }
     }
 
     fn serve(&mut self, request: Request) {

@@ -12,7 +12,7 @@ use crate::admin::{Edited, Editing, Glance, NotEdited, Told};
 use crate::config::{Change, Desired, Draft, Edit, Object, Origin, Outcome, Standing};
 use crate::control::Order;
 use crate::plan::Plan;
-use crate::store::{JournalError, Kept};
+use crate::store::{JournalError, Kept, NotKept};
 
 /// Whoever waits for an edit.
 pub(super) type Reply = oneshot::Sender<Result<Edited, NotEdited>>;
@@ -70,6 +70,20 @@ impl Journal {
             }
         };
         (kept.values().iter().filter_map(read).collect(), kept.next())
+    }
+
+    /// Leaves the file to another process.
+    pub(super) fn suspend(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).suspend();
+    }
+
+    /// Takes the file back, which says what this process holds from then on.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub(super) fn resume(&self) -> Result<(), NotKept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).resume()
     }
 
     /// Keeps what has come of edits.

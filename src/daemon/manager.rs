@@ -66,6 +66,15 @@ impl Manager {
         self.tell(vec![Said::Reloading, Said::Status("reloading".to_owned())]).await;
     }
 
+    /// Another process is the one to watch from now on. To be said by the one that was so far: by default the
+    /// service manager listens to nobody else (`NotifyAccess=main`).
+    pub(super) async fn main_process(&self, pid: i32) {
+        // 0: of another namespace, which the manager does not know either.
+        if let Ok(pid @ 1..) = u32::try_from(pid) {
+            self.tell(vec![Said::MainProcess(pid)]).await;
+        }
+    }
+
     /// What was asked is finished, and nothing else.
     pub(super) async fn stopping(&self) {
         self.tell(vec![Said::Stopping, Said::Status("finishing what was asked".to_owned())]).await;
@@ -121,6 +130,7 @@ enum Said {
     Reloading,
     Stopping,
     Alive,
+    MainProcess(u32),
     Status(String),
 }
 
@@ -137,6 +147,7 @@ impl Said {
             Said::Reloading => vec![NotifyState::Reloading, NotifyState::monotonic_usec_now()?],
             Said::Stopping => vec![NotifyState::Stopping],
             Said::Alive => vec![NotifyState::Watchdog],
+            Said::MainProcess(pid) => vec![NotifyState::MainPid(*pid)],
             Said::Status(status) => vec![NotifyState::Status(status)],
         })
     }

@@ -1,6 +1,7 @@
 //! What one answering thread keeps between queries.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::flow::{Flow, Tally};
 use super::rate_limit::RateLimiter;
@@ -65,6 +66,13 @@ impl Worker {
         self.limiter = limit.map(|limit| Box::new(RateLimiter::new(limit, seed)));
         self.service = service;
         self
+    }
+
+    /// Has clients that ask how long they may keep their connection be told to close it (RFC 7828
+    /// section 3.2.2). Not for the moment of an answer: it allocates.
+    pub fn leave(&mut self) {
+        let service = Service { tcp_idle_timeout: Some(Duration::ZERO), ..Service::clone(&self.service) };
+        self.service = Arc::new(service);
     }
 
     /// The same worker, which counts for `flow` where its answers go.

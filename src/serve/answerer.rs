@@ -15,6 +15,9 @@ pub trait Answerer: Send + 'static {
     /// none: the moment to look at the clock, to notice a new table and to let go of the old one.
     fn refresh(&mut self);
 
+    /// Called when connections are to end, though they are answered: clients that ask are told so.
+    fn leave(&mut self) {}
+
     /// Writes the reply to `query` into `reply` and returns its length; 0 means: send nothing.
     ///
     /// `reply` holds 1,232 octets for UDP and 65,535 for TCP.
@@ -68,6 +71,10 @@ impl Answerer for TableAnswerer {
             self.worker.prepare(published);
             self.table = Arc::clone(published);
         }
+    }
+
+    fn leave(&mut self) {
+        self.worker.leave();
     }
 
     fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -66,7 +66,27 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
-/// The sockets of one address: one of UDP for each worker, and the TCP listener.
+/// A socket of DNS that somebody else has bound: the process before this one, or the service manager.
+#[derive(Debug)]
+pub struct Bound {
+    /// Where.
+    pub address: SocketAddr,
+    /// For which of the two.
+    pub transport: Transport,
+    /// The socket itself.
+    pub socket: OwnedFd,
+}
+
+impl Bound {
+    /// Whether it is what `configured` asks for; with port 0 any port is.
+    pub fn fits(&self, configured: SocketAddr) -> bool {
+        let is_port = configured.port() == 0 || configured.port() == self.address.port();
+        is_port && configured.ip() == self.address.ip()
+    }
+}
+
+/// The sockets of one address: one of UDP for each worker, or those that were given, and the TCP
+/// listener.
 pub(super) struct Endpoint {
     /// With the port that was chosen, if 0 was asked for.
     pub(super) address: SocketAddr,
@@ -87,6 +107,46 @@ impl Endpoint {
                 Err(cause) => return Err(failed(Transport::Tcp)(cause)),
             }
         }
+    }
+
+    /// The same with those of `given` that fit, which are taken out of it; what is missing is bound.
+    ///
+    /// All that are given are served, whatever the number of workers: the kernel goes on handing each
+    /// of them its share of the clients.
+    pub(super) fn beside(
+        address: SocketAddr,
+        workers: usize,
+        given: &mut Vec<Bound>,
+    ) -> Result<Self, BindError> {
+        let mut take = |transport| {
+            let is_wanted = |bound: &mut Bound| bound.transport == transport && bound.fits(address);
+            given.extract_if(.., is_wanted).collect::<Vec<Bound>>()
+        };
+        let (udp, tcp) = (take(Transport::Udp), take(Transport::Tcp));
+        let Some(bound) = udp.first().or(tcp.first()).map(|bound| bound.address) else {
+            return Endpoint::bind(address, workers);
+        };
+        let failed = |transport| move |cause| BindError { address: bound, transport, cause };
+        let udp = match &udp[..] {
+            [] => bind_udp(bound, workers).map(|(_, sockets)| sockets),
+            _ => udp.into_iter().map(|udp| given_udp(udp.socket, bound)).collect(),
+        };
+        let udp = udp.map_err(failed(Transport::Udp))?;
+        let tcp = match tcp.into_iter().next() {
+            None => bind_tcp(bound),
+            Some(tcp) => given_tcp(tcp.socket),
+        };
+        Ok(Endpoint { address: bound, udp, tcp: tcp.map_err(failed(Transport::Tcp))? })
+    }
+
+    /// Each of its sockets once more.
+    pub(super) fn copies(&self) -> io::Result<Vec<Bound>> {
+        let bound = |transport, socket| Bound { address: self.address, transport, socket };
+        let udp =
+            self.udp.iter().map(|socket| Ok(bound(Transport::Udp, socket.as_fd().try_clone_to_owned()?)));
+        let tcp = std::iter::once(&self.tcp)
+            .map(|socket| Ok(bound(Transport::Tcp, socket.as_fd().try_clone_to_owned()?)));
+        udp.chain(tcp).collect()
     }
 }
 
@@ -117,14 +177,39 @@ fn udp_socket(address: SocketAddr) -> io::Result<Socket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    set_up_udp(&socket, address)?;
+    Ok(socket)
+}
+
+/// What each UDP socket needs, whoever has made it.
+fn set_up_udp(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     if address.ip().is_unspecified() {
         mmsg::tell_asked_address(socket.as_fd(), address.ip())?;
     }
     mmsg::ignore_path_mtu(socket.as_fd(), address.ip())?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_read_timeout(Some(udp::IDLE_WAKE))?;
+    socket.set_read_timeout(Some(udp::IDLE_WAKE))
+}
+
+fn given_udp(socket: OwnedFd, address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::from(socket);
+    // Nobody can change it any more.
+    if address.is_ipv6() && address.ip().is_unspecified() && !socket.only_v6()? {
+        return Err(io::Error::other(
+            "the socket that was given is for IPv4 as well (BindIPv6Only=ipv6-only)",
+        ));
+    }
+    // A thread sleeps in it.
+    socket.set_nonblocking(false)?;
+    set_up_udp(&socket, address)?;
     Ok(socket)
+}
+
+fn given_tcp(socket: OwnedFd) -> io::Result<TcpListener> {
+    let listener = TcpListener::from(socket);
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -32,15 +32,21 @@ mod tests;
 mod udp;
 
 pub use answerer::{Answerer, TableAnswerer, WorkerId};
-pub use bind::BindError;
 use bind::Endpoint;
+pub use bind::{BindError, Bound};
 pub use counters::{Tally, TcpCounters, UdpCounters};
 pub use tcp::TcpLimits;
+
+/// How long those connections have for their next answer that have not paused while they could: who
+/// asks less often has paused.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Bound sockets that nobody serves yet; the kernel already queues what arrives.
 pub struct Listeners {
     endpoints: Vec<Endpoint>,
     workers: usize,
+    /// How many workers an address has at most: as many as it was given sockets, if these are more.
+    most: usize,
 }
 
 impl Listeners {
@@ -52,14 +58,41 @@ impl Listeners {
     ///
     /// If one socket cannot be had; the others are closed again.
     pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, BindError> {
+        Listeners::bind_beside(addresses, workers, &mut Vec::new())
+    }
+
+    /// The same with those sockets of `given` that fit an address, which are taken out of it. Of an
+    /// address with fewer UDP sockets than workers, several workers share one.
+    ///
+    /// # Errors
+    ///
+    /// If one socket cannot be had or does not do what is needed.
+    pub fn bind_beside(
+        addresses: &[SocketAddr],
+        workers: usize,
+        given: &mut Vec<Bound>,
+    ) -> Result<Listeners, BindError> {
         let workers = match workers {
             // Counts what a container's quota leaves, which the cores alone do not tell.
             0 => thread::available_parallelism().map_or(1, NonZero::get),
             workers => workers,
         };
-        let endpoints =
-            addresses.iter().map(|address| Endpoint::bind(*address, workers)).collect::<Result<_, _>>()?;
-        Ok(Listeners { endpoints, workers })
+        let endpoints = addresses
+            .iter()
+            .map(|address| Endpoint::beside(*address, workers, given))
+            .collect::<Result<Vec<_>, _>>()?;
+        let most = endpoints.iter().map(|endpoint| endpoint.udp.len()).max().unwrap_or_default();
+        Ok(Listeners { endpoints, workers, most: workers.max(most) })
+    }
+
+    /// Each of the sockets once more, for another process.
+    ///
+    /// # Errors
+    ///
+    /// If there are no descriptors left.
+    pub fn copies(&self) -> io::Result<Vec<Bound>> {
+        let copies: Vec<_> = self.endpoints.iter().map(Endpoint::copies).collect::<Result<_, _>>()?;
+        Ok(copies.into_iter().flatten().collect())
     }
 
     /// The addresses in the order given to [`Listeners::bind`], with the ports chosen.
@@ -67,9 +100,9 @@ impl Listeners {
         self.endpoints.iter().map(|endpoint| endpoint.address).collect()
     }
 
-    /// How many UDP sockets each address has, among which the kernel divides the clients.
+    /// How many UDP threads an address has at most, among which the kernel divides the clients.
     pub fn workers(&self) -> usize {
-        self.workers
+        self.most
     }
 
     /// Begins to answer: UDP on new threads, TCP on the current tokio runtime. `answerer` is
@@ -102,10 +135,13 @@ impl Listeners {
         let mut listeners = Vec::new();
         for endpoint in self.endpoints {
             listeners.push(tokio::net::TcpListener::from_std(endpoint.tcp)?);
-            for (worker, socket) in endpoint.udp.into_iter().enumerate() {
+            let given = endpoint.udp.len();
+            let shared = (given..self.workers).map(|worker| endpoint.udp[worker % given].try_clone());
+            let shared = shared.collect::<io::Result<Vec<_>>>()?;
+            for (worker, socket) in endpoint.udp.into_iter().chain(shared).enumerate() {
                 let id = WorkerId::Udp(serving.threads.len());
                 // Fewer threads than cores are better left to the scheduler.
-                let core = if cores.len() == self.workers { cores.get(worker).copied() } else { None };
+                let core = if cores.len() == self.most { cores.get(worker).copied() } else { None };
                 let thread = UdpThread {
                     socket,
                     answerer: answerer(id),
@@ -120,7 +156,7 @@ impl Listeners {
                     .push(thread::Builder::new().name(id.to_string()).spawn(move || thread.run())?);
             }
         }
-        let server = tcp::Server::new(limits, self.workers, &mut answerer, Arc::clone(&serving.tcp));
+        let server = tcp::Server::new(limits, self.most, &mut answerer, Arc::clone(&serving.tcp));
         server.start(listeners, &serving.phase, &holder);
         Ok(serving)
     }
@@ -147,6 +183,20 @@ impl Serving {
     /// The counters of all TCP connections together.
     pub fn tcp_counters(&self) -> &Arc<TcpCounters> {
         &self.tcp
+    }
+
+    /// Leaves the sockets to another process that has them as well, and answers there already. What is
+    /// queued in them is for whoever reads it first. Connections are answered until they pause; clients
+    /// that ask how long they may keep theirs are told to close it (RFC 7828 section 3.2.2). After
+    /// `at_most` those that are left end with their next answer. Returns whether all did.
+    pub async fn hand_over(mut self, at_most: Duration) -> bool {
+        self.stop.store(true, Ordering::Relaxed);
+        self.phase.send_replace(Phase::Leaving);
+        if tokio::time::timeout(at_most, self.released.recv()).await.is_ok() {
+            return true;
+        }
+        self.phase.send_replace(Phase::Parting);
+        tokio::time::timeout(LAST_ANSWERS, self.released.recv()).await.is_ok()
     }
 
     /// Accepts no more connections, answers the datagrams that are queued and the TCP queries
@@ -178,6 +228,11 @@ impl Drop for Serving {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Phase {
     Serving,
+    /// No new connections; those that there are end when they pause.
+    Leaving,
+    /// No new connections; those that there are end with their next answer: a client that sees the end
+    /// behind its answer asks elsewhere the next time, and loses nothing.
+    Parting,
     /// No new connections; those that there are end after their last answer.
     Draining,
     /// Whoever is still connected is cut off.

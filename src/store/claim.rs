@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// kernel lets go of it.
 #[derive(Debug)]
 pub struct Claim {
-    _directory: Option<File>,
+    directory: Option<File>,
 }
 
 /// Another process holds the directory.
@@ -25,10 +25,19 @@ impl Claim {
     pub fn of(directory: &Path) -> Result<Self, Taken> {
         // What keeps it from being made keeps it from being opened.
         let _ = fs::create_dir_all(directory);
-        let Ok(opened) = File::open(directory) else { return Ok(Claim { _directory: None }) };
+        let Ok(opened) = File::open(directory) else { return Ok(Claim { directory: None }) };
         match opened.try_lock() {
             Err(TryLockError::WouldBlock) => Err(Taken(directory.to_owned())),
-            Err(TryLockError::Error(_)) | Ok(()) => Ok(Claim { _directory: Some(opened) }),
+            Err(TryLockError::Error(_)) | Ok(()) => Ok(Claim { directory: Some(opened) }),
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // In so many words: a program that is being started may have the file open for a moment longer.
+        if let Some(directory) = &self.directory {
+            let _ = directory.unlock();
         }
     }
 }

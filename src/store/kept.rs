@@ -17,6 +17,8 @@ const SLACK: usize = 1000;
 pub struct Kept {
     /// `None`: it is kept nowhere.
     journal: Option<Journal>,
+    /// The journal, while it is another process's.
+    suspended: Option<Journal>,
     /// Where nothing can be kept, so that nothing is to be.
     broken: Option<PathBuf>,
     values: BTreeMap<u64, Value>,
@@ -65,7 +67,7 @@ impl Kept {
             record.enter(&mut values);
         }
         journal.prepare().map_err(|error| JournalError::Unwritable(journal.path().to_owned(), error))?;
-        Ok(Kept { journal: Some(journal), broken: None, values, next })
+        Ok(Kept { journal: Some(journal), values, next, ..Kept::nowhere() })
     }
 
     /// What is kept in `directory` is put aside, beside whatever was put aside before; where that cannot
@@ -86,7 +88,37 @@ impl Kept {
 
     /// Nothing, and what is kept is gone with this value.
     pub fn nowhere() -> Self {
-        Kept { journal: None, broken: None, values: BTreeMap::new(), next: 0 }
+        Kept { journal: None, suspended: None, broken: None, values: BTreeMap::new(), next: 0 }
+    }
+
+    /// Leaves the journal to another process: what is kept from now on is kept in memory.
+    pub fn suspend(&mut self) {
+        if let Some(journal) = self.journal.take() {
+            self.suspended = Some(journal);
+        }
+    }
+
+    /// Takes the journal back, and writes it anew: whatever another process has made of it, it says what
+    /// this one holds. Where that cannot be, nothing is kept any more.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn resume(&mut self) -> Result<(), NotKept> {
+        let Some(mut journal) = self.suspended.take() else { return Ok(()) };
+        let path = journal.path().to_owned();
+        if let Err(error) = journal.rewrite(&self.all()) {
+            self.broken = Some(path.clone());
+            return Err(NotKept { path, error });
+        }
+        self.journal = Some(journal);
+        Ok(())
+    }
+
+    /// Everything in one record.
+    fn all(&self) -> String {
+        let kept = self.values.iter().map(|(number, value)| (*number, value.clone())).collect();
+        text(&Record { gone: Vec::new(), kept, next: self.next })
     }
 
     /// Every value by its number.
@@ -107,10 +139,7 @@ impl Kept {
     /// If it cannot be kept; then nothing has changed.
     pub fn keep(&mut self, gone: Vec<u64>, values: Vec<(u64, Value)>, next: u64) -> Result<(), NotKept> {
         if let Some(path) = self.broken.clone() {
-            return Err(NotKept {
-                path,
-                error: io::Error::other("nothing could be kept there at the start"),
-            });
+            return Err(NotKept { path, error: io::Error::other("nothing could be kept there before") });
         }
         let record = Record { gone, kept: values, next: next.max(self.next) };
         if let Some(journal) = &mut self.journal {
@@ -120,12 +149,10 @@ impl Kept {
         }
         self.next = record.next;
         record.enter(&mut self.values);
-        if let Some(journal) = &mut self.journal
-            && journal.records() > 2 * self.values.len() + SLACK
-        {
-            let kept = self.values.iter().map(|(number, value)| (*number, value.clone())).collect();
-            let all = Record { gone: Vec::new(), kept, next: self.next };
-            if let Err(error) = journal.rewrite(&text(&all)) {
+        let is_long = |journal: &Journal| journal.records() > 2 * self.values.len() + SLACK;
+        if self.journal.as_ref().is_some_and(is_long) {
+            let all = self.all();
+            if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.rewrite(&all)) {
                 tracing::warn!(%error, "cannot write the journal of edits anew; it goes on growing");
             }
         }
@@ -229,6 +256,24 @@ mod tests {
         }
         assert!(aside("edits.journal.ignored").contains("round 1"));
         assert_eq!(aside("edits.journal.ignored.2"), "");
+    }
+
+    #[test]
+    fn a_journal_that_was_lent_is_as_it_was() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let value = |text: &str| Value::from(text);
+        let mut kept = open(directory.path());
+        kept.keep(vec![], vec![(1, value("a")), (2, value("b"))], 3).expect("it is kept");
+        kept.suspend();
+        // The other process takes something back, and this one finds that something is over.
+        open(directory.path()).keep(vec![1], vec![], 3).expect("it is kept");
+        kept.keep(vec![2], vec![], 3).expect("it is in memory");
+        assert_eq!(values(directory.path()), [(2, value("b"))], "it is not for this one to write there");
+        kept.resume().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(values(directory.path()), [(1, value("a"))]);
+        kept.keep(vec![], vec![(3, value("c"))], 4).expect("it is kept");
+        assert_eq!(values(directory.path()), [(1, value("a")), (3, value("c"))]);
+        kept.resume().expect("there is nothing to take back");
     }
 
     #[test]

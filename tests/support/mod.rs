@@ -14,6 +14,7 @@ pub(crate) mod daemon;
 pub(crate) mod dns;
 pub(crate) mod fake;
 pub(crate) mod http;
+pub(crate) mod load;
 pub(crate) mod others;
 pub(crate) mod process;
 pub(crate) mod scene;

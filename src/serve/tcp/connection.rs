@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::crowd::{Place, WaitsFor};
 use super::{Phase, Seat, Server};
@@ -27,6 +27,10 @@ const OUTPUT_BOUND: usize = 65_536;
 /// has just asked cannot know that the server is leaving.
 const LINGER: Duration = Duration::from_millis(50);
 
+/// How long a connection pauses before it is closed that another process will serve when it is opened
+/// again: long enough that a client who asks often is not cut off in between.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Longer than any time limit need be, and short enough to be added to any instant.
 const FAR: Duration = Duration::from_secs(365 * 86_400);
 
@@ -45,6 +49,7 @@ pub(super) struct Connection<S, A> {
     /// octets arrive, whatever length they announce.
     input: Vec<u8>,
     output: Vec<u8>,
+    has_answered: bool,
 }
 
 /// Why a connection ends.
@@ -78,7 +83,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
         place: Place,
         phase: watch::Receiver<Phase>,
     ) -> Self {
-        Connection { stream, client, number, server, place, phase, input: Vec::new(), output: Vec::new() }
+        let (input, output) = (Vec::new(), Vec::new());
+        Connection { stream, client, number, server, place, phase, input, output, has_answered: false }
     }
 
     /// Serves the connection to its end.
@@ -177,7 +183,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
             () = place.told_to_leave() => return Err(End::Done),
         };
         match written {
-            Ok(Ok(())) => output.clear(),
+            Ok(Ok(())) => {
+                output.clear();
+                self.has_answered = true;
+            }
             Ok(Err(_)) => return Err(End::Done),
             Err(_) => return Err(End::TimedOut),
         }
@@ -193,16 +202,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
         if !self.place.wait(WaitsFor::Query) {
             return Err(End::Done);
         }
-        let due = from_now(self.server.limits.idle_timeout).min(last);
-        let read = tokio::select! {
-            biased;
-            read = timeout_at(due, self.stream.read_buf(&mut self.input)) => read.map_err(|_| End::Done),
-            () = self.place.told_to_leave() => Err(End::Done),
-            () = Phase::Draining.reached(&mut self.phase) => {
-                timeout(LINGER, self.stream.read_buf(&mut self.input)).await.map_err(|_| End::Done)
-            }
-        };
-        self.some(read?)
+        if self.has_answered && *self.phase.borrow() == Phase::Parting {
+            return Err(End::Done);
+        }
+        loop {
+            let (patience, next) = match *self.phase.borrow() {
+                Phase::Serving => (self.server.limits.idle_timeout, Phase::Leaving),
+                Phase::Leaving => (self.server.limits.idle_timeout.min(PAUSE), Phase::Parting),
+                Phase::Parting => (self.server.limits.idle_timeout.min(PAUSE), Phase::Draining),
+                Phase::Draining | Phase::Cut => (LINGER, Phase::Cut),
+            };
+            let due = from_now(patience).min(last);
+            let read = tokio::select! {
+                biased;
+                read = timeout_at(due, self.stream.read_buf(&mut self.input)) => read.map_err(|_| End::Done),
+                () = self.place.told_to_leave() => Err(End::Done),
+                () = next.reached(&mut self.phase) => match next {
+                    Phase::Cut => Err(End::Done),
+                    _ => continue,
+                },
+            };
+            return self.some(read?);
+        }
     }
 
     /// Reads more of a query that has begun to arrive, giving up the connection if the rest is long

@@ -128,7 +128,7 @@ impl<A: Answerer> Server<A> {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = Phase::Draining.reached(&mut phase) => return,
+                () = Phase::Leaving.reached(&mut phase) => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -195,9 +195,19 @@ impl<A: Answerer> Server<A> {
 
     async fn refresh_idle(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
         let mut due = time::interval(IDLE_REFRESH);
+        let mut is_leaving = false;
         loop {
+            let next = if is_leaving { Phase::Draining } else { Phase::Leaving };
             tokio::select! {
-                () = Phase::Draining.reached(&mut phase) => return,
+                () = next.reached(&mut phase) => {
+                    if is_leaving {
+                        return;
+                    }
+                    is_leaving = true;
+                    for number in 0..self.seats.len() {
+                        self.seat(number).answerer.leave();
+                    }
+                }
                 _ = due.tick() => {}
             }
             for number in 0..self.seats.len() {

@@ -1,0 +1,137 @@
+//! The process that takes over.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use super::FILE;
+use super::protocol::{LONGEST, LONGEST_MEMORY, Message, PROTOCOL, Use, VERSION, WireError};
+use super::wire::Peer;
+
+/// How long the old process may take to hand over its sockets, or to say farewell: it has to wait for
+/// nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it may take to let go: it finishes the changes that were asked for before, and a large
+/// configuration takes seconds to read.
+const RELEASE: Duration = Duration::from_secs(120);
+
+/// Why nothing comes of it.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeoverError {
+    /// The old process cannot be reached.
+    #[error("cannot reach the running daemon by {path}: {error}", path = .0.display(), error = .1)]
+    Unreachable(PathBuf, io::Error),
+    /// It does not want to.
+    #[error("the running daemon refuses: {0}")]
+    Refused(String),
+    /// What it says is not what was expected.
+    #[error("takeover: {0}")]
+    Wire(#[from] WireError),
+}
+
+/// The daemon that has run so far.
+pub(in crate::daemon) struct Predecessor {
+    peer: Peer,
+    /// As it numbers itself.
+    pid: u32,
+}
+
+impl Predecessor {
+    /// Asks the daemon whose state is in `directory` for its sockets; `None`: there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it is out of reach or does not hand them over.
+    pub(super) async fn meet(directory: &Path) -> Result<Option<(Self, Vec<(Use, OwnedFd)>)>, TakeoverError> {
+        let path = directory.join(FILE);
+        let stream = match UnixStream::connect(&path).await {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(TakeoverError::Unreachable(path, error)),
+        };
+        let mut peer = Peer(stream);
+        let hello =
+            Message::Hello { protocol: PROTOCOL.to_owned(), version: VERSION, pid: std::process::id() };
+        // If it has been refused already, the reason is there to be read.
+        let said = peer.say(&hello, &[]).await;
+        let mut sockets = Vec::new();
+        loop {
+            match peer.hear(LONGEST, PATIENCE).await {
+                Ok((Message::Sockets { sockets: uses, more, pid }, descriptors)) => {
+                    sockets.extend(uses.into_iter().zip(descriptors));
+                    if !more {
+                        return Ok(Some((Predecessor { peer, pid }, sockets)));
+                    }
+                }
+                Ok((Message::Refused { reason }, _)) => return Err(TakeoverError::Refused(reason)),
+                Ok((other, _)) => return Err(WireError::Unexpected(other.name()).into()),
+                Err(error) => return Err(said.err().unwrap_or(error).into()),
+            }
+        }
+    }
+
+    /// As it numbers itself.
+    pub(in crate::daemon) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Has it let go of what only one process can have, and returns what it believes of addresses;
+    /// `None`: it has died, and this is a start as after a crash.
+    ///
+    /// # Errors
+    ///
+    /// If it does not let go.
+    pub(in crate::daemon) async fn prepare(&mut self) -> Result<Option<Value>, TakeoverError> {
+        self.ask(&Message::Prepare, LONGEST_MEMORY, RELEASE, |message| match message {
+            Message::Released { memory } => Ok(memory),
+            other => Err(other),
+        })
+        .await
+    }
+
+    /// Has it leave, now that this process answers.
+    ///
+    /// # Errors
+    ///
+    /// If it goes on instead.
+    pub(in crate::daemon) async fn relieve(mut self) -> Result<(), TakeoverError> {
+        let farewell = self.ask(&Message::Serving, LONGEST, PATIENCE, |message| match message {
+            Message::Farewell => Ok(()),
+            other => Err(other),
+        });
+        if farewell.await?.is_none() {
+            tracing::warn!(process = self.pid, "the process before this one has died instead of leaving");
+        }
+        Ok(())
+    }
+
+    async fn ask<T>(
+        &mut self,
+        message: &Message,
+        longest: usize,
+        within: Duration,
+        expected: impl FnOnce(Message) -> Result<T, Message>,
+    ) -> Result<Option<T>, TakeoverError> {
+        // Where nobody hears it any more, there may still be the reason to be read.
+        match self.peer.say(message, &[]).await {
+            Ok(()) | Err(WireError::Closed) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match self.peer.hear(longest, within).await {
+            Ok((Message::Refused { reason }, _)) => Err(TakeoverError::Refused(reason)),
+            Ok((heard, _)) => match expected(heard) {
+                Ok(answer) => Ok(Some(answer)),
+                Err(other) => Err(WireError::Unexpected(other.name()).into()),
+            },
+            Err(WireError::Closed) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
