@@ -60,11 +60,19 @@ fn take_over(scene: &Scene, old: Daemon) -> Daemon {
     new
 }
 
-/// Gives the address of the first site a weight.
+/// Gives the address of the first site a weight. A process that has just been taken over from says to
+/// ask again, which finds the new one.
 fn weigh(daemon: &Daemon, weight: usize) {
-    let path = "/v1/pools/first/addresses/a";
-    let edited = send_json(daemon.admin(), "PATCH", path, &json!({ "weight": weight }).to_string());
-    assert_eq!(edited.status, 200, "{weight}");
+    let (path, body) = ("/v1/pools/first/addresses/a", json!({ "weight": weight }).to_string());
+    eventually("the edit to be made", || {
+        let edited = send_json(daemon.admin(), "PATCH", path, &body);
+        if edited.status == 503 {
+            assert_eq!(edited.header("retry-after"), "1");
+            return None;
+        }
+        assert_eq!(edited.status, 200, "{weight}");
+        Some(())
+    });
 }
 
 /// The weight of the first site's address that is in force.

@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -44,6 +45,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long somebody may take none of what is sent: as much as a laptop needs that moves from one
 /// network to another.
 const STANDSTILL: Duration = Duration::from_secs(30);
+
+/// How long whoever has connected and not asked yet has for it when the daemon stops: the request is on
+/// its way, and whoever gets no answer to it cannot know what has become of it.
+const LINGER: Duration = Duration::from_millis(100);
 
 /// How long it waits where the operating system has no descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -159,7 +164,10 @@ async fn converse(
     mut stopped: watch::Receiver<bool>,
 ) {
     let is_one_too_many = peer.is_one_too_many;
+    let has_asked = Arc::<AtomicBool>::default();
+    let asks = Arc::clone(&has_asked);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
+        asks.store(true, Ordering::Relaxed);
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
         let router = router.clone();
@@ -174,8 +182,18 @@ async fn converse(
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop_of(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            let is_new = !has_asked.load(Ordering::Relaxed);
+            let lingering = match is_new {
+                true => tokio::time::timeout(LINGER, connection.as_mut()).await.ok(),
+                false => None,
+            };
+            match lingering {
+                Some(ended) => ended,
+                None => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
         }
     };
     if let Err(error) = ended {

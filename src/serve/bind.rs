@@ -77,14 +77,6 @@ pub struct Bound {
     pub socket: OwnedFd,
 }
 
-impl Bound {
-    /// Whether it is what `configured` asks for; with port 0 any port is.
-    pub fn fits(&self, configured: SocketAddr) -> bool {
-        let is_port = configured.port() == 0 || configured.port() == self.address.port();
-        is_port && configured.ip() == self.address.ip()
-    }
-}
-
 /// The sockets of one address: one of UDP for each worker, or those that were given, and the TCP
 /// listener.
 pub(super) struct Endpoint {
@@ -119,24 +111,24 @@ impl Endpoint {
         given: &mut Vec<Bound>,
     ) -> Result<Self, BindError> {
         let mut take = |transport| {
-            let is_wanted = |bound: &mut Bound| bound.transport == transport && bound.fits(address);
+            let is_wanted = |bound: &mut Bound| bound.transport == transport && bound.address == address;
             given.extract_if(.., is_wanted).collect::<Vec<Bound>>()
         };
         let (udp, tcp) = (take(Transport::Udp), take(Transport::Tcp));
-        let Some(bound) = udp.first().or(tcp.first()).map(|bound| bound.address) else {
+        if udp.is_empty() && tcp.is_empty() {
             return Endpoint::bind(address, workers);
-        };
-        let failed = |transport| move |cause| BindError { address: bound, transport, cause };
+        }
+        let failed = |transport| move |cause| BindError { address, transport, cause };
         let udp = match &udp[..] {
-            [] => bind_udp(bound, workers).map(|(_, sockets)| sockets),
-            _ => udp.into_iter().map(|udp| given_udp(udp.socket, bound)).collect(),
+            [] => bind_udp(address, workers).map(|(_, sockets)| sockets),
+            _ => udp.into_iter().map(|udp| given_udp(udp.socket, address)).collect(),
         };
         let udp = udp.map_err(failed(Transport::Udp))?;
         let tcp = match tcp.into_iter().next() {
-            None => bind_tcp(bound),
+            None => bind_tcp(address),
             Some(tcp) => given_tcp(tcp.socket),
         };
-        Ok(Endpoint { address: bound, udp, tcp: tcp.map_err(failed(Transport::Tcp))? })
+        Ok(Endpoint { address, udp, tcp: tcp.map_err(failed(Transport::Tcp))? })
     }
 
     /// Each of its sockets once more.
