@@ -1,8 +1,9 @@
 //! Wires it together: start order, reload, shutdown.
 //!
 //! 1. Bind every socket that was not given, then give up privileges.
-//! 2. Start the control loop, the resolver and the probes.
-//! 3. When names are resolved and the first round of probes has ended, answer DNS: a restart never serves a dead site.
+//! 2. Recall what was believed before; start the control loop, the resolver and the probes.
+//! 3. When something of today is known of every name and address, remembered or found by the first round of lookups and
+//!    probes, answer DNS: a restart never serves a dead site.
 //! 4. Where this process takes over from another, let that one go, and only then accept edits.
 //! 5. On a stop, or when another takes over, finish what was asked.
 
@@ -40,6 +41,7 @@ mod happenings;
 mod manager;
 mod measured;
 mod privileges;
+mod remembering;
 mod service;
 mod takeover;
 mod unprobed;
@@ -54,6 +56,7 @@ use edits::Journal;
 use flow::Counting;
 use manager::Manager;
 use measured::Measured;
+use remembering::Remembering;
 pub use takeover::TakeoverError;
 use takeover::{Ask, Estate, Given, Holding, Offer, Program, Unfitting};
 use vitals::Vitals;
@@ -201,7 +204,7 @@ impl Daemon {
         let journal = Journal::open(state_dir.as_deref(), beginning.ignore_edits)?;
         let estate = state_dir.clone().map(|directory| (directory, journal.clone()));
         let desired = edits::standing(origin, Arc::new(plan), &journal);
-        let (measured, plan) = Measured::start(state_dir, Arc::clone(desired.plan()));
+        let (measured, plan) = Measured::start(state_dir.clone(), Arc::clone(desired.plan()));
         if let Some(path) = &settings.server.service.cookie_secret_file {
             // As this process can read it from here on; that it need not be able to is told in time.
             let _ = files.read(path);
@@ -213,9 +216,9 @@ impl Daemon {
         }
         let cookies = secrets.or_else(|| service::own_secrets(&settings.server));
         controller.handle(Event::Secrets { cookies }, control_loop::now());
-        if let Some(memory) = memory {
-            takeover::recall(&mut controller, &memory);
-        }
+        let remember = settings.health.remember;
+        let meanwhile = remembering::recall(&mut controller, memory, state_dir.as_deref(), remember);
+        let remembering = Remembering::start(state_dir.as_deref(), remember);
         let published = controller.published().clone();
         let patience = first_round(&controller);
         let (requests, requested) = mpsc::channel(REQUESTS);
@@ -230,8 +233,15 @@ impl Daemon {
         let is_watched = has_file && settings.server.watch;
         let watching = is_watched.then(|| Watching::new(changes.files(), requests.clone()));
         let feed = Feed::new();
-        let (control, mut settled) =
-            ControlLoop::new(controller, settings.clone(), changes, feed.clone(), audit.clone())?;
+        let (mut control, mut settled) = ControlLoop::new(
+            controller,
+            settings.clone(),
+            changes,
+            feed.clone(),
+            audit.clone(),
+            remembering,
+        )?;
+        control.tell(meanwhile);
         let counted = Counted::default();
         let counting = Counting::new();
         let answers = {

@@ -16,7 +16,7 @@ impl Settings {
         let ServiceSettings { cookies, cookie_secret_file, nsid, version, id, rate_limit } = service;
         let AdminSettings { listen: admin_listen, token_file, tls, socket } = admin;
         let ResolverSettings { servers } = resolver;
-        let HealthSettings { max_scripts, max_in_flight } = health;
+        let HealthSettings { max_scripts, max_in_flight, remember } = health;
         let LogSettings { format, level } = log;
         let of_server = &other.server;
         let of_service = &of_server.service;
@@ -42,6 +42,7 @@ impl Settings {
             ("resolver.servers", *servers != other.resolver.servers),
             ("health.max_scripts", *max_scripts != other.health.max_scripts),
             ("health.max_in_flight", *max_in_flight != other.health.max_in_flight),
+            ("health.remember", *remember != other.health.remember),
             ("log.format", *format != other.log.format),
             ("log.level", *level != other.log.level),
         ]
@@ -86,6 +87,7 @@ mod tests {
             ("resolver.servers", "[\"192.0.2.1\"]"),
             ("health.max_scripts", "7"),
             ("health.max_in_flight", "7"),
+            ("health.remember", "\"7s\""),
             ("log.format", "\"json\""),
             ("log.level", "\"error\""),
         ] {

@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::changes::{Change, Changed, Changes, Reloaded};
 use super::edits::{self, Made};
-use super::takeover::{self, Ask};
+use super::remembering::{self, Remembering};
+use super::takeover::Ask;
 use super::unprobed::Unprobed;
 use super::vitals::Pulse;
 use super::{descriptors, happenings, list};
@@ -38,6 +39,7 @@ pub(super) struct ControlLoop {
     unprobed: Unprobed,
     feed: Feed,
     audit: Audit,
+    remembering: Remembering,
     /// Why the last reload was refused, unless it was not.
     refusal: Option<String>,
     /// Who makes changes.
@@ -67,6 +69,7 @@ impl ControlLoop {
         changes: Changes,
         feed: Feed,
         audit: Audit,
+        remembering: Remembering,
     ) -> io::Result<(Self, watch::Receiver<bool>)> {
         let (settled, is_settled) = watch::channel(controller.is_settled());
         // Without a bound: a report must not wait, and there is at most one per target and interval.
@@ -95,6 +98,7 @@ impl ControlLoop {
             unprobed,
             feed,
             audit,
+            remembering,
             refusal: None,
             tenure: Tenure::Own,
         };
@@ -125,12 +129,17 @@ impl ControlLoop {
                 () = until(self.controller.due()) => self.elapse(),
                 Some(report) = self.reports.recv() => self.observe(report),
                 Some(answer) = self.answers.recv() => self.learn(answer),
+                () = until(self.remembering.due()), if self.is_owner() => self.remembering.write(&self.controller),
+                Some(took) = self.remembering.written.recv() => self.remembering.rest(took),
                 Some(changed) = self.changes.next() => self.go_over(changed),
                 Some(request) = requests.recv() => self.admit(request),
                 Some(ask) = asks.recv() => self.change_tenure(ask),
                 () = over(due) => self.changes.ask(Change::Expire),
-                _ = stopped.wait_for(|stopped| *stopped) => return,
+                _ = stopped.wait_for(|stopped| *stopped) => break,
             }
+        }
+        if self.is_owner() {
+            self.remembering.finish(&self.controller).await;
         }
     }
 
@@ -183,6 +192,11 @@ impl ControlLoop {
         }
     }
 
+    /// Whether what is in the state directory is this process's.
+    fn is_owner(&self) -> bool {
+        matches!(self.tenure, Tenure::Own)
+    }
+
     fn change_tenure(&mut self, ask: Ask) {
         let waiting = match std::mem::replace(&mut self.tenure, Tenure::Own) {
             Tenure::Suspended(waiting, _) => waiting,
@@ -199,10 +213,11 @@ impl ControlLoop {
     fn tell_of_quiet(&mut self) {
         if let Tenure::Suspended(_, told @ Some(_)) = &mut self.tenure
             && self.changes.is_idle()
+            && self.remembering.is_idle()
             && let Some(reply) = told.take()
         {
             // Whoever asked may have given up.
-            let _ = reply.send(takeover::memory(&self.controller));
+            let _ = reply.send(remembering::memory(&self.controller));
         }
     }
 
@@ -389,7 +404,9 @@ impl ControlLoop {
         report
     }
 
-    fn tell(&mut self, notices: Vec<Notice>) {
+    /// Tells whoever has to know.
+    pub(super) fn tell(&mut self, notices: Vec<Notice>) {
+        self.remembering.note(!notices.is_empty());
         for notice in notices {
             if let Some((kind, data)) = happenings::noticed(&notice) {
                 self.feed.send(kind, data);

@@ -34,7 +34,6 @@ use crate::routing::Transport;
 use crate::serve::{Bound, Listeners};
 
 mod activation;
-mod memory;
 mod new;
 mod old;
 mod protocol;
@@ -42,7 +41,6 @@ mod successor;
 mod wire;
 
 pub(super) use activation::Unfitting;
-pub(super) use memory::{memory, recall};
 pub(super) use new::Predecessor;
 pub use new::TakeoverError;
 pub(super) use old::{Estate, Holding, Offer};
