@@ -93,7 +93,7 @@ impl Socket {
         let making = PathBuf::from(making);
         remove_socket(&making)?;
         let listener = UnixListener::bind(&making)?;
-        let made = chown(&making, owner, group)
+        let made = give(&making, owner, group)
             .and_then(|()| fs::set_permissions(&making, Permissions::from_mode(*mode)))
             .and_then(|()| fs::rename(&making, path))
             .and_then(|()| fs::symlink_metadata(path));
@@ -148,6 +148,14 @@ fn owners(settings: &SocketSettings, user: Option<&str>) -> io::Result<(Option<u
         None => user.as_ref().map(|user| user.gid),
     };
     Ok((user.map(|user| user.uid.as_raw()), group.map(|group| group.as_raw())))
+}
+
+/// Makes `path` this user's and this group's. Nothing is asked of the system where it is theirs already: a
+/// service's may be closed to calls that change owners.
+fn give(path: &Path, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    let is = fs::symlink_metadata(path)?;
+    let is_theirs = user.is_none_or(|user| user == is.uid()) && group.is_none_or(|group| group == is.gid());
+    if is_theirs { Ok(()) } else { chown(path, user, group) }
 }
 
 /// That nothing is at `path` but what a daemon that is gone has left.
