@@ -98,9 +98,9 @@ impl ControlLoop {
             unprobed,
             feed,
             audit,
-            remembering,
             refusal: None,
             tenure: Tenure::Own,
+            remembering,
         };
         Ok((control, is_settled))
     }
@@ -129,7 +129,7 @@ impl ControlLoop {
                 () = until(self.controller.due()) => self.elapse(),
                 Some(report) = self.reports.recv() => self.observe(report),
                 Some(answer) = self.answers.recv() => self.learn(answer),
-                () = until(self.remembering.due()), if self.is_owner() => self.remembering.write(&self.controller),
+                () = until(self.remembering.due()) => self.remembering.write(&self.controller),
                 Some(took) = self.remembering.written.recv() => self.remembering.rest(took),
                 Some(changed) = self.changes.next() => self.go_over(changed),
                 Some(request) = requests.recv() => self.admit(request),
@@ -138,9 +138,7 @@ impl ControlLoop {
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }
         }
-        if self.is_owner() {
-            self.remembering.finish(&self.controller).await;
-        }
+        self.remembering.finish(&self.controller).await;
     }
 
     fn give_pulse(&self, reply: oneshot::Sender<Pulse>) {
@@ -192,19 +190,20 @@ impl ControlLoop {
         }
     }
 
-    /// Whether what is in the state directory is this process's.
-    fn is_owner(&self) -> bool {
-        matches!(self.tenure, Tenure::Own)
-    }
-
     fn change_tenure(&mut self, ask: Ask) {
         let waiting = match std::mem::replace(&mut self.tenure, Tenure::Own) {
             Tenure::Suspended(waiting, _) => waiting,
             Tenure::Own | Tenure::Over => Vec::new(),
         };
         match ask {
-            Ask::Suspend(reply) => self.tenure = Tenure::Suspended(waiting, Some(reply)),
-            Ask::Resume => waiting.into_iter().for_each(|request| self.serve(request)),
+            Ask::Suspend(reply) => {
+                self.remembering.suspend();
+                self.tenure = Tenure::Suspended(waiting, Some(reply));
+            }
+            Ask::Resume => {
+                self.remembering.resume();
+                waiting.into_iter().for_each(|request| self.serve(request));
+            }
             Ask::Leave => self.tenure = Tenure::Over,
         }
     }
@@ -216,8 +215,9 @@ impl ControlLoop {
             && self.remembering.is_idle()
             && let Some(reply) = told.take()
         {
+            let snapshot = self.controller.snapshot(remembering::moment());
             // Whoever asked may have given up.
-            let _ = reply.send(remembering::memory(&self.controller));
+            tokio::task::spawn_blocking(move || _ = reply.send(remembering::told(snapshot)));
         }
     }
 

@@ -80,8 +80,12 @@ impl Sheet {
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&written)?;
         let whole = [HEAD, &check_sum(text), MIDDLE, text, TAIL].concat();
-        file.write_all(whole.as_bytes())?;
-        fs::rename(&written, &self.path)
+        let replaced = file.write_all(whole.as_bytes()).and_then(|()| fs::rename(&written, &self.path));
+        if replaced.is_err() {
+            // On a full disk, edits need the room.
+            let _ = fs::remove_file(&written);
+        }
+        replaced
     }
 
     /// Takes it away, if it is there.

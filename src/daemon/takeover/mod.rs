@@ -6,7 +6,7 @@
 //! | | `Sockets`: each that DNS and the admin API are served on |
 //! | binds what it was not given, reads tokens; `Prepare` | |
 //! | | finishes changes, lets go of `state_dir`; `Released`, with what it believes |
-//! | lays edits over the file, probes every address, answers; `Serving` | goes on answering |
+//! | lays edits over the file, recalls, probes what nothing of today is known of, answers; `Serving` | goes on answering |
 //! | | `Farewell` |
 //! | accepts edits | answers the connections that it has until they pause, and ends |
 //!

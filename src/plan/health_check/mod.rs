@@ -37,8 +37,8 @@ pub struct HealthCheck {
     pub fall: u32,
     /// Passes in a row until an address is up again, at least 1.
     pub rise: u32,
-    /// What is believed of an address before its first probe; unless unknown, it takes `fall` or
-    /// `rise` outcomes to turn it.
+    /// What is believed of an address before its first probe, unless something is remembered of it; unless
+    /// unknown, it takes `fall` or `rise` outcomes to turn it.
     pub initial: Verdict,
     /// Whether an idle connection is held beside the probes, whose end has them confirm at once that
     /// the address is still there.
