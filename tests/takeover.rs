@@ -27,6 +27,9 @@ use support::{PATIENCE, eventually, need_root};
 /// In the log of the process that is taken over from.
 const TAKEN: &str = "another process has taken over: this one leaves";
 
+/// Queries over UDP from one upgrade to the next: half a second.
+const BETWEEN: usize = 500;
+
 fn state(scene: &Scene) -> PathBuf {
     scene.path().join("state")
 }
@@ -100,9 +103,11 @@ fn upgrades_under_load(times: usize) -> Account {
         daemon.signal(Signal::SIGUSR2);
         let taken = daemon.await_line(0, &[TAKEN]);
         assert_eq!(weight(&daemon), number);
+        load.await_answers(BETWEEN);
         weigh(&daemon, number + 1);
         let next = relieve(&scene, &daemon);
         leaving.push(std::mem::replace(&mut daemon, next));
+        load.await_answers(BETWEEN);
         assert_eq!(weight(&daemon), number + 1);
         assert!(taken.contains("process="), "{taken}");
     }

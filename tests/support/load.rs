@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 
 use super::dns::{addresses, framed, query, socket_to};
-use super::now;
+use super::{eventually, now};
 
 /// How long an answer may take that comes at all: far longer than any on loopback.
 const LATEST: Duration = Duration::from_secs(5);
@@ -43,6 +43,8 @@ pub(crate) struct Account {
 /// Clients that go on until they are stopped.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
+    /// Answers over UDP.
+    answered: Arc<AtomicUsize>,
     threads: Vec<JoinHandle<Account>>,
 }
 
@@ -50,16 +52,22 @@ impl Load {
     /// Asks `server` for `name`, which is to be `right`: over UDP; over TCP by a new connection each, by a
     /// connection that is kept for as long as the server says, and by one that is just kept.
     pub(crate) fn start(server: SocketAddr, name: &'static str, right: IpAddr) -> Load {
-        let stop = Arc::<AtomicBool>::default();
+        let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let by_udp = {
-            let stop = stop.clone();
-            thread::spawn(move || ask_by_udp(server, name, right, &stop))
+            let (stop, answered) = (stop.clone(), answered.clone());
+            thread::spawn(move || ask_by_udp(server, name, right, &stop, &answered))
         };
         let by_tcp = {
             let stop = stop.clone();
             thread::spawn(move || ask_by_tcp(server, name, right, &stop))
         };
-        Load { stop, threads: vec![by_udp, by_tcp] }
+        Load { stop, answered, threads: vec![by_udp, by_tcp] }
+    }
+
+    /// Waits for as many more answers over UDP.
+    pub(crate) fn await_answers(&self, count: usize) {
+        let wanted = self.answered.load(Ordering::Relaxed) + count;
+        eventually("more answers", || (self.answered.load(Ordering::Relaxed) >= wanted).then_some(()));
     }
 
     /// Ends it, and waits for the answers that are under way.
@@ -85,7 +93,13 @@ fn pace(due: &mut Instant, every: Duration) {
     thread::sleep(due.saturating_duration_since(now()));
 }
 
-fn ask_by_udp(server: SocketAddr, name: &str, right: IpAddr, stop: &AtomicBool) -> Account {
+fn ask_by_udp(
+    server: SocketAddr,
+    name: &str,
+    right: IpAddr,
+    stop: &AtomicBool,
+    answered: &AtomicUsize,
+) -> Account {
     let sockets: Vec<UdpSocket> = (0..SOCKETS).map(|_| socket_to(server)).collect();
     for socket in &sockets {
         socket.set_nonblocking(true).expect("it can be told so");
@@ -116,6 +130,7 @@ fn ask_by_udp(server: SocketAddr, name: &str, right: IpAddr, stop: &AtomicBool) 
             loop {
                 match socket.recv(&mut buffer) {
                     Ok(length) => {
+                        answered.fetch_add(1, Ordering::Relaxed);
                         let reply = Message::from_vec(&buffer[..length]).expect("a DNS message");
                         if open.remove(&(client, reply.metadata.id)).is_none() {
                             account.faults.push(format!("UDP: answered twice or never asked: {reply}"));
