@@ -41,6 +41,7 @@ pub(super) fn answer_recorded(
     };
     let Worker { counters, chance, tally, name, visited, options, service, limiter, now } = &mut *worker;
     let Query { rtype, question_octets, ref edns } = query;
+    counters.asked(rtype);
     // By reference, here and below: what is copied costs more than what is done with it.
     let edns = edns.as_ref();
     let limit = match (client.transport, edns) {

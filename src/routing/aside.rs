@@ -35,6 +35,10 @@ pub(super) fn answer_aside(
         Unanswerable::OtherClass { query, .. } => (Rcode::Refused, query, Some(ExtendedError::NOT_SUPPORTED)),
     };
     let Worker { counters, name, service, limiter, now, options, .. } = &mut *worker;
+    match unanswerable {
+        Unanswerable::OtherClass { query, .. } => counters.asked(query.rtype),
+        _ => counters.questionless.add(1),
+    }
     options.clear();
     let credit =
         query.edns.and_then(|edns| service.respond(table.cookies(), &edns, client, *now, counters, options));

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::dns::Rcode;
+use crate::dns::{Rcode, Rtype};
 
 /// What one worker has counted since it started.
 ///
@@ -15,6 +15,10 @@ pub struct Counters {
     pub dropped: Counter,
     /// Replies by code, in the order of [`Counters::RCODES`].
     rcodes: [Counter; Counters::RCODES.len()],
+    /// Queries by type, in the order of [`Counters::TYPES`], and behind them those of other types.
+    types: [Counter; Counters::TYPES.len() + 1],
+    /// Queries without a question that could be read; some of them are answered all the same.
+    pub questionless: Counter,
     /// Replies that were cut, so that the client asks again by TCP.
     pub truncated: Counter,
     /// Queries with a client subnet.
@@ -48,6 +52,43 @@ impl Counters {
         Rcode::BadCookie,
     ];
 
+    /// The types that are counted apart: those that clients ask for, and those that say something about who asks.
+    pub const TYPES: [Rtype; 19] = [
+        Rtype::A,
+        Rtype::AAAA,
+        Rtype::NS,
+        Rtype::CNAME,
+        Rtype::SOA,
+        Rtype::PTR,
+        Rtype::MX,
+        Rtype::TXT,
+        Rtype::SRV,
+        Rtype::NAPTR,
+        Rtype::DS,
+        Rtype::DNSKEY,
+        Rtype::TLSA,
+        Rtype::SVCB,
+        Rtype::HTTPS,
+        Rtype::IXFR,
+        Rtype::AXFR,
+        Rtype::ANY,
+        Rtype::CAA,
+    ];
+
+    /// How many queries asked for `rtype`, one of [`Counters::TYPES`].
+    pub fn queries(&self, rtype: Rtype) -> u64 {
+        self.types[type_position(rtype)].read()
+    }
+
+    /// How many queries asked for a type that is not counted apart.
+    pub fn other_queries(&self) -> u64 {
+        self.types[Counters::TYPES.len()].read()
+    }
+
+    pub(super) fn asked(&self, rtype: Rtype) {
+        self.types[type_position(rtype)].add(1);
+    }
+
     /// How many replies carried `rcode`.
     pub fn replies(&self, rcode: Rcode) -> u64 {
         self.rcodes[position(rcode)].read()
@@ -73,6 +114,32 @@ const fn position(rcode: Rcode) -> usize {
         Rcode::YxDomain => 6,
         Rcode::BadVers => 7,
         Rcode::BadCookie => 8,
+    }
+}
+
+/// Where [`Counters::TYPES`] has `rtype`; behind them all if it has not. A match, since it is asked for each query.
+const fn type_position(rtype: Rtype) -> usize {
+    match rtype {
+        Rtype::A => 0,
+        Rtype::AAAA => 1,
+        Rtype::NS => 2,
+        Rtype::CNAME => 3,
+        Rtype::SOA => 4,
+        Rtype::PTR => 5,
+        Rtype::MX => 6,
+        Rtype::TXT => 7,
+        Rtype::SRV => 8,
+        Rtype::NAPTR => 9,
+        Rtype::DS => 10,
+        Rtype::DNSKEY => 11,
+        Rtype::TLSA => 12,
+        Rtype::SVCB => 13,
+        Rtype::HTTPS => 14,
+        Rtype::IXFR => 15,
+        Rtype::AXFR => 16,
+        Rtype::ANY => 17,
+        Rtype::CAA => 18,
+        _ => Counters::TYPES.len(),
     }
 }
 
@@ -102,5 +169,9 @@ mod tests {
         for (index, rcode) in Counters::RCODES.into_iter().enumerate() {
             assert_eq!(position(rcode), index);
         }
+        for (index, rtype) in Counters::TYPES.into_iter().enumerate() {
+            assert_eq!(type_position(rtype), index, "{rtype:?}");
+        }
+        assert_eq!(type_position(Rtype::LOC), Counters::TYPES.len());
     }
 }

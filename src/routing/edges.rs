@@ -9,12 +9,18 @@ use crate::plan::{Domain, DomainId, Plan, PoolId};
 /// cache; with 300,000 of them, met at random, an answer waited another 130 ns for memory.
 pub const MAX_EDGES: usize = 1 << 16;
 
+/// Queries are counted for each of so many zones, the first of the configuration, and for all others together: each is
+/// 8 octets for each worker, and a time series.
+pub const MAX_ZONES: usize = 1000;
+
 /// The pools of all domains, one behind the other: those of a domain's choices, each as often as it
 /// is named, and those that it falls back to.
 #[derive(PartialEq)]
 pub(super) struct Edges {
     /// The domains, in order.
     domains: Box<[Name]>,
+    /// The first [`MAX_ZONES`] zones, in order.
+    zones: Box<[Name]>,
     /// By domain: the first of its own. No two domains have the same.
     firsts: Box<[u32]>,
     /// How many there are; 0: too many to be counted.
@@ -53,6 +59,7 @@ impl Edges {
     /// Those of `plan`.
     pub(super) fn of(plan: &Arc<Plan>) -> Self {
         let domains = plan.domains.iter().map(|domain| domain.name.clone()).collect();
+        let zones = plan.zones.iter().map(|zone| zone.name.clone()).take(MAX_ZONES).collect();
         let mut count = 0;
         let firsts = plan.domains.iter().map(|domain| {
             let first = count;
@@ -63,9 +70,9 @@ impl Edges {
         if count > MAX_EDGES {
             // One each, so that domains can still be told apart.
             let firsts = (0..plan.domains.len() as u32).collect();
-            return Edges { domains, firsts, count: 0, pools: Pools::Planned(plan.clone()) };
+            return Edges { domains, zones, firsts, count: 0, pools: Pools::Planned(plan.clone()) };
         }
-        Edges { domains, firsts, count, pools: Pools::counted(plan, count) }
+        Edges { domains, zones, firsts, count, pools: Pools::counted(plan, count) }
     }
 
     /// How many there are; 0: none, or too many to be counted.
@@ -91,6 +98,11 @@ impl Edges {
     /// The domains, in order.
     pub(super) fn domains(&self) -> impl Iterator<Item = (DomainId, &Name)> {
         (0..).map(DomainId).zip(&self.domains)
+    }
+
+    /// The zones whose queries are counted apart, in order.
+    pub(super) fn zones(&self) -> &[Name] {
+        &self.zones
     }
 
     /// The pool of each of a domain's own, by name; a pool that is named more than once comes as often.

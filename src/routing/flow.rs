@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::RoutingTable;
 use super::counters::Counter;
-use super::edges::{Edges, MAX_EDGES};
+use super::edges::{Edges, MAX_EDGES, MAX_ZONES};
 use crate::dns::Name;
 
 /// What all workers have counted together, since the start of the process.
@@ -45,8 +45,34 @@ pub struct PoolFlow {
     pub answers: u64,
 }
 
+/// How many queries were for each zone, by the names that they asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ZoneFlow {
+    /// The first [`MAX_ZONES`](super::edges::MAX_ZONES) zones, in order.
+    pub zones: Vec<(String, u64)>,
+    /// Those for all other zones.
+    pub others: u64,
+    /// Those for names in no zone, which are refused.
+    pub outside: u64,
+}
+
+/// What was counted where no worker counts any more.
+#[derive(Default)]
+struct Past {
+    answers: Answers,
+    zones: Zones,
+}
+
 /// What was counted, by domain and pool.
-type Past = HashMap<Name, HashMap<String, u64>>;
+type Answers = HashMap<Name, HashMap<String, u64>>;
+
+/// Queries, by zone.
+#[derive(Clone, Default)]
+struct Zones {
+    named: HashMap<Name, u64>,
+    others: u64,
+    outside: u64,
+}
 
 /// What one worker counts, or has counted.
 #[derive(Clone)]
@@ -68,6 +94,9 @@ impl Line {
 /// Where one worker counts.
 pub(super) struct Tally {
     lines: Arc<[Line]>,
+    /// How many zones are counted apart. Their counters come first, then one for all others and one for names in no
+    /// zone, then those of the edges.
+    zones: u32,
     /// By what they are numbered.
     edges: Option<Arc<Edges>>,
     /// `None`: nothing is counted.
@@ -77,7 +106,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Counts nothing.
     pub(super) fn nothing() -> Self {
-        Tally { lines: Arc::default(), edges: None, flow: None }
+        Tally { lines: Arc::default(), zones: 0, edges: None, flow: None }
     }
 
     /// Counts for `flow`, once it is made ready for a table.
@@ -93,7 +122,9 @@ impl Tally {
         if self.edges.as_ref().is_some_and(|known| Arc::ptr_eq(known, edges)) {
             return;
         }
-        self.lines = (0..edges.count().div_ceil(Line::COUNTERS)).map(|_| Line::default()).collect();
+        let counters = first_edge(edges.zones().len()) + edges.count();
+        self.lines = (0..counters.div_ceil(Line::COUNTERS)).map(|_| Line::default()).collect();
+        self.zones = edges.zones().len() as u32;
         self.edges = Some(edges.clone());
         flow.tallies().push(Counted { edges: edges.clone(), lines: self.lines.clone() });
         (flow.changed)();
@@ -102,11 +133,37 @@ impl Tally {
     /// Counts that an edge was taken.
     #[inline]
     pub(super) fn add(&self, edge: u32) {
-        let edge = edge as usize;
-        if let Some(line) = self.lines.get(edge / Line::COUNTERS) {
-            line.0[edge % Line::COUNTERS].add(1);
+        self.count(first_edge(self.zones as usize) + edge as usize);
+    }
+
+    /// Counts a query for a name in the zone of this number.
+    #[inline]
+    pub(super) fn add_zone(&self, zone: u32) {
+        self.count(zone.min(self.zones) as usize);
+    }
+
+    /// Counts a query for a name in no zone.
+    #[inline]
+    pub(super) fn add_outside(&self) {
+        self.count(outside(self.zones as usize));
+    }
+
+    #[inline]
+    fn count(&self, counter: usize) {
+        if let Some(line) = self.lines.get(counter / Line::COUNTERS) {
+            line.0[counter % Line::COUNTERS].add(1);
         }
     }
+}
+
+/// Which counter names in no zone have, behind those of `zones` zones and of all others.
+const fn outside(zones: usize) -> usize {
+    zones + 1
+}
+
+/// Which counter the first edge has.
+const fn first_edge(zones: usize) -> usize {
+    outside(zones) + 1
 }
 
 impl Default for Flow {
@@ -152,8 +209,8 @@ impl Flow {
         let (current, others): (Vec<_>, Vec<_>) =
             tallies.into_iter().partition(|counted| Arc::ptr_eq(&counted.edges, edges));
         // Of workers that have not gone over yet, or are ahead of `table`.
-        let mut elsewhere = Past::new();
-        others.iter().for_each(|counted| counted.add_to(&mut elsewhere));
+        let mut elsewhere = Answers::new();
+        others.iter().for_each(|counted| counted.add_answers_to(&mut elsewhere));
         let told = edges.domains().skip(first).take(limit).map(|(id, domain)| {
             let mut pools: Vec<PoolFlow> = Vec::new();
             let mut places = HashMap::new();
@@ -165,9 +222,9 @@ impl Flow {
                 pools[place].answers += more;
             };
             for (edge, pool) in edges.of_domain(id) {
-                add(pool, current.iter().map(|counted| counted.read(edge)).sum());
+                add(pool, current.iter().map(|counted| counted.read_edge(edge)).sum());
             }
-            for counted in [&*past, &elsewhere] {
+            for counted in [&past.answers, &elsewhere] {
                 let mut counted: Vec<_> = counted.get(domain).into_iter().flatten().collect();
                 counted.sort();
                 counted.into_iter().for_each(|(pool, count)| add(pool, *count));
@@ -184,6 +241,17 @@ impl Flow {
         self.told(table, domain.index(), 1).pop()
     }
 
+    /// How many queries were for each zone of `table`.
+    pub fn zones(&self, table: &RoutingTable) -> ZoneFlow {
+        let past = self.folded();
+        let mut counted = past.zones.clone();
+        self.tallies().iter().for_each(|tally| tally.add_zones_to(&mut counted));
+        let Zones { named, others, outside } = counted;
+        let zones = table.world.edges.zones().iter();
+        let zones = zones.map(|zone| (zone.to_string(), named.get(zone).copied().unwrap_or(0))).collect();
+        ZoneFlow { zones, others, outside }
+    }
+
     /// What was counted where no worker counts any more.
     fn folded(&self) -> MutexGuard<'_, Past> {
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,11 +266,17 @@ impl Flow {
             }
             *tallies = active;
         }
-        ended.iter().for_each(|counted| counted.add_to(&mut past));
-        if let Some(latest) = ended.last()
-            && past.values().map(HashMap::len).sum::<usize>() > MAX_EDGES
-        {
-            forget_all_but(&mut past, &latest.edges);
+        for counted in &ended {
+            counted.add_answers_to(&mut past.answers);
+            counted.add_zones_to(&mut past.zones);
+        }
+        if let Some(latest) = ended.last() {
+            if past.answers.values().map(HashMap::len).sum::<usize>() > MAX_EDGES {
+                forget_all_but(&mut past.answers, &latest.edges);
+            }
+            if past.zones.named.len() > 2 * MAX_ZONES {
+                past.zones.named.retain(|zone, _| latest.edges.zones().contains(zone));
+            }
         }
         past
     }
@@ -222,20 +296,40 @@ impl RoutingTable {
 }
 
 impl Counted {
-    fn read(&self, edge: u32) -> u64 {
-        let edge = edge as usize;
-        let line = self.lines.get(edge / Line::COUNTERS);
-        line.map_or(0, |line| line.0[edge % Line::COUNTERS].read())
+    fn read(&self, counter: usize) -> u64 {
+        let line = self.lines.get(counter / Line::COUNTERS);
+        line.map_or(0, |line| line.0[counter % Line::COUNTERS].read())
+    }
+
+    fn read_edge(&self, edge: u32) -> u64 {
+        match self.edges.count() {
+            0 => 0,
+            _ => self.read(first_edge(self.edges.zones().len()) + edge as usize),
+        }
+    }
+
+    /// Adds the queries that were counted to those that are known by zone.
+    fn add_zones_to(&self, past: &mut Zones) {
+        let zones = self.edges.zones();
+        for (zone, at) in zones.iter().zip(0..) {
+            match (self.read(at), past.named.get_mut(zone)) {
+                (0, _) => {}
+                (count, Some(known)) => *known += count,
+                (count, None) => drop(past.named.insert(zone.clone(), count)),
+            }
+        }
+        past.others += self.read(zones.len());
+        past.outside += self.read(outside(zones.len()));
     }
 
     /// Adds what was counted to what is known by name.
-    fn add_to(&self, past: &mut Past) {
-        if self.lines.is_empty() {
+    fn add_answers_to(&self, past: &mut Answers) {
+        if self.edges.count() == 0 {
             return;
         }
         for (id, domain) in self.edges.domains() {
             for (edge, pool) in self.edges.of_domain(id) {
-                let count = self.read(edge);
+                let count = self.read_edge(edge);
                 if count == 0 {
                     continue;
                 }
@@ -253,8 +347,8 @@ impl Counted {
 }
 
 /// Forgets what is not among `edges`.
-fn forget_all_but(past: &mut Past, edges: &Edges) {
-    let mut kept = Past::new();
+fn forget_all_but(past: &mut Answers, edges: &Edges) {
+    let mut kept = Answers::new();
     for (id, domain) in edges.domains() {
         let Some(mut pools) = past.remove(domain) else { continue };
         let named: HashSet<&str> = edges.of_domain(id).map(|(_, pool)| pool).collect();

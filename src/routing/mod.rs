@@ -18,6 +18,7 @@ mod edges;
 mod explain;
 mod explore;
 mod flow;
+mod histogram;
 mod latency;
 mod names;
 mod policy;
@@ -43,12 +44,13 @@ pub use compare::{MAX_EXPLAINED, Move, MovedClient, compare};
 pub use cookie::{CookieSecret, CookieSecrets};
 pub use counters::{Counter, Counters};
 pub use coverage::{Covered, PoolsShare, coverage};
-pub use edges::MAX_EDGES;
+pub use edges::{MAX_EDGES, MAX_ZONES};
 pub use explain::{
     AddressExplained, CandidateExplained, ChoiceExplained, DecisionExplained, Explanation, PlaceExplained,
     explain,
 };
-pub use flow::{DomainFlow, Flow, PoolFlow};
+pub use flow::{DomainFlow, Flow, PoolFlow, ZoneFlow};
+pub use histogram::{Distribution, Histogram, STAGE_BOUNDS};
 pub use pool_health::{PoolHealth, Share, Standing};
 pub use rate_limit::{MAX_RATE, RateLimit};
 pub use service::Service;

@@ -89,6 +89,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
             match zone {
                 None => {
                     zone = Some(node.zone);
+                    self.tally.add_zone(node.zone);
                     self.kind = self.kind_of(&found);
                 }
                 Some(zone) if zone != node.zone => break,
@@ -101,7 +102,10 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         }
         // Only the question's own name is looked for without a zone to have come from.
         Ok(match zone {
-            None => self.fail(Rcode::Refused, ExtendedError::NOT_AUTHORITATIVE),
+            None => {
+                self.tally.add_outside();
+                self.fail(Rcode::Refused, ExtendedError::NOT_AUTHORITATIVE)
+            }
             Some(_) => Outcome::NO_ERROR,
         })
     }

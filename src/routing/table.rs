@@ -1,12 +1,14 @@
 //! The compiled table: everything that a query reads.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::cookie::CookieSecrets;
 use super::edges::Edges;
 use super::names::{NONE, NameIndex};
 use super::pool_health::{PoolHealth, Share, Standing, Tier};
 use super::select::Choices;
+use super::steer::reaches;
 use super::steering::{Family, Nested, Steering};
 use super::worker::TURNS_EACH;
 use crate::dns::{Name, Rtype, Template};
@@ -32,6 +34,8 @@ pub struct RoutingTable {
     /// With what cookies are made; `None`: cookies are ignored.
     cookies: Option<Arc<CookieSecrets>>,
     generation: u64,
+    /// When the outcome of a probe was known that it follows from, if it does.
+    decided: Option<Instant>,
 }
 
 /// What a plan is compiled to before anything is believed of its pools: all that takes long.
@@ -171,6 +175,7 @@ impl RoutingTable {
             returning: Box::default(),
             cookies: None,
             generation: 0,
+            decided: None,
         }
     }
 
@@ -263,6 +268,22 @@ impl RoutingTable {
     /// How many tables were published before this one.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// This table, which follows from the outcome of a probe that was known at `decided`; `None`: from something else.
+    pub fn with_decided(self, decided: Option<Instant>) -> Self {
+        RoutingTable { decided, ..self }
+    }
+
+    /// When the outcome of a probe was known that the table follows from; `None`: it follows from something else.
+    pub fn decided(&self) -> Option<Instant> {
+        self.decided
+    }
+
+    /// Whether the domain has a pool with a healthy address: else its `when_all_down` says what clients are given.
+    pub fn has_healthy(&self, domain: DomainId) -> bool {
+        let steering = self.world.steering_of(domain);
+        reaches(self, steering, Tier::Healthy, Family::Any)
     }
 
     /// What the table was compiled from. A pool may have other addresses by now: see

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Cache};
 
+use super::counters::TableCounters;
 use crate::routing::{self, Client, RoutingTable, Worker};
 
 /// Turns queries into replies for one thread or one TCP seat. Bytes in, length out: the sockets
@@ -50,6 +51,7 @@ pub struct TableAnswerer {
     /// in the middle of a batch to one that the worker has made no room for.
     table: Arc<RoutingTable>,
     worker: Worker,
+    counters: Option<Arc<TableCounters>>,
 }
 
 impl TableAnswerer {
@@ -59,7 +61,14 @@ impl TableAnswerer {
         let table = Arc::clone(published.load());
         worker.prepare(&table);
         worker.tick(seconds());
-        TableAnswerer { published, table, worker }
+        TableAnswerer { published, table, worker, counters: None }
+    }
+
+    /// The same answerer, which tells `counters` of the tables that it answers from.
+    pub fn with_counters(mut self, counters: Arc<TableCounters>) -> Self {
+        counters.uses(&self.table);
+        self.counters = Some(counters);
+        self
     }
 }
 
@@ -70,6 +79,12 @@ impl Answerer for TableAnswerer {
         if !Arc::ptr_eq(published, &self.table) {
             self.worker.prepare(published);
             self.table = Arc::clone(published);
+            if let Some(counters) = &self.counters {
+                counters.uses(&self.table);
+                if let Some(decided) = self.table.decided() {
+                    counters.taken_up.record_span(instant().saturating_duration_since(decided));
+                }
+            }
         }
     }
 
@@ -90,6 +105,11 @@ fn seconds() -> u32 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
 }
 
+#[allow(clippy::disallowed_methods, reason = "one look at the clock for each new table")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +127,22 @@ mod tests {
         answerer.refresh();
         assert!(Arc::ptr_eq(&answerer.table, &new));
         assert_eq!(Arc::strong_count(&old), 1);
+    }
+
+    #[test]
+    fn of_a_table_that_follows_from_a_probe_it_is_told_how_long_that_took() {
+        let published = Arc::new(ArcSwap::from_pointee(RoutingTable::default()));
+        let counters = Arc::<TableCounters>::default();
+        let mut answerer = TableAnswerer::new(published.clone(), Worker::new(0, Arc::<Counters>::default()))
+            .with_counters(counters.clone());
+        let next = |decided| RoutingTable::default().following(&published.load()).with_decided(decided);
+
+        published.store(Arc::new(next(None)));
+        answerer.refresh();
+        assert_eq!((counters.generation(), counters.taken_up.read().count()), (1, 0));
+        published.store(Arc::new(next(Some(instant()))));
+        answerer.refresh();
+        answerer.refresh();
+        assert_eq!((counters.generation(), counters.taken_up.read().count()), (2, 1));
     }
 }

@@ -3,16 +3,31 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::routing::Counter;
+use super::mmsg::BATCH;
+use crate::routing::{Counter, Histogram, RoutingTable, STAGE_BOUNDS};
+
+/// Upper bounds of batches, in datagrams. The last one is a full batch.
+const BATCH_BOUNDS: [u64; 6] = [1, 2, 4, 8, 16, BATCH as u64];
+
+/// Upper bounds of the time that an answer takes, in nanoseconds: from the time that it should take to a hundred
+/// microseconds, for which a thread is away only if the machine has something else to do.
+const ANSWER_BOUNDS: [u64; 10] = [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000];
 
 /// What one UDP thread has counted since it started.
 ///
 /// Aligned to two cache lines, as [`crate::routing::Counters`] and for the same reason.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 #[repr(align(128))]
 pub struct UdpCounters {
     /// Datagrams received.
     pub received: Counter,
+    /// Datagrams that the kernel has dropped before they were received, for want of room in the socket's buffer. As
+    /// it was when the thread last looked.
+    pub overflowed: Counter,
+    /// How many datagrams each receive call brought.
+    pub batches: Histogram<6>,
+    /// How long answers took, in nanoseconds; of one batch in [64](super::udp::TIMED_EACH).
+    pub answers: Histogram<10>,
     /// Replies that the kernel took.
     pub sent: Counter,
     /// Datagrams that the answerer chose not to answer.
@@ -30,6 +45,52 @@ pub struct UdpCounters {
     /// Times that the thread has come back from its socket in good order, with datagrams or without:
     /// ten a second at the least, unless it is stuck.
     pub rounds: Counter,
+}
+
+impl Default for UdpCounters {
+    fn default() -> Self {
+        UdpCounters {
+            received: Counter::default(),
+            overflowed: Counter::default(),
+            batches: Histogram::new(&BATCH_BOUNDS),
+            answers: Histogram::new(&ANSWER_BOUNDS),
+            sent: Counter::default(),
+            dropped: Counter::default(),
+            oversized: Counter::default(),
+            unanswerable: Counter::default(),
+            send_errors: Counter::default(),
+            receive_errors: Counter::default(),
+            panics: Counter::default(),
+            rounds: Counter::default(),
+        }
+    }
+}
+
+/// What one thread tells of the tables that it has answered from.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct TableCounters {
+    generation: AtomicU64,
+    /// How long after the deciding probe had ended a table was in use that follows from it, in nanoseconds.
+    pub taken_up: Histogram<{ STAGE_BOUNDS.len() }>,
+}
+
+impl Default for TableCounters {
+    fn default() -> Self {
+        TableCounters { generation: AtomicU64::new(0), taken_up: Histogram::new(&STAGE_BOUNDS) }
+    }
+}
+
+impl TableCounters {
+    /// The generation of the table that the thread answers from.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// From now on the thread answers from `table`; only the owning thread may call this.
+    pub(super) fn uses(&self, table: &RoutingTable) {
+        self.generation.store(table.generation(), Ordering::Relaxed);
+    }
 }
 
 /// What all TCP connections have counted since the server started.

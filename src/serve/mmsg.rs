@@ -331,6 +331,28 @@ fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// How many datagrams the kernel has dropped that were meant for `socket`, modulo 2^32: those for which there was no room in
+/// its buffer, and those whose checksum was wrong.
+pub(super) fn overflowed(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    /// What `SO_MEMINFO` brings, and which of it is the count of drops (linux/sock_diag.h).
+    const MEMINFO: usize = 9;
+    const DROPS: usize = 8;
+    let mut values = [0_u32; MEMINFO];
+    let mut length = size_of_val(&values) as socklen_t;
+    // SAFETY: the descriptor is open while it is borrowed, and the kernel writes at most `length` octets to `values`, all
+    // patterns of which are numbers.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            (&raw mut values).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { Ok(values[DROPS]) } else { Err(io::Error::last_os_error()) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
@@ -391,6 +413,26 @@ mod tests {
                 assert_eq!(usize::from(reply[0]), index);
             }
         }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted() {
+        let server = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
+        // The kernel makes it a few kilobytes.
+        server.set_recv_buffer_size(1).unwrap();
+        server.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let server = UdpSocket::from(server);
+        let client = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        client.connect(server.local_addr().unwrap()).unwrap();
+        assert_eq!(overflowed(server.as_fd()).unwrap(), 0);
+        const SENT: u32 = 100;
+        for _ in 0..SENT {
+            client.send(&[0; 512]).unwrap();
+        }
+        let dropped = overflowed(server.as_fd()).unwrap();
+        server.set_nonblocking(true).unwrap();
+        let received = std::iter::from_fn(|| server.recv(&mut [0; 512]).ok()).count() as u32;
+        assert!(dropped > 0 && received + dropped == SENT, "{received} received, {dropped} dropped");
     }
 
     #[test]

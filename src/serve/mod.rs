@@ -34,7 +34,7 @@ mod udp;
 pub use answerer::{Answerer, TableAnswerer, WorkerId};
 use bind::Endpoint;
 pub use bind::{BindError, Bound};
-pub use counters::{Tally, TcpCounters, UdpCounters};
+pub use counters::{TableCounters, Tally, TcpCounters, UdpCounters};
 pub use tcp::TcpLimits;
 
 /// How long those connections have for their next answer that have not paused while they could: who

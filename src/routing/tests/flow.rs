@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::moves::{edited, plan_of, sample, site};
 use super::steering::{Maker, World};
 use super::*;
-use crate::routing::{DomainFlow, Flow, MAX_EDGES, PoolFlow};
+use crate::routing::{DomainFlow, Flow, MAX_EDGES, MAX_ZONES, PoolFlow};
 
 type Counts = BTreeMap<(String, String), u64>;
 
@@ -217,4 +217,36 @@ fn more_than_can_be_counted_is_answered_and_not_counted() {
     assert_eq!((&told[0].name[..], told[0].answers), ("w63.ai.example", 1), "what was counted before stays");
     let explained = crate::routing::explain(&more, &last, Rtype::A, [10, 0, 0, 1].into());
     assert_eq!(explained.decisions[0].domain, "w63.ai.example");
+}
+
+#[test]
+fn queries_are_counted_by_zone_over_reloads() {
+    let plan = |zones: &mut dyn Iterator<Item = String>| Plan {
+        zones: zones.map(|apex| zone(&name(&apex), [])).collect(),
+        ..Plan::default()
+    };
+    let numbered = |at: usize| format!("z{at}.example");
+    let (flow, first) = (Arc::new(Flow::default()), table(plan(&mut (0..MAX_ZONES + 2).map(numbered))));
+    let mut worker = counting(&first, &flow, 0);
+    let asked = |table: &RoutingTable, worker: &mut Worker, names: &[&str]| {
+        names.iter().for_each(|asked| drop(ask(table, worker, &name(asked), Rtype::A)));
+    };
+    asked(&first, &mut worker, &["z0.example", "x.z1.example", "x.y.z1.example", "z999.example"]);
+    asked(&first, &mut worker, &["z1000.example", "z1001.example", "elsewhere.example"]);
+    // Of a transfer nothing is looked up.
+    ask(&first, &mut worker, &name("z0.example"), Rtype::AXFR);
+    let told = flow.zones(&first);
+    assert_eq!(told.zones.len(), MAX_ZONES);
+    let some: Vec<_> = told.zones.into_iter().filter(|(_, count)| *count > 0).collect();
+    let [z0, z1, z999] = [0, 1, 999].map(numbered);
+    assert_eq!(some, [(z0, 1), (z1.clone(), 2), (z999, 1)]);
+    assert_eq!((told.others, told.outside), (2, 1));
+
+    let second = table(plan(&mut [1, 7].into_iter().map(numbered)));
+    worker.prepare(&second);
+    asked(&second, &mut worker, &["z1.example", "z0.example"]);
+    flow.fold();
+    let told = flow.zones(&second);
+    assert_eq!(told.zones, [(z1, 3), (numbered(7), 0)]);
+    assert_eq!((told.others, told.outside), (2, 2));
 }
