@@ -28,7 +28,7 @@ use crate::plan::ConditionRule;
 use crate::routing::{Service, Worker};
 use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
 use crate::store::{Claim, JournalError, Taken};
-use crate::telemetry::{self, LogGuard, Metrics};
+use crate::telemetry::{self, Ledger, LogGuard, Metrics};
 
 mod access;
 mod changes;
@@ -233,14 +233,9 @@ impl Daemon {
         let is_watched = has_file && settings.server.watch;
         let watching = is_watched.then(|| Watching::new(changes.files(), requests.clone()));
         let feed = Feed::new();
-        let (mut control, mut settled) = ControlLoop::new(
-            controller,
-            settings.clone(),
-            changes,
-            feed.clone(),
-            audit.clone(),
-            remembering,
-        )?;
+        let ledger = Ledger::default();
+        let told = (feed.clone(), audit.clone(), ledger.clone());
+        let (mut control, mut settled) = ControlLoop::new(controller, settings.clone(), changes, told, remembering)?;
         control.tell(meanwhile);
         let counted = Counted::default();
         let counting = Counting::new();
@@ -248,13 +243,19 @@ impl Daemon {
             let (counting, published) = (counting.clone(), published.clone());
             move || counting.answers(&published.load())
         };
-        let metrics = Metrics::start(counted.clone().into_sources(answers));
+        let journal_dir = has_file.then(|| settings.server.state_dir.clone());
+        let sources = counted.clone().into_sources(answers, is_ready.clone(), journal_dir);
+        let metrics = Metrics::start(sources, ledger);
+        Metrics::started(edits::now());
+        Metrics::published(edits::now());
         let context = admin::Context {
             published: published.clone(),
             ready: is_ready,
             requests: requests.clone(),
             feed: feed.clone(),
-            render_metrics: Arc::new(move |status| metrics.render(status)),
+            render_metrics: Arc::new(move |admin::Snapshot { readings, desired, probes_in_flight }| {
+                metrics.render(readings, desired, *probes_in_flight)
+            }),
             insight: Insight::new(counting.flow.clone()),
             access: door.keys.access.clone(),
             audit: audit.clone(),
@@ -291,10 +292,14 @@ impl Daemon {
                 WorkerId::Udp(_) => &udp_service,
                 WorkerId::Tcp(_) => &tcp_service,
             };
-            let worker = Worker::new(fastrand::u64(..), counted.worker())
+            let worker = Worker::new(fastrand::u64(..), counted.worker(id))
                 .with_service(service.clone())
                 .with_flow(counting.flow.clone());
-            TableAnswerer::new(published.clone(), worker)
+            let answerer = TableAnswerer::new(published.clone(), worker);
+            match id {
+                WorkerId::Udp(_) => answerer.with_counters(counted.tables()),
+                WorkerId::Tcp(_) => answerer,
+            }
         })?;
         counted.sockets(&serving);
         let vitals = Vitals::new(pulses, probes, serving.udp_counters().to_vec());

@@ -2,12 +2,9 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::json;
 use support::daemon::run;
-use support::eventually;
-use support::http::{Response, get, post, sample};
+use support::http::{Response, get, post};
 use support::scene::{DOMAIN, ONCE, Scene};
 use support::site::Site;
 
@@ -100,110 +97,6 @@ fn the_network_is_not_let_in_without_a_token() {
     let line = text.lines().position(|line| line.contains("0.0.0.0:8053")).expect("it is there") + 1;
     assert!(message.starts_with(&format!("{}:{line}:10: error: ", file.display())), "{message}");
     assert!(message.contains("token_file"), "{message}");
-}
-
-#[test]
-fn metrics_are_in_prometheus_text_form_and_complete() {
-    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
-    let daemon = scene.start(&scene.two_sites([&first, &second], [ONCE, ONCE]));
-    assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
-    assert_eq!(post(daemon.admin(), "/v1/reload").status, 200);
-    // A reply is counted as sent when it is on its way, and may be here before that.
-    let sent = || sample(daemon.admin(), r#"rhumb_udp_events_total{event="sent"}"#);
-    eventually("the reply to be counted", || (sent() == 1.0).then_some(()));
-    let response = get(daemon.admin(), "/metrics");
-    assert_eq!(response.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-    let families = families(&response.body);
-    let expected = [
-        ("rhumb_address_available", "gauge"),
-        ("rhumb_address_up", "gauge"),
-        ("rhumb_answers_total", "counter"),
-        ("rhumb_dns_client_subnet_total", "counter"),
-        ("rhumb_dns_cookies_total", "counter"),
-        ("rhumb_dns_dropped_total", "counter"),
-        ("rhumb_dns_rate_limited_total", "counter"),
-        ("rhumb_dns_replies_total", "counter"),
-        ("rhumb_dns_truncated_total", "counter"),
-        ("rhumb_flow_counted", "gauge"),
-        ("rhumb_isolated", "gauge"),
-        ("rhumb_outcome_to_swap_seconds", "histogram"),
-        ("rhumb_pool_check_suspected", "gauge"),
-        ("rhumb_pool_share", "gauge"),
-        ("rhumb_probe_duration_seconds", "histogram"),
-        ("rhumb_probe_lateness_seconds", "histogram"),
-        ("rhumb_probes_total", "counter"),
-        ("rhumb_reloads_total", "counter"),
-        ("rhumb_table_generation", "gauge"),
-        ("rhumb_tcp_events_total", "counter"),
-        ("rhumb_transitions_total", "counter"),
-        ("rhumb_udp_events_total", "counter"),
-    ];
-    assert_eq!(families, expected.map(|(name, kind)| (name.to_owned(), kind.to_owned())).into());
-    for sample in [
-        "rhumb_dns_replies_total{rcode=\"NOERROR\"} 1",
-        "rhumb_udp_events_total{event=\"received\"} 1",
-        "rhumb_probes_total{pool=\"first\",check=\"first\",outcome=\"pass\"} 1",
-        "rhumb_outcome_to_swap_seconds_count 2",
-        "rhumb_outcome_to_swap_seconds_bucket{le=\"+Inf\"} 2",
-        "rhumb_reloads_total{result=\"accepted\",trigger=\"api\"} 1",
-        "rhumb_pool_share{pool=\"first\"} 1",
-    ] {
-        assert!(response.body.lines().any(|line| line == sample), "{sample} in\n{}", response.body);
-    }
-}
-
-/// Reads the text exposition format, version 0.0.4, and returns the type of every family.
-///
-/// # Panics
-///
-/// Where a scraper would give up: a line that is none, a sample outside its family or said twice,
-/// a family without HELP and TYPE in front of it, in pieces, or without samples.
-fn families(text: &str) -> BTreeMap<String, String> {
-    assert!(text.ends_with('\n'));
-    let mut families = BTreeMap::new();
-    let mut helped = BTreeSet::new();
-    let mut series = BTreeSet::new();
-    let mut sampled = BTreeSet::new();
-    let mut current = (String::new(), String::new());
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        if let Some(help) = line.strip_prefix("# HELP ") {
-            let (name, words) = help.split_once(' ').unwrap_or_else(|| panic!("{line}"));
-            assert!(helped.insert(name.to_owned()) && !words.is_empty(), "{line}");
-        } else if let Some(family) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = family.split_once(' ').unwrap_or_else(|| panic!("{line}"));
-            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
-            assert!(helped.contains(name), "{line}");
-            assert!(families.insert(name.to_owned(), kind.to_owned()).is_none(), "{line}");
-            current = (name.to_owned(), kind.to_owned());
-        } else {
-            let (key, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
-            value.parse::<f64>().unwrap_or_else(|error| panic!("{line}: {error}"));
-            assert!(series.insert(key.to_owned()), "said twice: {line}");
-            let name = key.split_once('{').map_or(key, |(name, labels)| {
-                let labels = labels.strip_suffix('}').unwrap_or_else(|| panic!("{line}"));
-                assert!(are_labels(labels), "{line}");
-                name
-            });
-            let suffix = name.strip_prefix(&current.0[..]).unwrap_or_else(|| panic!("{line} in {current:?}"));
-            let suffixes: &[&str] =
-                if current.1 == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
-            assert!(suffixes.contains(&suffix), "{line} in {current:?}");
-            sampled.insert(current.0.clone());
-        }
-    }
-    assert!(families.keys().all(|name| sampled.contains(name)), "families without samples: {text}");
-    families
-}
-
-/// `name="value"`, with commas between; no value here has a quote, a comma or a backslash.
-fn are_labels(text: &str) -> bool {
-    text.split(',').all(|label| {
-        label.split_once('=').is_some_and(|(name, value)| {
-            let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-            name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_')
-                && value.is_some_and(|value| !value.contains(['"', '\\']))
-        })
-    })
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn two_servers_do_not_talk_to_each_other() {
     let unanswered = messages.len() + 2 * (response.len() + 1);
     eventually("the counters", || (traffic(&first)[0] > unanswered as f64).then_some(()));
     assert_eq!(traffic(&first), [unanswered as f64 + 1.0, 1.0]);
-    assert_eq!(sample(first.admin(), "rhumb_dns_dropped_total"), unanswered as f64);
+    assert_eq!(sample(first.admin(), r#"rhumb_dns_dropped_total{transport="udp"}"#), unanswered as f64);
 }
 
 #[test]

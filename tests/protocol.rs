@@ -134,7 +134,8 @@ fn who_is_limited_comes_back_by_tcp_or_with_a_cookie() {
         support::http::sample(scene.admin, &format!("rhumb_dns_rate_limited_total{{action=\"{action}\"}}"))
     };
     assert!(limited("slipped") > 900.0 && limited("badcookie") == 2.0);
-    assert_eq!(support::http::sample(scene.admin, "rhumb_dns_replies_total{rcode=\"BADCOOKIE\"}"), 2.0);
+    let series = r#"rhumb_dns_replies_total{transport="udp",rcode="BADCOOKIE"}"#;
+    assert_eq!(support::http::sample(scene.admin, series), 2.0);
 }
 
 #[test]

@@ -182,6 +182,6 @@ fn what_is_no_query_gets_no_reply() {
     let last = query(HOST, RecordType::A);
     socket.send(&last.to_vec().expect("it can be encoded")).expect("loopback takes it");
     assert_eq!(addresses(&receive(&socket, last.metadata.id)), [scene.dns.ip()]);
-    let dropped = support::http::sample(scene.admin, "rhumb_dns_dropped_total");
+    let dropped = support::http::sample(scene.admin, r#"rhumb_dns_dropped_total{transport="udp"}"#);
     assert_eq!(dropped, unanswered.len() as f64);
 }

@@ -110,6 +110,21 @@ pub enum NotEdited {
     NotKept(String),
 }
 
+impl NotEdited {
+    /// The reason in a word, for metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            NotEdited::Refused(Refusal::Unknown(..)) => "unknown",
+            NotEdited::Refused(Refusal::Unfit(..)) => "unfit",
+            NotEdited::Refused(Refusal::Mistaken { .. }) => "mistaken",
+            NotEdited::Refused(Refusal::Needed(_)) => "needed",
+            NotEdited::Refused(Refusal::NoSuchEdit(_)) => "no_such_edit",
+            NotEdited::Lost(_) => "lost",
+            NotEdited::NotKept(_) => "not_kept",
+        }
+    }
+}
+
 impl Context {
     /// What is wanted now.
     pub(super) async fn desired(&self) -> Result<Arc<Desired>, Problem> {

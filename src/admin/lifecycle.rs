@@ -25,9 +25,12 @@ pub(super) async fn readyz(State(context): State<Context>) -> Response {
 }
 
 pub(super) async fn metrics(State(context): State<Context>) -> Result<Response, Problem> {
-    let status = context.status().await?;
+    let snapshot = context.snapshot().await?;
+    // It may be much, and is written where nothing waits for it.
+    let render = context.render_metrics.clone();
+    let text = context.insight.work(move || render(&snapshot)).await?;
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], (context.render_metrics)(&status)).into_response())
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
 pub(super) async fn reload(

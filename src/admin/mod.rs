@@ -3,6 +3,7 @@
 //! A request goes through `listen`, which has the connections; `guard`, which says who asks and
 //! whether they may; and the handler of its path. Whoever changes something notes it in `audit`.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,13 +14,15 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{MethodRouter, get, post, put};
 use tokio::sync::{mpsc, oneshot, watch};
 use tower_http::timeout::TimeoutLayer;
 
 use crate::config::{Desired, Diagnostics};
-use crate::control::{Absence, DomainStatus, HistoryStatus, NoSuch, NotReleasable, Page, PoolStatus, Status};
+use crate::control::{
+    Absence, DomainStatus, HistoryStatus, NoSuch, NotReleasable, Page, PoolStatus, Readings, Status,
+};
 use crate::dns::Name;
 use crate::routing::RoutingTable;
 
@@ -39,6 +42,7 @@ mod latency;
 mod lifecycle;
 mod listen;
 mod listing;
+mod measure;
 mod need;
 mod objects;
 mod openapi;
@@ -85,7 +89,7 @@ pub struct Context {
     /// What happens, for those who follow it.
     pub feed: Feed,
     /// Renders the metrics for a state.
-    pub render_metrics: Arc<dyn Fn(&Status) -> String + Send + Sync>,
+    pub render_metrics: Arc<dyn Fn(&Snapshot) -> String + Send + Sync>,
     /// Where answers go.
     pub insight: Insight,
     /// Who may.
@@ -94,11 +98,29 @@ pub struct Context {
     pub audit: Audit,
 }
 
+/// What metrics tell of the state of everything. It is gathered quickly, and told by whoever has time for it.
+pub struct Snapshot {
+    /// What is believed.
+    pub readings: Readings,
+    /// What is wanted.
+    pub desired: Arc<Desired>,
+    /// How many probes are under way.
+    pub probes_in_flight: usize,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}
+
 /// Something asked of the control loop.
 #[derive(Debug)]
 pub enum Request {
     /// The state of everything.
     Status(oneshot::Sender<Status>),
+    /// What metrics tell of the state of everything.
+    Snapshot(oneshot::Sender<Snapshot>),
     /// The pool of this name, if there is one.
     Pool(String, oneshot::Sender<Option<PoolStatus>>),
     /// As many pools behind the one of this name; from the first on without one.
@@ -141,6 +163,7 @@ impl Request {
             | Request::Report(..)
             | Request::Measured(..) => true,
             Request::Status(..)
+            | Request::Snapshot(..)
             | Request::Pool(..)
             | Request::Pools(..)
             | Request::Domain(..)
@@ -183,6 +206,7 @@ fn router(context: Context) -> Router {
         .layer(DefaultBodyLimit::max(guard::MAX_OCTETS))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, LONGEST_REQUEST))
         .layer(map_response(guard::explain_refusals))
+        .layer(from_fn(measure::measure))
         .with_state(context)
 }
 
@@ -238,6 +262,13 @@ fn object() -> MethodRouter<Context> {
 }
 
 impl Context {
+    /// Asks the control loop for what metrics tell.
+    async fn snapshot(&self) -> Result<Snapshot, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Snapshot(reply)).await.map_err(|_| Problem::stopping())?;
+        answer.await.map_err(|_| Problem::stopping())
+    }
+
     /// Asks the control loop for the state of everything.
     async fn status(&self) -> Result<Status, Problem> {
         let (reply, answer) = oneshot::channel();

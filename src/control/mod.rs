@@ -31,6 +31,7 @@ mod ordering;
 mod orders;
 mod pool;
 mod prepared;
+mod readings;
 mod remains;
 mod resolution;
 mod status;
@@ -45,6 +46,7 @@ pub use names::{Found, Lookup};
 pub use ordering::NoSuch;
 pub use orders::{Absence, Order};
 pub use prepared::Prepared;
+pub use readings::{PoolReadings, Readings};
 pub use remains::Remains;
 pub use status::{
     AddressStatus, AwayStatus, DampedStatus, DomainStatus, IsolatedStatus, NameStatus, OrderStatus, Page,
@@ -84,6 +86,8 @@ pub struct Controller {
     untold: usize,
     /// The latest moment that was heard of.
     latest: Instant,
+    /// When the outcome was known of which tables follow that are published now; `None`: they follow from something else.
+    decided: Option<Instant>,
 }
 
 impl Controller {
@@ -103,6 +107,7 @@ impl Controller {
             next_target: 0,
             untold: 0,
             latest: now,
+            decided: None,
         };
         controller.replace(Prepared::new(plan, geo), Vec::new(), now);
         controller
@@ -160,6 +165,7 @@ impl Controller {
         // What was measured elsewhere may arrive a little late; time goes on all the same.
         self.latest = now.max(self.latest);
         let now = self.latest;
+        self.decided = matches!(event, Event::Probed { .. }).then_some(now);
         let was_settled = self.is_settled();
         let mut notices = match event {
             Event::Probed { target, outcome, started, timings } => {
@@ -451,6 +457,7 @@ impl Controller {
 
     fn publish(&mut self, table: RoutingTable) -> Notice {
         let generation = table.generation();
+        let table = table.with_decided(self.decided);
         self.retired.push(self.published.swap(Arc::new(table)));
         Notice::Published { generation }
     }

@@ -23,6 +23,8 @@ pub(super) struct Target {
     has_passed: bool,
     /// When it was last observed, so that something followed for the verdict.
     observed: Option<Instant>,
+    /// When an outcome last spoke for the verdict.
+    confirmed: Option<Instant>,
     heard: Option<Heard>,
     /// When the silence began that all failures since the last pass were part of.
     silent_since: Option<Instant>,
@@ -111,6 +113,7 @@ impl Target {
             has_told: false,
             has_passed: false,
             observed: None,
+            confirmed: None,
             heard: None,
             silent_since: None,
             withheld: None,
@@ -202,7 +205,11 @@ impl Target {
         let before = (is_doubted && silent.is_some() && self.machine.verdict() == Verdict::Up)
             .then(|| self.machine.clone());
         let transition = self.machine.observe(outcome, now);
-        let transition = transition.map(|turned| Transition { took: Some(took), ..turned });
+        let confirmed = self.confirmed;
+        let transition = transition.map(|turned| Transition { took: Some(took), confirmed, ..turned });
+        if self.machine.passing() == (self.machine.verdict() == Verdict::Up) {
+            self.confirmed = Some(now);
+        }
         match (silent, self.machine.streak()) {
             _ if heard.is_none() => {}
             (Some(heard), 1) => self.silent_since = Some(heard.started),

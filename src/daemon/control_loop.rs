@@ -15,13 +15,15 @@ use super::takeover::Ask;
 use super::unprobed::Unprobed;
 use super::vitals::Pulse;
 use super::{descriptors, happenings, list};
-use crate::admin::{Audit, Feed, NotEdited, NotMeasured, ReloadReport, ReloadTrigger, Request, Told};
+use crate::admin::{
+    Audit, Feed, NotEdited, NotMeasured, ReloadReport, ReloadTrigger, Request, Snapshot, Told,
+};
 use crate::config::{Change as EditChange, Edit, Settings, Stamp};
 use crate::control::{Absence, Controller, Event, Notice, Prepared};
 use crate::health::{Failure, Outcome, Stage, Verdict};
 use crate::probe::{Limits, ProbeThread, Prober, Report, Trigger};
 use crate::resolver::{Answer, Resolver};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Ledger, Metrics};
 
 /// Drives the controller, one event at a time.
 pub(super) struct ControlLoop {
@@ -42,6 +44,7 @@ pub(super) struct ControlLoop {
     remembering: Remembering,
     /// Why the last reload was refused, unless it was not.
     refusal: Option<String>,
+    ledger: Ledger,
     /// Who makes changes.
     tenure: Tenure,
 }
@@ -67,8 +70,7 @@ impl ControlLoop {
         controller: Controller,
         settings: Settings,
         changes: Changes,
-        feed: Feed,
-        audit: Audit,
+        (feed, audit, ledger): (Feed, Audit, Ledger),
         remembering: Remembering,
     ) -> io::Result<(Self, watch::Receiver<bool>)> {
         let (settled, is_settled) = watch::channel(controller.is_settled());
@@ -99,6 +101,7 @@ impl ControlLoop {
             feed,
             audit,
             refusal: None,
+            ledger,
             tenure: Tenure::Own,
             remembering,
         };
@@ -156,21 +159,25 @@ impl ControlLoop {
                 tracing::warn!(%pool, %address, %check, probes, "{failure}");
             }
             let took = finished.saturating_duration_since(started);
-            Metrics::probed(watch, &outcome, took, lateness);
+            Metrics::late(lateness);
+            self.ledger.probed(watch, &outcome, took);
             if trigger == Trigger::Tripped {
-                Metrics::tripped(watch, outcome == Outcome::Pass);
+                self.ledger.tripped(watch, outcome == Outcome::Pass);
             }
         }
+        let decided = now().saturating_duration_since(finished);
         let notices = self.controller.handle(Event::Probed { target, outcome, started, timings }, finished);
         if notices.iter().any(|notice| matches!(notice, Notice::Published { .. })) {
-            Metrics::swapped(now().saturating_duration_since(finished));
+            let published = now().saturating_duration_since(finished);
+            Metrics::swapped(published);
+            self.ledger.swapped(decided, published);
         }
         self.tell(notices);
     }
 
     fn learn(&mut self, answer: Answer) {
         let Answer { name, lookup, finished } = answer;
-        Metrics::looked_up(&name, &lookup);
+        self.ledger.looked_up(&name, &lookup);
         let notices = self.controller.handle(Event::Resolved { name, lookup }, finished);
         self.tell(notices);
     }
@@ -226,6 +233,12 @@ impl ControlLoop {
             Request::Status(reply) => {
                 // Whoever asked may have gone away.
                 let _ = reply.send(self.controller.status(now()));
+            }
+            Request::Snapshot(reply) => {
+                let readings = self.controller.readings(now());
+                let desired = Arc::clone(self.changes.desired());
+                let probes_in_flight = self.prober.in_flight();
+                let _ = reply.send(Snapshot { readings, desired, probes_in_flight });
             }
             Request::Pool(name, reply) => {
                 let _ = reply.send(self.controller.pool_status(&name, now()));
@@ -301,6 +314,7 @@ impl ControlLoop {
             }
         }
         log_edits(&added, &gone);
+        Metrics::edited(added.len(), gone.len());
         for Told { object, before, after, is_order: _ } in ended {
             self.audit.note_cause("expiry", "expire", object, before, after);
         }
@@ -308,6 +322,9 @@ impl ControlLoop {
             self.feed.send(kind, data);
         }
         for (reply, result) in replies {
+            if let Err(reason) = &result {
+                Metrics::edit_refused(reason.label());
+            }
             match &result {
                 Err(NotEdited::NotKept(reason)) => tracing::error!("an edit was refused: {reason}"),
                 Err(reason) => tracing::debug!("an edit was refused: {reason}"),
@@ -333,7 +350,7 @@ impl ControlLoop {
                 }
                 let (kind, data) = happenings::reloaded(&outcome, trigger);
                 self.feed.send(kind, data);
-                Metrics::reloaded(trigger, outcome.is_ok());
+                Metrics::reloaded(trigger, outcome.is_ok(), edits::now());
                 self.refusal = outcome.as_ref().err().cloned();
                 // A signal's reload waits for the answer, an API client may have gone away.
                 let _ = reply.send(outcome);
@@ -413,7 +430,7 @@ impl ControlLoop {
             }
             match notice {
                 Notice::Turned { watch, transition } => {
-                    Metrics::turned(&watch, &transition);
+                    self.ledger.turned(&watch, &transition);
                     let (pool, address) = (watch.pool_or_none(), &watch.address);
                     let (target, port) = (&watch.endpoint, watch.port);
                     match transition.to {
@@ -480,6 +497,7 @@ impl ControlLoop {
                 }
                 Notice::Rewatched { started, stopped } => self.prober.rewatch(started, &stopped),
                 Notice::Published { generation } => {
+                    Metrics::published(edits::now());
                     tracing::debug!(generation, "table published");
                     self.feed.published(generation);
                 }

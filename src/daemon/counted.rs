@@ -1,15 +1,20 @@
 //! Where the counters of threads and sockets are gathered for the metrics.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::routing::Counters;
-use crate::serve::{Serving, TcpCounters, UdpCounters};
-use crate::telemetry::{Answers, Sources};
+use tokio::sync::watch;
+
+use crate::routing::{Counters, Distribution, Transport};
+use crate::serve::{Serving, TableCounters, TcpCounters, UdpCounters, WorkerId};
+use crate::store::JOURNAL;
+use crate::telemetry::{self, Answers, Sources};
 
 /// The counters of everything that answers. Filled while the daemon starts, read at each scrape.
 #[derive(Clone, Default)]
 pub(super) struct Counted {
-    workers: Arc<Mutex<Vec<Arc<Counters>>>>,
+    workers: Arc<Mutex<Vec<(Transport, Arc<Counters>)>>>,
+    tables: Arc<Mutex<Vec<Arc<TableCounters>>>>,
     sockets: Arc<OnceLock<Sockets>>,
 }
 
@@ -21,10 +26,23 @@ struct Sockets {
 
 impl Counted {
     /// Counters for one more worker.
-    pub(super) fn worker(&self) -> Arc<Counters> {
+    pub(super) fn worker(&self, id: WorkerId) -> Arc<Counters> {
+        let transport = match id {
+            WorkerId::Udp(_) => Transport::Udp,
+            WorkerId::Tcp(_) => Transport::Tcp,
+        };
         let counters = Arc::<Counters>::default();
         // A list of pointers is whole whatever happened to whoever held the lock.
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.push((transport, counters.clone()));
+        counters
+    }
+
+    /// Counters for the tables of one more UDP thread. Whoever answers over TCP looks for a table when there is something
+    /// to answer, and is behind as long as there is not.
+    pub(super) fn tables(&self) -> Arc<TableCounters> {
+        let counters = Arc::<TableCounters>::default();
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
         counters
     }
 
@@ -35,13 +53,26 @@ impl Counted {
         let _ = self.sockets.set(Sockets { udp, tcp: serving.tcp_counters().clone() });
     }
 
-    /// What the metrics are gathered from; `answers` tells where answers went.
-    pub(super) fn into_sources(self, answers: impl Fn() -> Answers + Send + Sync + 'static) -> Sources {
-        let Counted { workers, sockets } = self;
+    /// What the metrics are gathered from; `answers` tells where answers went, `ready` whether there are any, and the journal
+    /// of edits is in `state_dir`.
+    pub(super) fn into_sources(
+        self,
+        answers: impl Fn() -> Answers + Send + Sync + 'static,
+        ready: watch::Receiver<bool>,
+        state_dir: Option<PathBuf>,
+    ) -> Sources {
+        let Counted { workers, tables, sockets } = self;
+        let journal = state_dir.map(|directory| directory.join(JOURNAL));
+        let octets = move || Some(std::fs::metadata(journal.as_ref()?).ok()?.len());
         Sources {
             workers: Box::new(move || workers.lock().unwrap_or_else(PoisonError::into_inner).clone()),
-            sockets: Box::new(move || sockets.get().map(read).unwrap_or_default()),
+            sockets: Box::new(move || {
+                let tables = tables.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                sockets.get().map(|sockets| read(sockets, &tables)).unwrap_or_default()
+            }),
             answers: Box::new(answers),
+            is_ready: Box::new(move || *ready.borrow()),
+            journal: Box::new(octets),
         }
     }
 }
@@ -49,9 +80,9 @@ impl Counted {
 const UDP: &str = "rhumb_udp_events_total";
 const TCP: &str = "rhumb_tcp_events_total";
 
-fn read(Sockets { udp, tcp }: &Sockets) -> Vec<(&'static str, &'static str, u64)> {
+fn read(Sockets { udp, tcp }: &Sockets, tables: &[Arc<TableCounters>]) -> telemetry::Sockets {
     let sum = |read: fn(&UdpCounters) -> u64| udp.iter().map(|counters| read(counters)).sum();
-    vec![
+    let events = vec![
         (UDP, "received", sum(|udp| udp.received.read())),
         (UDP, "sent", sum(|udp| udp.sent.read())),
         (UDP, "dropped", sum(|udp| udp.dropped.read())),
@@ -69,5 +100,20 @@ fn read(Sockets { udp, tcp }: &Sockets) -> Vec<(&'static str, &'static str, u64)
         (TCP, "accept_error", tcp.accept_errors.read()),
         (TCP, "query", tcp.queries.read()),
         (TCP, "reply", tcp.replies.read()),
-    ]
+    ];
+    telemetry::Sockets {
+        events,
+        overflowed: sum(|udp| udp.overflowed.read()),
+        batches: together(udp.iter().map(|udp| udp.batches.read())),
+        answers: together(udp.iter().map(|udp| udp.answers.read())),
+        taken_up: together(tables.iter().map(|tables| tables.taken_up.read())),
+        oldest_table: tables.iter().map(|tables| tables.generation()).min(),
+    }
+}
+
+fn together(all: impl Iterator<Item = Distribution>) -> Distribution {
+    all.fold(Distribution::default(), |mut sum, one| {
+        sum.add(&one);
+        sum
+    })
 }

@@ -52,6 +52,6 @@ impl Counting {
         let (edges, is_counted) = table.edges();
         let are_few = is_counted && edges <= MAX_SERIES;
         let domains = if are_few { self.flow.read(table, None, usize::MAX) } else { Vec::new() };
-        Answers { is_counted, domains }
+        Answers { is_counted, domains, zones: self.flow.zones(table) }
     }
 }

@@ -106,6 +106,8 @@ pub struct Transition {
     pub reason: Outcome,
     /// How long its probe took, where that is known.
     pub took: Option<Duration>,
+    /// When an outcome last spoke for the verdict until now, where that is known.
+    pub confirmed: Option<Instant>,
 }
 
 impl HealthMachine {
@@ -178,6 +180,7 @@ impl HealthMachine {
             needed,
             reason: outcome.clone(),
             took: None,
+            confirmed: None,
         })
     }
 

@@ -125,6 +125,11 @@ impl Prober {
         self.running.len()
     }
 
+    /// How many probes are under way.
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight()
+    }
+
     /// Starts those of which nothing of today is known before the others, whose verdicts can wait for so long.
     fn start_all(&mut self, targets: Vec<(TargetId, Arc<Watch>, Belief)>) {
         let awaited = targets.iter().filter(|(_, _, belief)| belief.is_awaited()).count();

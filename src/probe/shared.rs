@@ -24,18 +24,27 @@ pub(super) struct Shared {
     pub(super) pulse: Pulse,
     /// As many as there may be probes under way.
     pub(super) turns: Semaphore,
+    /// How many that is.
+    pub(super) most: usize,
 }
 
 impl Shared {
     /// Does no more at the same time than `limits` say.
     pub(super) fn new(limits: Limits) -> Self {
+        let most = limits.max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         Shared {
             tls: Tls::default(),
             pinger: Pinger::default(),
             scripts: Scripts::new(limits.max_scripts),
             pulse: Pulse::default(),
-            turns: Semaphore::new(limits.max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            turns: Semaphore::new(most),
+            most,
         }
+    }
+
+    /// How many probes are under way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.most.saturating_sub(self.turns.available_permits())
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// The name of the journal in its directory.
-pub(super) const FILE: &str = "edits.journal";
+pub const FILE: &str = "edits.journal";
 
 /// The first line: what this is, and in which version.
 const HEADER: &str = "rhumb edits 1\n";

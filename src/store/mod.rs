@@ -9,6 +9,6 @@ mod kept;
 mod sheet;
 
 pub use claim::{Claim, Taken};
-pub use journal::JournalError;
+pub use journal::{FILE as JOURNAL, JournalError};
 pub use kept::{Kept, NotKept};
 pub use sheet::{Sheet, SheetError};

@@ -1,187 +1,95 @@
 //! Metrics in Prometheus' text form.
 //!
-//! Events of the control path are counted as they happen. What the answering threads count for
-//! themselves is summed when somebody scrapes.
+//! What happens once in a while and is told apart by a few words is counted by a recorder, as it happens. Everything of which
+//! there are as many as somebody has configured is told from what there is when somebody scrapes, and goes with it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use metrics_util::MetricKindMask;
 
-use super::Answers;
-use crate::control::{Found, Lookup, Status};
-use crate::dns::Name;
-use crate::health::{Outcome, Transition, Verdict};
-use crate::plan::Watch;
-use crate::routing::Counters;
+use super::exposition::Exposition;
+use super::traffic::tell_workers;
+use super::{Answers, Ledger, Sockets, process, state};
+use crate::config::Desired;
+use crate::control::Readings;
+use crate::routing::{Counters, Transport};
 
 /// From a microsecond, which is about what a swap takes, to a second, which would be a fault.
 const SWAP_BUCKETS: [f64; 13] = [1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2, 1e-1, 1.0];
-/// From a quarter of a millisecond, a site next door, to ten seconds, longer than any timeout
-/// that makes sense.
-const PROBE_BUCKETS: [f64; 15] =
+/// From a quarter of a millisecond to ten seconds, which no probe should be late.
+const LATENESS_BUCKETS: [f64; 15] =
     [2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// From what is read from memory to what a large reload takes.
+const REQUEST_BUCKETS: [f64; 9] = [1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0];
 
-/// A gauge that was not set for as long is of something that is gone, such as an address that a name
-/// has no more: each is set just before it is rendered, which takes far less.
-const GAUGE_END: Duration = Duration::from_secs(1);
-
-/// The counters of the answering threads and of their sockets, gathered when scraped.
+/// Whatever is counted elsewhere, gathered when scraped.
 pub struct Sources {
-    /// Those of every answering thread.
-    pub workers: Box<dyn Fn() -> Vec<Arc<Counters>> + Send + Sync>,
-    /// Those of the sockets: metric, event and value.
-    pub sockets: Box<dyn Fn() -> Vec<(&'static str, &'static str, u64)> + Send + Sync>,
+    /// The counters of every answering thread, and what it answers over.
+    pub workers: Box<dyn Fn() -> Vec<(Transport, Arc<Counters>)> + Send + Sync>,
+    /// What the sockets have seen.
+    pub sockets: Box<dyn Fn() -> Sockets + Send + Sync>,
     /// Where answers went.
     pub answers: Box<dyn Fn() -> Answers + Send + Sync>,
+    /// Whether DNS is answered.
+    pub is_ready: Box<dyn Fn() -> bool + Send + Sync>,
+    /// The size of the journal of edits in octets, if there is one.
+    pub journal: Box<dyn Fn() -> Option<u64> + Send + Sync>,
 }
 
 /// The metrics of this process.
 pub struct Metrics {
     handle: PrometheusHandle,
     sources: Sources,
+    ledger: Ledger,
 }
 
 impl Metrics {
     /// Starts to collect.
-    pub fn start(sources: Sources) -> Self {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Full("rhumb_outcome_to_swap_seconds".to_owned()), &SWAP_BUCKETS)
-            .and_then(|builder| {
-                builder.set_buckets_for_metric(
-                    Matcher::Full("rhumb_probe_duration_seconds".to_owned()),
-                    &PROBE_BUCKETS,
-                )
-            })
-            .and_then(|builder| {
-                builder.set_buckets_for_metric(
-                    Matcher::Full("rhumb_probe_lateness_seconds".to_owned()),
-                    &PROBE_BUCKETS,
-                )
-            })
-            .expect("the buckets are not empty")
-            .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_END))
-            .build_recorder();
+    pub fn start(sources: Sources, ledger: Ledger) -> Self {
+        let buckets: [(&str, &[f64]); 3] = [
+            ("rhumb_outcome_to_swap_seconds", &SWAP_BUCKETS),
+            ("rhumb_probe_lateness_seconds", &LATENESS_BUCKETS),
+            ("rhumb_admin_request_duration_seconds", &REQUEST_BUCKETS),
+        ];
+        let recorder = buckets.into_iter().fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
+            let builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets);
+            builder.expect("the buckets are not empty")
+        });
+        let recorder = recorder.build_recorder();
         let handle = recorder.handle();
         // A second daemon in one process, as tests have them, leaves events to the first.
         let _ = metrics::set_global_recorder(recorder);
         describe();
-        Metrics { handle, sources }
+        begin();
+        Metrics { handle, sources, ledger }
     }
 
-    /// Everything, in Prometheus' text exposition format.
-    pub fn render(&self, status: &Status) -> String {
-        let workers = (self.sources.workers)();
-        for rcode in Counters::RCODES {
-            let sum = workers.iter().map(|worker| worker.replies(rcode)).sum();
-            counter!("rhumb_dns_replies_total", "rcode" => rcode.mnemonic()).absolute(sum);
-        }
-        let sum = |read: fn(&Counters) -> u64| workers.iter().map(|worker| read(worker)).sum();
-        counter!("rhumb_dns_dropped_total").absolute(sum(|worker| worker.dropped.read()));
-        counter!("rhumb_dns_truncated_total").absolute(sum(|worker| worker.truncated.read()));
-        counter!("rhumb_dns_client_subnet_total").absolute(sum(|worker| worker.client_subnets.read()));
-        for (action, sum) in [
-            ("withheld", sum(|worker| worker.limited_withheld.read())),
-            ("slipped", sum(|worker| worker.limited_slipped.read())),
-            ("badcookie", sum(|worker| worker.limited_bad_cookie.read())),
-        ] {
-            counter!("rhumb_dns_rate_limited_total", "action" => action).absolute(sum);
-        }
-        for (cookie, sum) in [
-            ("new", sum(|worker| worker.cookies_new.read())),
-            ("bad", sum(|worker| worker.cookies_bad.read())),
-            ("good", sum(|worker| worker.cookies_good.read())),
-        ] {
-            counter!("rhumb_dns_cookies_total", "cookie" => cookie).absolute(sum);
-        }
-        for (name, event, value) in (self.sources.sockets)() {
-            counter!(name, "event" => event).absolute(value);
-        }
-        gauge!("rhumb_isolated").set(f64::from(u8::from(status.isolated.is_some())));
-        gauge!("rhumb_table_generation").set(status.generation as f64);
-        for pool in &status.pools {
-            let is_suspected = pool.suspicion.is_some();
-            gauge!("rhumb_pool_check_suspected", "pool" => pool.name.clone())
-                .set(f64::from(u8::from(is_suspected)));
-            gauge!("rhumb_pool_share", "pool" => pool.name.clone()).set(pool.share);
-            for address in &pool.addresses {
-                let labels = [("pool", pool.name.clone()), ("address", address.name.clone())];
-                let up = match &address.health[..] {
-                    "up" => 1.0,
-                    "down" => 0.0,
-                    _ => f64::NAN,
-                };
-                gauge!("rhumb_address_up", &labels).set(up);
-                gauge!("rhumb_address_available", &labels).set(f64::from(u8::from(address.available)));
-            }
-            for name in &pool.names {
-                if let Some(seconds) = name.resolved_seconds {
-                    gauge!("rhumb_name_age_seconds", "name" => name.name.clone()).set(seconds);
-                }
-            }
-        }
-        let answers = (self.sources.answers)();
-        gauge!("rhumb_flow_counted").set(f64::from(u8::from(answers.is_counted)));
+    /// Everything, in Prometheus' text exposition format. `in_flight`: how many probes are under way. It takes long where
+    /// there is much.
+    pub fn render(&self, readings: &Readings, desired: &Desired, in_flight: usize) -> String {
+        let mut told = Exposition::default();
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        told.gauge("rhumb_build_info", "1, of the version that runs.").truth(&version, true);
+        told.gauge("rhumb_ready", "1 if DNS is answered.").truth(&[], (self.sources.is_ready)());
+        tell_workers(&(self.sources.workers)(), &mut told);
+        let sockets = (self.sources.sockets)();
+        sockets.tell(&mut told);
+        self.ledger.tell_stages(&sockets.taken_up, &mut told);
+        (self.sources.answers)().tell(&mut told);
+        state::tell(readings, &mut told);
+        told.gauge("rhumb_probes_in_flight", "Probes that are under way.").count(&[], in_flight as u64);
+        state::tell_edits(desired, (self.sources.journal)(), &mut told);
+        self.ledger.tell(readings, state::has_addresses(readings), &mut told);
+        process::tell(&mut told);
         self.handle.run_upkeep();
-        let mut text = self.handle.render();
-        answers.render(&mut text);
-        text
+        told.behind(self.handle.render())
     }
 
-    /// A probe has ended after `took`, which started so much later than it was due.
-    pub fn probed(watch: &Watch, outcome: &Outcome, took: Duration, lateness: Duration) {
+    /// A probe started so much later than it was due.
+    pub fn late(lateness: Duration) {
         histogram!("rhumb_probe_lateness_seconds").record(lateness.as_secs_f64());
-        let pool = || watch.pool_or_none().to_owned();
-        let check = || watch.check.name.clone();
-        counter!("rhumb_probes_total", "pool" => pool(), "check" => check(), "outcome" => outcome.label())
-            .increment(1);
-        histogram!("rhumb_probe_duration_seconds", "pool" => pool(), "check" => check())
-            .record(took.as_secs_f64());
-        if let Outcome::Fail(failure) = outcome {
-            let labels = [
-                ("pool", pool()),
-                ("address", watch.written().to_owned()),
-                ("reason", failure.label().to_owned()),
-            ];
-            counter!("rhumb_address_failures_total", &labels).increment(1);
-        }
-    }
-
-    /// A connection that should have lasted had ended; `is_up`: a probe at once has passed all the same.
-    pub fn tripped(watch: &Watch, is_up: bool) {
-        let outcome = if is_up { "pass" } else { "fail" };
-        counter!("rhumb_tripwires_total", "pool" => watch.pool_or_none().to_owned(), "outcome" => outcome)
-            .increment(1);
-    }
-
-    /// An address has turned.
-    pub fn turned(watch: &Watch, transition: &Transition) {
-        let to = match transition.to {
-            Verdict::Up => "up",
-            Verdict::Down => "down",
-            Verdict::Unknown => "unknown",
-        };
-        let labels = [
-            ("pool", watch.pool_or_none().to_owned()),
-            ("address", watch.written().to_owned()),
-            ("to", to.to_owned()),
-        ];
-        counter!("rhumb_transitions_total", &labels).increment(1);
-    }
-
-    /// A name was looked up.
-    pub fn looked_up(name: &Name, lookup: &Lookup) {
-        let counts = |is: fn(&Found) -> bool| [&lookup.v4, &lookup.v6].into_iter().any(is);
-        let outcome = if counts(|found| matches!(found, Found::Failed(_))) {
-            "failed"
-        } else if counts(|found| matches!(found, Found::Addresses(_))) {
-            "found"
-        } else {
-            "nothing"
-        };
-        counter!("rhumb_lookups_total", "name" => name.to_string(), "outcome" => outcome).increment(1);
     }
 
     /// A table was published `after` the outcome that led to it was known.
@@ -189,61 +97,98 @@ impl Metrics {
         histogram!("rhumb_outcome_to_swap_seconds").record(after.as_secs_f64());
     }
 
-    /// A reload that somebody or something of this name wanted was carried out or refused.
-    pub fn reloaded(trigger: &'static str, accepted: bool) {
+    /// A table was published `since` the beginning of 1970.
+    pub fn published(since: Duration) {
+        gauge!("rhumb_table_published_timestamp_seconds").set(since.as_secs_f64());
+    }
+
+    /// A reload that somebody or something of this name wanted was carried out or refused, `since` the beginning of 1970.
+    pub fn reloaded(trigger: &'static str, accepted: bool, since: Duration) {
         let result = if accepted { "accepted" } else { "refused" };
         counter!("rhumb_reloads_total", "result" => result, "trigger" => trigger).increment(1);
+        configured(accepted, since);
+    }
+
+    /// The configuration was read at the start, `since` the beginning of 1970.
+    pub fn started(since: Duration) {
+        configured(true, since);
+    }
+
+    /// So many edits were made, and so many stand no longer.
+    pub fn edited(made: usize, ended: usize) {
+        counter!("rhumb_edits_made_total").increment(made as u64);
+        counter!("rhumb_edits_ended_total").increment(ended as u64);
+    }
+
+    /// Edits were refused, for a reason of this name.
+    pub fn edit_refused(reason: &'static str) {
+        counter!("rhumb_edits_refused_total", "reason" => reason).increment(1);
+    }
+}
+
+fn configured(accepted: bool, since: Duration) {
+    gauge!("rhumb_config_last_reload_successful").set(f64::from(u8::from(accepted)));
+    if accepted {
+        gauge!("rhumb_config_last_reload_success_timestamp_seconds").set(since.as_secs_f64());
+    }
+}
+
+/// Tells of what has not happened yet: who counts how much more of something happens has to see it begin at 0.
+fn begin() {
+    for trigger in ["signal", "api", "file"] {
+        for result in ["accepted", "refused"] {
+            counter!("rhumb_reloads_total", "result" => result, "trigger" => trigger).increment(0);
+        }
+    }
+    Metrics::edited(0, 0);
+    for reason in ["unknown", "unfit", "mistaken", "needed", "no_such_edit", "lost", "not_kept"] {
+        counter!("rhumb_edits_refused_total", "reason" => reason).increment(0);
+    }
+    for reason in ["no_token", "wrong_token", "throttled", "origin", "role", "busy"] {
+        counter!("rhumb_admin_refused_total", "reason" => reason).increment(0);
     }
 }
 
 fn describe() {
-    describe_counter!("rhumb_dns_replies_total", "Replies sent, by response code.");
-    describe_counter!("rhumb_dns_dropped_total", "Messages that got no reply: too short, or responses.");
-    describe_counter!("rhumb_dns_truncated_total", "Replies cut so that the client asks by TCP.");
-    describe_counter!("rhumb_dns_client_subnet_total", "Queries with an EDNS client subnet.");
-    describe_counter!(
-        "rhumb_dns_rate_limited_total",
-        "Replies ruled out by the rate limit, by what was sent."
-    );
-    describe_counter!("rhumb_dns_cookies_total", "Queries with a cookie, by what it was worth.");
-    describe_counter!("rhumb_udp_events_total", "What the UDP sockets saw.");
-    describe_counter!("rhumb_tcp_events_total", "What the TCP listeners saw.");
-    describe_counter!("rhumb_probes_total", "Probes ended, by outcome.");
     describe_histogram!(
         "rhumb_probe_lateness_seconds",
         Unit::Seconds,
         "How much later than they were due probes started."
     );
-    describe_histogram!("rhumb_probe_duration_seconds", Unit::Seconds, "How long probes took.");
-    describe_counter!("rhumb_address_failures_total", "Probes that failed, by address and reason.");
-    describe_gauge!("rhumb_address_up", "Whether an address is believed to be up; NaN: nothing is known.");
-    describe_gauge!("rhumb_isolated", "Whether the daemon takes itself to be cut off from the network.");
-    describe_counter!(
-        "rhumb_tripwires_total",
-        "Connections whose end had an address probed at once, by what came of it."
-    );
-    describe_gauge!(
-        "rhumb_pool_check_suspected",
-        "Whether every address of the pool has failed in the same way since it is watched."
-    );
-    describe_counter!("rhumb_transitions_total", "Addresses that turned up or down.");
     describe_histogram!(
         "rhumb_outcome_to_swap_seconds",
         Unit::Seconds,
         "From the end of the deciding probe until the new table is read by queries."
     );
-    describe_counter!("rhumb_lookups_total", "Lookups of names in pools, by outcome.");
-    describe_gauge!("rhumb_name_age_seconds", Unit::Seconds, "Since a name in pools has last been resolved.");
+    describe_gauge!(
+        "rhumb_table_published_timestamp_seconds",
+        Unit::Seconds,
+        "When the current table was published, since unix epoch."
+    );
     describe_counter!("rhumb_reloads_total", "Reloads, by result and by what they were for.");
+    describe_gauge!(
+        "rhumb_config_last_reload_successful",
+        "1 if the last attempt to read the configuration succeeded, that at the start included."
+    );
+    describe_gauge!(
+        "rhumb_config_last_reload_success_timestamp_seconds",
+        Unit::Seconds,
+        "When the configuration was last read with success, since unix epoch."
+    );
+    describe_counter!("rhumb_edits_made_total", "Edits made by API, orders included.");
+    describe_counter!("rhumb_edits_ended_total", "Edits that were taken back, replaced, or over.");
+    describe_counter!("rhumb_edits_refused_total", "Edits that were refused, by reason.");
     describe_counter!(
         "rhumb_admin_refused_total",
         "Requests to the admin API that were turned away for who sent them, or how many did, by reason."
     );
-    describe_gauge!("rhumb_table_generation", "How many tables were published before the current one.");
-    describe_gauge!(
-        "rhumb_pool_share",
-        "The share of its clients that a pool serves; 0: it is out of service."
+    describe_counter!(
+        "rhumb_admin_requests_total",
+        "Requests to the admin API, by route, method and status."
     );
-    describe_gauge!("rhumb_flow_counted", "1 if it is counted how often domains take their pools.");
-    describe_gauge!("rhumb_address_available", "1 if clients are given the address.");
+    describe_histogram!(
+        "rhumb_admin_request_duration_seconds",
+        Unit::Seconds,
+        "How long requests to the admin API took until the response began, by route."
+    );
 }

@@ -173,7 +173,7 @@ impl View {
         let past = |wall| self.base.past(wall);
         let transition = |turned: TransitionMemory| {
             let TransitionMemory { from, to, at, streak, needed, reason, took } = turned;
-            Transition { from, to, at: past(at), streak, needed, reason, took }
+            Transition { from, to, at: past(at), streak, needed, reason, took, confirmed: None }
         };
         KnownTarget {
             past: Past {

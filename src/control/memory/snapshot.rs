@@ -85,7 +85,7 @@ fn address(watch: &Watch, known: KnownTarget, taken: Moment) -> AddressMemory {
 }
 
 fn transition(turned: &Transition, taken: Moment) -> TransitionMemory {
-    let Transition { from, to, at, streak, needed, reason, took } = turned.clone();
+    let Transition { from, to, at, streak, needed, reason, took, confirmed: _ } = turned.clone();
     TransitionMemory { from, to, at: taken.wall_of(at), streak, needed, reason, took }
 }
 
