@@ -235,7 +235,8 @@ impl Daemon {
         let feed = Feed::new();
         let ledger = Ledger::default();
         let told = (feed.clone(), audit.clone(), ledger.clone());
-        let (mut control, mut settled) = ControlLoop::new(controller, settings.clone(), changes, told, remembering)?;
+        let (mut control, mut settled) =
+            ControlLoop::new(controller, settings.clone(), changes, told, remembering)?;
         control.tell(meanwhile);
         let counted = Counted::default();
         let counting = Counting::new();

@@ -27,7 +27,7 @@ pub(super) const LONGEST_MEMORY: usize = 64 << 20;
 pub(super) const DESCRIPTORS: usize = 128;
 
 /// Something that is said.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(super) enum Message {
     /// New: who it is.
