@@ -21,13 +21,14 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Audit, Feed, Insight, ReloadTrigger};
 use crate::cli::{self, Beginning};
 use crate::config::{
-    Loaded, LogFormat, LogLevel, LogSettings, ServerSettings, TcpSettings, Unfit, UnreadTokens,
+    Loaded, LogFormat, LogSettings, ServerSettings, TcpSettings, Unfit, UnreadTokens,
 };
 use crate::control::{Controller, Event};
 use crate::plan::ConditionRule;
 use crate::routing::{Service, Worker};
 use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
 use crate::store::{Claim, JournalError, Taken};
+use crate::telemetry::query_log::QueryLog;
 use crate::telemetry::{self, Ledger, LogGuard, Metrics};
 
 mod access;
@@ -41,9 +42,11 @@ mod happenings;
 mod manager;
 mod measured;
 mod privileges;
+mod query_log;
 mod remembering;
 mod service;
 mod takeover;
+mod telling;
 mod unprobed;
 mod vitals;
 mod watching;
@@ -60,6 +63,7 @@ use remembering::Remembering;
 pub use takeover::TakeoverError;
 use takeover::{Ask, Estate, Given, Holding, Offer, Program, Unfitting};
 use vitals::Vitals;
+use telling::Telling;
 use watching::Watching;
 
 /// How long TCP clients have to get their answers after a stop: more than a resolver waits for
@@ -72,6 +76,9 @@ const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 /// How long the last records of the audit log may take, on a disk that works.
 const AUDIT_DRAIN: Duration = Duration::from_secs(1);
+
+/// How long the last records of the query log may take.
+const QUERY_LOG_DRAIN: Duration = Duration::from_secs(2);
 
 /// How much longer than its slowest probe the first round may take before DNS is answered
 /// without it. Nothing known should ever take as long; a resolver that has to ask around for the
@@ -148,6 +155,7 @@ pub struct Daemon {
     tasks: JoinSet<()>,
     serving: Serving,
     vitals: Vitals,
+    queries: QueryLog,
     /// Writes what is left of the log when it is dropped.
     log: LogGuard,
 }
@@ -234,7 +242,10 @@ impl Daemon {
         let watching = is_watched.then(|| Watching::new(changes.files(), requests.clone()));
         let feed = Feed::new();
         let ledger = Ledger::default();
-        let told = (feed.clone(), audit.clone(), ledger.clone());
+        // As the user that the process is by now: a file of it is opened again and again.
+        let queries = QueryLog::start()?;
+        let telling = Telling::new(&settings, log.filter(), queries.clone());
+        let told = (feed.clone(), audit.clone(), ledger.clone(), telling.clone());
         let (mut control, mut settled) =
             ControlLoop::new(controller, settings.clone(), changes, told, remembering)?;
         control.tell(meanwhile);
@@ -254,12 +265,17 @@ impl Daemon {
             ready: is_ready,
             requests: requests.clone(),
             feed: feed.clone(),
-            render_metrics: Arc::new(move |admin::Snapshot { readings, desired, probes_in_flight }| {
-                metrics.render(readings, desired, *probes_in_flight)
-            }),
+            render_metrics: {
+                let queries = queries.clone();
+                Arc::new(move |admin::Snapshot { readings, desired, probes_in_flight }| {
+                    queries.publish_counts();
+                    metrics.render(readings, desired, *probes_in_flight)
+                })
+            },
             insight: Insight::new(counting.flow.clone()),
             access: door.keys.access.clone(),
             audit: audit.clone(),
+            telling: Arc::new(telling.clone()),
         };
         let probes = control.probes();
         let mut tasks = JoinSet::new();
@@ -270,6 +286,7 @@ impl Daemon {
         }
         let sockets = takeover::copies(&listeners, &door)?;
         let admin_file = door.socket().map(admin::Socket::is_anothers);
+        tasks.spawn(telling.run(front_stopped.clone()));
         let serve_admin = run_admin(door.listeners, context, front_stopped);
         // An edit that this process had acknowledged would be lost if the other one went on.
         let serve_later = match &predecessor {
@@ -288,6 +305,7 @@ impl Daemon {
         }
         let TcpSettings { max_connections, idle_timeout, lifetime } = settings.server.tcp;
         let limits = TcpLimits { max_connections, idle_timeout, lifetime, ..TcpLimits::default() };
+        let workers = listeners.workers();
         let serving = listeners.start(limits, |id| {
             let service = match id {
                 WorkerId::Udp(_) => &udp_service,
@@ -296,7 +314,8 @@ impl Daemon {
             let worker = Worker::new(fastrand::u64(..), counted.worker(id))
                 .with_service(service.clone())
                 .with_flow(counting.flow.clone());
-            let answerer = TableAnswerer::new(published.clone(), worker);
+            let tap = query_log::tap(&queries, id, &dns, workers);
+            let answerer = TableAnswerer::new(published.clone(), worker).with_tap(tap);
             match id {
                 WorkerId::Udp(_) => answerer.with_counters(counted.tables()),
                 WorkerId::Tcp(_) => answerer,
@@ -337,6 +356,7 @@ impl Daemon {
             feed,
             tasks,
             serving,
+            queries,
             vitals,
             log,
         })
@@ -381,6 +401,7 @@ impl Daemon {
             mut tasks,
             serving,
             vitals: _,
+            queries,
             log,
         } = self;
         // Whoever balances load by it should look elsewhere from here on.
@@ -403,6 +424,8 @@ impl Daemon {
         if !is_done {
             tracing::warn!(after = ?DRAIN, "cut off TCP clients that were not done");
         }
+        // What it has to write for that, and whoever reads it, is no reason to stay.
+        let ended = tokio::task::spawn_blocking(move || queries.end(QUERY_LOG_DRAIN));
         // Those who follow would be waited for.
         feed.end();
         front.send_replace(true);
@@ -412,6 +435,8 @@ impl Daemon {
         if tokio::time::timeout(AUDIT_DRAIN, audit.flush()).await.is_err() {
             tracing::error!("the last changes may be missing in the audit log");
         }
+        // It does not panic; if it did, it has said so.
+        let _ = ended.await;
         tracing::info!("stopped");
         holding.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(log);
@@ -522,14 +547,7 @@ fn start_logging(settings: &LogSettings) -> LogGuard {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
-    let level = match settings.level {
-        LogLevel::Error => tracing::Level::ERROR,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Debug => tracing::Level::DEBUG,
-        LogLevel::Trace => tracing::Level::TRACE,
-    };
-    telemetry::start_logging(format, level)
+    telemetry::start_logging(format, &Telling::first_directives(settings))
 }
 
 /// How long the first round may take, of lookups and then of probes.

@@ -57,6 +57,7 @@ mod reload;
 mod report;
 mod socket;
 mod state;
+mod telling;
 mod throttle;
 mod tls;
 mod transactions;
@@ -71,6 +72,7 @@ pub use precondition::Expected;
 pub use problem::Problem;
 pub use reload::{ReloadReport, ReloadTrigger};
 pub use socket::Socket;
+pub use telling::{LogState, LogWanted, QueryLogState, Telling};
 pub use tls::Tls;
 
 /// How long a request may take until its answer begins: a reload of a large configuration takes
@@ -96,6 +98,8 @@ pub struct Context {
     pub access: Arc<Access>,
     /// Who has done what.
     pub audit: Audit,
+    /// How much is told.
+    pub telling: Arc<dyn Telling>,
 }
 
 /// What metrics tell of the state of everything. It is gathered quickly, and told by whoever has time for it.
@@ -248,6 +252,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<Context>)> {
         ("/v1/coverage", get(insight::coverage)),
         ("/v1/latency", latencies),
         ("/v1/reload", post(lifecycle::reload)),
+        ("/v1/log", get(telling::log).put(telling::set_log).delete(telling::reset_log)),
+        (
+            "/v1/query_log",
+            get(telling::query_log).put(telling::set_query_log).delete(telling::reset_query_log),
+        ),
         ("/v1/whoami", get(principal::whoami)),
         ("/v1/audit", get(audit::audit)),
         ("/openapi.json", get(openapi::document)),

@@ -10,14 +10,15 @@ impl Settings {
     /// The keys, as in `server.listen`, that say something else in `other`.
     pub fn changed_keys(&self, other: &Settings) -> Vec<&'static str> {
         // Taken apart, so that no key is left out when one is added.
-        let Settings { server, admin, resolver, health, log } = self;
+        // A reload changes `query_log`, and `level` and `filter` of `log`.
+        let Settings { server, admin, resolver, health, log, query_log: _ } = self;
         let ServerSettings { listen, workers, state_dir, user, watch, tcp, service } = server;
         let TcpSettings { max_connections, idle_timeout, lifetime } = tcp;
         let ServiceSettings { cookies, cookie_secret_file, nsid, version, id, rate_limit } = service;
         let AdminSettings { listen: admin_listen, token_file, tls, socket } = admin;
         let ResolverSettings { servers } = resolver;
         let HealthSettings { max_scripts, max_in_flight, remember } = health;
-        let LogSettings { format, level } = log;
+        let LogSettings { format, level: _, filter: _ } = log;
         let of_server = &other.server;
         let of_service = &of_server.service;
         [
@@ -44,7 +45,6 @@ impl Settings {
             ("health.max_in_flight", *max_in_flight != other.health.max_in_flight),
             ("health.remember", *remember != other.health.remember),
             ("log.format", *format != other.log.format),
-            ("log.level", *level != other.log.level),
         ]
         .into_iter()
         .filter_map(|(key, has_changed)| has_changed.then_some(key))
@@ -67,6 +67,9 @@ mod tests {
         };
         let before = settings("");
         assert_eq!(before.changed_keys(&before), [""; 0]);
+        for at_once in ["log.level = \"error\"", "log.filter = \"a=debug\"", "query_log.file = \"a\""] {
+            assert_eq!(before.changed_keys(&settings(at_once)), [""; 0]);
+        }
         for (key, value) in [
             ("server.listen", "[\"192.0.2.1:53\"]"),
             ("server.workers", "7"),
@@ -89,7 +92,6 @@ mod tests {
             ("health.max_in_flight", "7"),
             ("health.remember", "\"7s\""),
             ("log.format", "\"json\""),
-            ("log.level", "\"error\""),
         ] {
             assert_eq!(before.changed_keys(&settings(&format!("{key} = {value}"))), [key]);
         }

@@ -1,12 +1,16 @@
-//! `[server]`, `[admin]`, `[resolver]`, `[health]` and `[log]`: what only a restart changes.
+//! `[server]`, `[admin]`, `[resolver]`, `[health]`, `[log]` and `[query_log]`: what the process is and
+//! does, whatever it serves.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tracing_subscriber::filter::Directive;
+
 use super::admin::{AdminSettings, AdminSpec};
 use super::health::{HealthSettings, HealthSpec};
 use super::isolation::IsolationSpec;
+use super::query_log::{QueryLogSettings, QueryLogSpec};
 use super::reader::{Table, Value, Words, boolean, duration, integer, list, string};
 use super::report::Report;
 use super::resolver::{ResolverSettings, ResolverSpec};
@@ -14,8 +18,9 @@ use super::service::{ServiceSettings, ServiceSpec};
 use super::source::Located;
 use super::unique::Unique;
 
-/// What is fixed for the life of the process; a reload changes only the plan and the databases.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the process is and does. Most of it is fixed for its life; what a reload changes is what
+/// [`Settings::changed_keys`] does not name.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// `[server]`
     pub server: ServerSettings,
@@ -27,6 +32,8 @@ pub struct Settings {
     pub health: HealthSettings,
     /// `[log]`
     pub log: LogSettings,
+    /// `[query_log]`; `None`: there is none. A reload changes it.
+    pub query_log: Option<QueryLogSettings>,
 }
 
 /// `[server]`: the sockets of DNS and the process.
@@ -60,12 +67,15 @@ pub struct TcpSettings {
 }
 
 /// `[log]`: what the process says of itself, on standard error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
     /// For people or for programs.
     pub format: LogFormat,
-    /// The least severe kind that is logged.
+    /// The least severe kind that is logged. A reload changes it.
     pub level: LogLevel,
+    /// What else is logged of some modules, or less, as `tracing` writes it; empty: nothing. A reload
+    /// changes it.
+    pub filter: String,
 }
 
 /// How a log line is written.
@@ -122,13 +132,36 @@ const LEVELS: Words<LogLevel> = Words {
     planned: &[],
 };
 
-/// `[server]`, `[admin]`, `[resolver]`, `[health]` and `[log]` as written.
+impl LogLevel {
+    /// All of them, the worst first.
+    pub const ALL: [LogLevel; 5] =
+        [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+
+    /// As the configuration writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+
+    /// The level of that word, if there is one.
+    pub fn of(word: &str) -> Option<LogLevel> {
+        LogLevel::ALL.into_iter().find(|level| level.word() == word)
+    }
+}
+
+/// The same tables as written.
 pub(super) struct SettingsSpec {
     server: Option<Located<ServerSpec>>,
     admin: Option<Located<AdminSpec>>,
     resolver: Option<Located<ResolverSpec>>,
     health: Option<Located<HealthSpec>>,
     log: Option<Located<LogSpec>>,
+    query_log: Option<Located<QueryLogSpec>>,
 }
 
 #[derive(Default)]
@@ -148,6 +181,7 @@ struct ServerSpec {
 struct LogSpec {
     format: Option<Located<LogFormat>>,
     level: Option<Located<LogLevel>>,
+    filter: Option<Located<String>>,
 }
 
 impl SettingsSpec {
@@ -159,6 +193,7 @@ impl SettingsSpec {
             resolver: file.optional("resolver", ResolverSpec::read),
             health: file.optional("health", HealthSpec::read),
             log: file.optional("log", LogSpec::read),
+            query_log: file.optional("query_log", QueryLogSpec::read),
         }
     }
 
@@ -169,13 +204,14 @@ impl SettingsSpec {
 
     /// Fills in the defaults and takes relative paths from `base_dir`.
     pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Settings {
-        let SettingsSpec { server, admin, resolver, health, log } = self;
+        let SettingsSpec { server, admin, resolver, health, log, query_log } = self;
         Settings {
             server: server.map(|spec| spec.value).unwrap_or_default().convert(base_dir, report),
             admin: admin.map(|spec| spec.value).unwrap_or_default().convert(base_dir, report),
             resolver: resolver.map(|spec| spec.value).unwrap_or_default().convert(report),
             health: health.map(|spec| spec.value).unwrap_or_default().convert(),
             log: log.map(|spec| spec.value).unwrap_or_default().convert(),
+            query_log: query_log.and_then(|spec| spec.value.convert(base_dir, spec.place, report)),
         }
     }
 }
@@ -249,18 +285,46 @@ impl LogSpec {
         let spec = LogSpec {
             format: table.optional("format", |value| FORMATS.read(value)),
             level: table.optional("level", |value| LEVELS.read(value)),
+            filter: table.optional("filter", filter),
         };
         table.finish();
         Some(spec)
     }
 
     fn convert(self) -> LogSettings {
-        let LogSpec { format, level } = self;
+        let LogSpec { format, level, filter } = self;
         LogSettings {
             format: format.map_or(LogFormat::Text, |format| format.value),
             level: level.map_or(LogLevel::Info, |level| level.value),
+            filter: filter.map(|filter| filter.value).unwrap_or_default(),
         }
     }
+}
+
+/// Directives of `tracing`, each for a module.
+fn filter(value: Value<'_>) -> Option<String> {
+    let text = string(value)?;
+    match check_filter(&text) {
+        Ok(()) => Some(text),
+        Err(reason) => value.refuse(reason, "write it as in \"rhumb::probe=debug\"".to_owned()),
+    }
+}
+
+/// That `text` is what `filter` of `[log]` takes: directives, separated by commas.
+///
+/// # Errors
+///
+/// In words, if it is not.
+pub fn check_filter(text: &str) -> Result<(), String> {
+    let parts = text.split(',').map(str::trim);
+    for part in parts.filter(|_| !text.trim().is_empty()) {
+        let module = part.split(['=', '[']).next().unwrap_or_default();
+        // A word alone would be taken for a level or, with a slip, for a module that there is none of.
+        if !part.contains('=') || module.is_empty() || part.parse::<Directive>().is_err() {
+            return Err(format!("`{part}` is no directive of a filter"));
+        }
+    }
+    Ok(())
 }
 
 /// A path, not empty.

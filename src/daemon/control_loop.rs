@@ -12,6 +12,7 @@ use super::changes::{Change, Changed, Changes, Reloaded};
 use super::edits::{self, Made};
 use super::remembering::{self, Remembering};
 use super::takeover::Ask;
+use super::telling::Telling;
 use super::unprobed::Unprobed;
 use super::vitals::Pulse;
 use super::{descriptors, happenings, list};
@@ -42,6 +43,7 @@ pub(super) struct ControlLoop {
     feed: Feed,
     audit: Audit,
     remembering: Remembering,
+    telling: Telling,
     /// Why the last reload was refused, unless it was not.
     refusal: Option<String>,
     ledger: Ledger,
@@ -61,7 +63,8 @@ enum Tenure {
 }
 
 impl ControlLoop {
-    /// A loop around `controller`, and what tells when the first round of probes has ended.
+    /// A loop around `controller`, which tells others what it does; and what tells when the first round
+    /// of probes has ended.
     ///
     /// # Errors
     ///
@@ -70,7 +73,7 @@ impl ControlLoop {
         controller: Controller,
         settings: Settings,
         changes: Changes,
-        (feed, audit, ledger): (Feed, Audit, Ledger),
+        (feed, audit, ledger, telling): (Feed, Audit, Ledger, Telling),
         remembering: Remembering,
     ) -> io::Result<(Self, watch::Receiver<bool>)> {
         let (settled, is_settled) = watch::channel(controller.is_settled());
@@ -104,6 +107,7 @@ impl ControlLoop {
             ledger,
             tenure: Tenure::Own,
             remembering,
+            telling,
         };
         Ok((control, is_settled))
     }
@@ -387,6 +391,7 @@ impl ControlLoop {
     fn reloaded(&mut self, reloaded: Reloaded, trigger: &'static str) -> ReloadReport {
         let Reloaded { settings, world, mut report, cookies, tokens, retired } = reloaded;
         report.after_restart = self.settings.changed_keys(&settings);
+        self.telling.configure(&settings);
         if !report.after_restart.is_empty() {
             let keys = report.after_restart.join(", ");
             tracing::warn!("changes to {keys} take effect at the next restart");

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Cache};
 
 use super::counters::TableCounters;
+use super::tap::{Exchange, Tap};
 use crate::routing::{self, Client, RoutingTable, Worker};
 
 /// Turns queries into replies for one thread or one TCP seat. Bytes in, length out: the sockets
@@ -23,6 +24,11 @@ pub trait Answerer: Send + 'static {
     ///
     /// `reply` holds 1,232 octets for UDP and 65,535 for TCP.
     fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize;
+
+    /// Called after each [`Answerer::answer`] with what came of it.
+    fn answered(&mut self, exchange: Exchange<'_>) {
+        let _ = exchange;
+    }
 }
 
 /// Which answerer of a server: the name of its thread and the label of its counters.
@@ -52,6 +58,9 @@ pub struct TableAnswerer {
     table: Arc<RoutingTable>,
     worker: Worker,
     counters: Option<Arc<TableCounters>>,
+    tap: Option<Box<dyn Tap>>,
+    /// Whether the tap wants to be shown the queries of this batch.
+    is_tapped: bool,
 }
 
 impl TableAnswerer {
@@ -60,8 +69,8 @@ impl TableAnswerer {
         let mut published = Cache::new(published);
         let table = Arc::clone(published.load());
         worker.prepare(&table);
-        worker.tick(seconds());
-        TableAnswerer { published, table, worker, counters: None }
+        worker.tick(seconds(since_1970()));
+        TableAnswerer { published, table, worker, counters: None, tap: None, is_tapped: false }
     }
 
     /// The same answerer, which tells `counters` of the tables that it answers from.
@@ -70,11 +79,19 @@ impl TableAnswerer {
         self.counters = Some(counters);
         self
     }
+
+    /// The same, which shows `tap` what it is asked and answers.
+    pub fn with_tap(mut self, tap: Box<dyn Tap>) -> Self {
+        self.tap = Some(tap);
+        self
+    }
 }
 
 impl Answerer for TableAnswerer {
     fn refresh(&mut self) {
-        self.worker.tick(seconds());
+        let now = since_1970();
+        self.worker.tick(seconds(now));
+        self.is_tapped = self.tap.as_mut().is_some_and(|tap| tap.tick(now));
         let published = self.published.load();
         if !Arc::ptr_eq(published, &self.table) {
             self.worker.prepare(published);
@@ -95,14 +112,27 @@ impl Answerer for TableAnswerer {
     fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize {
         routing::answer(&self.table, &mut self.worker, client, query, reply)
     }
+
+    fn answered(&mut self, exchange: Exchange<'_>) {
+        if self.is_tapped
+            && let Some(tap) = &mut self.tap
+        {
+            tap.show(exchange);
+        }
+    }
 }
 
-/// Seconds since 1970, modulo 2^32. The clock of the calendar, since other servers judge the
-/// timestamps in our cookies.
+/// The time since 1970. The clock of the calendar, since other servers judge the timestamps in our
+/// cookies.
 #[allow(clippy::disallowed_methods, reason = "the one look at the clock, once per batch of queries")]
-fn seconds() -> u32 {
+fn since_1970() -> Duration {
     // Before 1970 no cookie would be in its time anyway.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Whole seconds, modulo 2^32.
+fn seconds(since: Duration) -> u32 {
+    since.as_secs() as u32
 }
 
 #[allow(clippy::disallowed_methods, reason = "one look at the clock for each new table")]

@@ -26,6 +26,7 @@ mod answerer;
 mod bind;
 mod counters;
 mod mmsg;
+mod tap;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use answerer::{Answerer, TableAnswerer, WorkerId};
 use bind::Endpoint;
 pub use bind::{BindError, Bound};
 pub use counters::{TableCounters, Tally, TcpCounters, UdpCounters};
+pub use tap::{Exchange, Tap};
 pub use tcp::TcpLimits;
 
 /// How long those connections have for their next answer that have not paused while they could: who

@@ -14,6 +14,7 @@ use socket2::Socket;
 use super::answerer::Answerer;
 use super::counters::UdpCounters;
 use super::mmsg::{self, BATCH, Batch, Message, Wait};
+use super::tap::Exchange;
 use crate::routing::{Client, Transport};
 
 /// How long an idle thread sleeps in its socket before it looks for a new table and for
@@ -113,6 +114,8 @@ fn answer(message: Message<'_>, answerer: &mut impl Answerer, counters: &UdpCoun
     }
     let client = Client { address: message.source, transport: Transport::Udp };
     let length = answerer.answer(client, message.query, message.reply);
+    let reply = message.reply.get(..length).unwrap_or(&message.reply[..]);
+    answerer.answered(Exchange { client, port: message.source_port, query: message.query, reply });
     if length == 0 {
         counters.dropped.add(1);
     }

@@ -150,6 +150,8 @@ fn begin() {
 }
 
 fn describe() {
+    describe_counter!("rhumb_query_log_written_total", "Records of queries that were written.");
+    describe_counter!("rhumb_query_log_dropped_total", "Records of queries for which there was no room.");
     describe_histogram!(
         "rhumb_probe_lateness_seconds",
         Unit::Seconds,

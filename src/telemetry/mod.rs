@@ -1,14 +1,15 @@
-//! What the process tells of itself: metrics and logs.
+//! What the process tells of itself: metrics, logs, and the log of queries.
 
 mod exposition;
 mod ledger;
 mod logs;
 mod metrics;
 mod process;
+pub mod query_log;
 mod state;
 mod traffic;
 
 pub use ledger::Ledger;
-pub use logs::{Format, LogGuard, start_logging};
+pub use logs::{Format, LogFilter, LogGuard, directives_of_environment, start_logging};
 pub use metrics::{Metrics, Sources};
 pub use traffic::{Answers, Sockets};

@@ -8,7 +8,10 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use self::operations::operations;
-use super::{Problem, ReloadReport, audit, insight, latency, listing, principal, transactions};
+use super::{
+    LogState, Problem, QueryLogState, ReloadReport, audit, insight, latency, listing, principal, transactions,
+};
+use crate::config::LogLevel;
 use crate::control::{AddressStatus, DomainStatus, HistoryStatus, PoolStatus, Status};
 use crate::routing::Explanation;
 
@@ -22,8 +25,10 @@ mod operations;
     DomainStatus,
     Explanation,
     HistoryStatus,
+    LogState,
     PoolStatus,
     Problem,
+    QueryLogState,
     ReloadReport,
     Status,
     audit::Records,
@@ -124,6 +129,7 @@ fn shapes() -> Map<String, Value> {
     });
     let span = |about: &str| json!({"type": ["string", "null"], "description": about, "examples": ["30m"]});
     let expires = span("How long it is to stand, as a span of time; left out: until it is taken back");
+    let passes = span("How long that is so; left out: until it is taken back, or the next start");
     let state = json!({
         "type": "string",
         "enum": ["auto", "drain", "up", "down"],
@@ -176,6 +182,30 @@ fn shapes() -> Map<String, Value> {
                 "outcome": {"type": "string", "enum": ["fail", "pass"]},
                 "reason": reason,
                 "for": span("How long it is away; 60 s if nothing is said"),
+            },
+        },
+        "LogWanted": {
+            "type": "object",
+            "description": "What is to be logged; what is left out is as in the configuration, but not both",
+            "additionalProperties": false,
+            "properties": {
+                "level": {"type": "string", "enum": LogLevel::ALL.map(LogLevel::word)},
+                "filter": {
+                    "type": "string",
+                    "description": "What else is logged of some modules, or less",
+                    "examples": ["rhumb::probe=debug"],
+                },
+                "for": passes,
+            },
+        },
+        "QueriesWanted": {
+            "type": "object",
+            "description": "Which queries are to be recorded",
+            "required": ["sample"],
+            "additionalProperties": false,
+            "properties": {
+                "sample": {"type": "number", "minimum": 0, "maximum": 1, "description": "The share of them"},
+                "for": passes,
             },
         },
         "Transaction": {

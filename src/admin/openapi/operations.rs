@@ -38,7 +38,7 @@ const JSON: &str = "application/json";
 
 pub(super) fn operations() -> Vec<Operation> {
     let objects = OBJECTS.into_iter().flat_map(of_objects);
-    let parts = [process(), state(), pools(), edits(), insight(), latency(), access()];
+    let parts = [process(), telling(), state(), pools(), edits(), insight(), latency(), access()];
     objects.chain(parts.into_iter().flatten()).collect()
 }
 
@@ -121,6 +121,31 @@ fn process() -> Vec<Operation> {
             )
             .header("Last-Event-ID", number(), "Goes before `since`, as browsers send it when they reconnect")
             .content(200, "Events", &["text/event-stream"], schema("Events")),
+    ]
+}
+
+fn telling() -> Vec<Operation> {
+    let log =
+        |method, name: &str, summary: &str| Operation::new((method, "/v1/log"), (name, "process"), summary);
+    let queries = |method, name: &str, summary: &str| {
+        Operation::new((method, "/v1/query_log"), (name, "process"), summary)
+    };
+    vec![
+        log("get", "getLog", "What is logged").json(200, "It is this", schema("LogState")),
+        log("put", "setLog", "Log more or less, for a while").body(JSON, schema("LogWanted")).json(
+            200,
+            "It is this now",
+            schema("LogState"),
+        ),
+        log("delete", "resetLog", "Log what the configuration says")
+            .empty(204, "It is as in the configuration"),
+        queries("get", "getQueryLog", "What becomes of queries").json(200, "This", schema("QueryLogState")),
+        queries("put", "setQueryLog", "Record more or fewer queries, for a while")
+            .body(JSON, schema("QueriesWanted"))
+            .json(200, "It is this now", schema("QueryLogState"))
+            .refused(&[409]),
+        queries("delete", "resetQueryLog", "Record what the configuration says")
+            .empty(204, "It is as in the configuration"),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! One TCP connection: messages in, each with its length of two octets, and replies out.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::crowd::{Place, WaitsFor};
 use super::{Phase, Seat, Server};
-use crate::routing::Client;
+use crate::routing::{Client, Transport};
 use crate::serve::answerer::Answerer;
+use crate::serve::tap::Exchange;
 
 /// Octets of a message's header; what is shorter is no DNS message.
 const HEADER: usize = 12;
@@ -41,6 +43,8 @@ const FAR: Duration = Duration::from_secs(365 * 86_400);
 pub(super) struct Connection<S, A> {
     stream: S,
     client: Client,
+    /// The client's port.
+    port: u16,
     number: usize,
     server: Arc<Server<A>>,
     place: Place,
@@ -77,14 +81,16 @@ enum Progress {
 impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
     pub(super) fn new(
         stream: S,
-        client: Client,
+        client: SocketAddr,
         number: usize,
         server: Arc<Server<A>>,
         place: Place,
         phase: watch::Receiver<Phase>,
     ) -> Self {
+        let port = client.port();
+        let client = Client { address: client.ip(), transport: Transport::Tcp };
         let (input, output) = (Vec::new(), Vec::new());
-        Connection { stream, client, number, server, place, phase, input, output, has_answered: false }
+        Connection { stream, client, port, number, server, place, phase, input, output, has_answered: false }
     }
 
     /// Serves the connection to its end.
@@ -149,6 +155,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
             rest = after;
             queries += 1;
             let length = answerer.answer(self.client, query, &mut reply[..]).min(reply.len());
+            let Connection { client, port, .. } = *self;
+            answerer.answered(Exchange { client, port, query, reply: &reply[..length] });
             if length > 0 {
                 replies += 1;
                 // The buffer has 65,535 octets, so the length fits.

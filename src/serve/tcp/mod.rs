@@ -13,7 +13,6 @@ use tokio::time;
 use super::Phase;
 use super::answerer::{Answerer, WorkerId};
 use super::counters::TcpCounters;
-use crate::routing::{Client, Transport};
 
 mod connection;
 mod crowd;
@@ -176,7 +175,6 @@ impl<A: Answerer> Server<A> {
         // Replies are written whole; to hold one back for the client's acknowledgement gains
         // nothing. Where it cannot be set, replies are slower and still right.
         let _ = stream.set_nodelay(true);
-        let client = Client { address: client.ip(), transport: Transport::Tcp };
         let connection = Connection::new(stream, client, number, Arc::clone(self), place, phase.clone());
         tokio::spawn(async move {
             let _holder = holder;

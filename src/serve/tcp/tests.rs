@@ -1,6 +1,6 @@
 //! Single connections over a pipe in memory, with simulated time.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
@@ -33,7 +33,7 @@ impl Dialogue {
         let server = Server::new(LIMITS, 1, &mut |_| Echo, Arc::default());
         let phase = watch::Sender::new(Phase::Serving);
         let (place, _) = server.crowd.enter().unwrap();
-        let asking = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Tcp };
+        let asking = SocketAddr::from((Ipv4Addr::LOCALHOST, 4711));
         let connection = Connection::new(stream, asking, 0, Arc::clone(&server), place, phase.subscribe());
         let served = tokio::spawn(connection.serve());
         Dialogue { client, server, phase, served, began: Instant::now() }

@@ -1,0 +1,55 @@
+//! The query log, as its settings have it, between those who answer and whoever writes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::config::{QueryLogFormat, QueryLogSettings, QueryLogTarget};
+use crate::serve::{Exchange, Tap, WorkerId};
+use crate::telemetry::query_log::{Destination, Format, Place, QueryLog, Recorder};
+
+/// Shows a recorder what one answerer has been asked.
+pub(super) struct Tapped(Recorder);
+
+impl Tap for Tapped {
+    fn tick(&mut self, now: Duration) -> bool {
+        self.0.tick(now)
+    }
+
+    fn show(&mut self, exchange: Exchange<'_>) {
+        let Exchange { client, port, query, reply } = exchange;
+        self.0.record(client, port, query, reply);
+    }
+}
+
+/// The tap of one answerer; each of the addresses `dns` has so many `workers`.
+pub(super) fn tap(log: &QueryLog, id: WorkerId, dns: &[SocketAddr], workers: usize) -> Box<dyn Tap> {
+    let local = match id {
+        // The nth worker of the first address, and so on.
+        WorkerId::Udp(n) => dns.get(n / workers.max(1)).filter(|local| !local.ip().is_unspecified()),
+        // One answers for all addresses there.
+        WorkerId::Tcp(_) => None,
+    };
+    Box::new(Tapped(log.recorder(local.copied())))
+}
+
+/// Where a log with these settings goes.
+pub(super) fn destination(settings: &QueryLogSettings) -> Destination {
+    Destination {
+        format: match settings.format {
+            QueryLogFormat::Json => Format::Json,
+            QueryLogFormat::Dnstap => Format::Dnstap,
+        },
+        place: match &settings.target {
+            QueryLogTarget::File(path) => Place::File(path.clone()),
+            QueryLogTarget::Socket(path) => Place::Socket(path.clone()),
+        },
+        identity: settings.identity.clone().unwrap_or_else(host_name),
+    }
+}
+
+/// What this host is called; `rhumb` if that cannot be told.
+pub(super) fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "rhumb".to_owned() } else { name.to_owned() }
+}

@@ -1,0 +1,299 @@
+//! From an answering thread to the writer: a ring of octets with one writer and one reader.
+//!
+//! A record is a head of fixed length, the query and the reply. It goes in whole or not at all: the
+//! reader never sees a part of one, and whoever answers never waits for the reader.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::routing::{Client, Counter, Transport};
+
+/// Octets of a ring. A record has some 300, and the writer comes by every 10 ms: this is what a
+/// worker that answers 100,000 queries a second fills in 140 ms, in which the writer may be kept
+/// from running, or its disk busy. Memory that is never written to is never taken.
+const RING: usize = 4 << 20;
+
+/// Octets of a record's head: the lengths of query and reply, the port, transport, the client's
+/// address, seconds and nanoseconds.
+const HEAD: usize = 2 + 2 + 2 + 1 + 16 + 8 + 4;
+
+/// What stands for every query in [`Share`].
+const ALL: f64 = 4_294_967_296.0;
+
+/// Which share of the queries is recorded, as all recorders see it.
+#[derive(Debug, Default)]
+pub(super) struct Share(AtomicU64);
+
+impl Share {
+    /// Sets it, from 0 to 1.
+    pub(super) fn set(&self, share: f64) {
+        // More than nothing stays more than nothing.
+        let threshold = (share.clamp(0.0, 1.0) * ALL).ceil() as u64;
+        self.0.store(threshold, Ordering::Relaxed);
+    }
+
+    /// Whether no query is recorded.
+    pub(super) fn is_none(&self) -> bool {
+        self.threshold() == 0
+    }
+
+    /// Out of 2^32 queries, how many are recorded.
+    fn threshold(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Records that had no room, of one recorder, which alone writes to it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Lost(pub(super) Counter);
+
+/// The end of a ring at which one thread, or one seat, puts in what it has answered.
+///
+/// It allocates nothing, locks nothing and waits for nothing.
+pub struct Recorder {
+    ring: Producer<u8>,
+    share: Arc<Share>,
+    /// What was last seen of it.
+    threshold: u64,
+    now: Duration,
+    random: fastrand::Rng,
+    lost: Arc<Lost>,
+}
+
+/// The other end, which the writer empties.
+pub(super) struct Ring {
+    octets: Consumer<u8>,
+    record: Vec<u8>,
+    /// Where whoever puts in answers, as far as that is known.
+    local: Option<SocketAddr>,
+}
+
+/// A query and what was sent back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record<'r> {
+    /// Since the beginning of 1970.
+    pub(super) time: Duration,
+    pub(super) client: SocketAddr,
+    pub(super) local: Option<SocketAddr>,
+    pub(super) transport: Transport,
+    pub(super) query: &'r [u8],
+    /// Empty: nothing was sent.
+    pub(super) reply: &'r [u8],
+}
+
+/// Both ends of a new ring.
+pub(super) fn ring(local: Option<SocketAddr>, share: Arc<Share>, lost: Arc<Lost>) -> (Recorder, Ring) {
+    let (producer, consumer) = RingBuffer::new(RING);
+    let (threshold, now, random) = (0, Duration::ZERO, fastrand::Rng::new());
+    let recorder = Recorder { ring: producer, share, threshold, now, random, lost };
+    (recorder, Ring { octets: consumer, record: Vec::new(), local })
+}
+
+impl Recorder {
+    /// Tells the time, since the beginning of 1970, of what is recorded until it is told again.
+    /// Returns whether anything will be.
+    pub fn tick(&mut self, now: Duration) -> bool {
+        self.now = now;
+        self.threshold = self.share.threshold();
+        self.threshold > 0
+    }
+
+    /// Records a query and its reply, which is empty if there was none, if they are of those that
+    /// are sampled and there is room.
+    pub fn record(&mut self, client: Client, port: u16, query: &[u8], reply: &[u8]) {
+        if u64::from(self.random.u32(..)) >= self.threshold {
+            return;
+        }
+        // A message has at most 65,535 octets, over any transport.
+        let (Ok(query_length), Ok(reply_length)) = (u16::try_from(query.len()), u16::try_from(reply.len()))
+        else {
+            return;
+        };
+        let Ok(mut room) = self.ring.write_chunk(HEAD + query.len() + reply.len()) else {
+            self.lost.0.add(1);
+            return;
+        };
+        let head = head(self.now, client, port, [query_length, reply_length]);
+        let (first, second) = room.as_mut_slices();
+        let mut at = 0;
+        for part in [&head[..], query, reply] {
+            put(first, second, at, part);
+            at += part.len();
+        }
+        room.commit_all();
+    }
+}
+
+/// Writes `part` at `at` of what `first` and `second` are together.
+fn put(first: &mut [u8], second: &mut [u8], at: usize, part: &[u8]) {
+    let split = first.len().saturating_sub(at).min(part.len());
+    if split > 0 {
+        first[at..at + split].copy_from_slice(&part[..split]);
+    }
+    if split < part.len() {
+        let at = at + split - first.len();
+        second[at..at + part.len() - split].copy_from_slice(&part[split..]);
+    }
+}
+
+fn head(now: Duration, client: Client, port: u16, [query, reply]: [u16; 2]) -> [u8; HEAD] {
+    let address = match client.address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    };
+    // The family has to be told: a client of a socket of IPv6 may have a mapped address as well.
+    let is_v4 = u8::from(client.address.is_ipv4());
+    let is_tcp = u8::from(client.transport == Transport::Tcp);
+    let mut head = [0; HEAD];
+    head[..2].copy_from_slice(&query.to_le_bytes());
+    head[2..4].copy_from_slice(&reply.to_le_bytes());
+    head[4..6].copy_from_slice(&port.to_le_bytes());
+    head[6] = is_v4 << 1 | is_tcp;
+    head[7..23].copy_from_slice(&address.octets());
+    head[23..31].copy_from_slice(&now.as_secs().to_le_bytes());
+    head[31..].copy_from_slice(&now.subsec_nanos().to_le_bytes());
+    head
+}
+
+impl Ring {
+    /// Takes the oldest record out; `None`: there is none.
+    pub(super) fn take(&mut self) -> Option<Record<'_>> {
+        let Ring { octets, record, local } = self;
+        let mut head = [0; HEAD];
+        let (first, second) =
+            octets.read_chunk(HEAD).ok().map(|chunk| copied(chunk.as_slices(), &mut head))?;
+        debug_assert_eq!(first + second, HEAD);
+        let length = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
+        let (query, reply) = (length(0), length(2));
+        let chunk = octets.read_chunk(HEAD + query + reply).ok()?;
+        record.resize(HEAD + query + reply, 0);
+        copied(chunk.as_slices(), record);
+        chunk.commit_all();
+        let address: [u8; 16] = *record[7..].first_chunk()?;
+        let address = Ipv6Addr::from(address);
+        let address = match address.to_ipv4_mapped() {
+            Some(v4) if head[6] & 2 != 0 => IpAddr::V4(v4),
+            _ => IpAddr::V6(address),
+        };
+        let seconds = u64::from_le_bytes(*record[23..].first_chunk()?);
+        let nanoseconds = u32::from_le_bytes(*record[31..].first_chunk()?);
+        let (query, reply) = record[HEAD..].split_at(query);
+        Some(Record {
+            time: Duration::new(seconds, nanoseconds),
+            client: SocketAddr::new(address, u16::from_le_bytes([head[4], head[5]])),
+            local: *local,
+            transport: if head[6] & 1 != 0 { Transport::Tcp } else { Transport::Udp },
+            query,
+            reply,
+        })
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.octets.is_empty()
+    }
+
+    /// Whether nothing will ever be put into it again.
+    pub(super) fn is_over(&self) -> bool {
+        self.octets.is_abandoned() && self.octets.is_empty()
+    }
+}
+
+/// Copies two slices into one of their length, and returns their lengths.
+fn copied((first, second): (&[u8], &[u8]), to: &mut [u8]) -> (usize, usize) {
+    let (start, end) = to.split_at_mut(first.len());
+    start.copy_from_slice(first);
+    end.copy_from_slice(second);
+    (first.len(), second.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: Client = Client { address: IpAddr::V6(Ipv6Addr::LOCALHOST), transport: Transport::Udp };
+
+    fn both(share: f64) -> (Recorder, Ring, Arc<Lost>) {
+        let (all, lost) = (Arc::<Share>::default(), Arc::<Lost>::default());
+        all.set(share);
+        let (recorder, ring) = ring(None, all, Arc::clone(&lost));
+        (recorder, ring, lost)
+    }
+
+    #[test]
+    fn what_comes_out_is_what_went_in() {
+        let (mut recorder, mut ring, lost) = both(1.0);
+        let mut random = fastrand::Rng::with_seed(7);
+        let addresses: [IpAddr; 3] =
+            ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"].map(|text| text.parse().expect("an address"));
+        // Some times around the ring, so that records lie across its end in every way.
+        for number in 0..12_000_u64 {
+            let query: Vec<u8> = (0..random.usize(..600)).map(|_| random.u8(..)).collect();
+            let reply: Vec<u8> = (0..random.usize(..1300)).map(|_| random.u8(..)).collect();
+            let now = Duration::new(number, random.u32(..1_000_000_000));
+            let transport = if random.bool() { Transport::Tcp } else { Transport::Udp };
+            let address = addresses[random.usize(..addresses.len())];
+            let port = random.u16(..);
+            assert!(recorder.tick(now));
+            recorder.record(Client { address, transport }, port, &query, &reply);
+            let client = SocketAddr::new(address, port);
+            let (query, reply) = (&query[..], &reply[..]);
+            let expected = Record { time: now, client, local: None, transport, query, reply };
+            assert_eq!(ring.take(), Some(expected));
+            assert_eq!(ring.take(), None);
+        }
+        assert_eq!(lost.0.read(), 0);
+    }
+
+    #[test]
+    fn a_full_ring_drops_and_counts_and_keeps_what_it_has() {
+        let (mut recorder, mut ring, lost) = both(1.0);
+        let records = 50_000;
+        recorder.tick(Duration::from_secs(1));
+        for number in 0..records {
+            recorder.record(CLIENT, number as u16, &[7; 100], &[8; 200]);
+        }
+        let mut taken = 0;
+        while let Some(record) = ring.take() {
+            assert_eq!(record.client.port(), taken as u16, "the oldest are kept, in order");
+            taken += 1;
+        }
+        assert_eq!(taken, RING / (HEAD + 300));
+        assert_eq!(taken as u64 + lost.0.read(), records);
+    }
+
+    #[test]
+    fn a_share_is_that_share() {
+        for share in [0.01, 0.5] {
+            let (mut recorder, mut ring, lost) = both(share);
+            recorder.random.seed(1);
+            recorder.tick(Duration::ZERO);
+            let (asked, mut taken) = (200_000, 0);
+            for _ in 0..asked {
+                recorder.record(CLIENT, 1, &[], &[]);
+                taken += u32::from(ring.take().is_some());
+            }
+            assert_eq!(lost.0.read(), 0);
+            // Five standard deviations of as many draws.
+            let expected = f64::from(asked) * share;
+            let deviation = (expected * (1.0 - share)).sqrt();
+            let off = (f64::from(taken) - expected).abs();
+            assert!(off < 5.0 * deviation, "{taken} of {asked} at {share}");
+        }
+    }
+
+    #[test]
+    fn none_is_none_and_the_least_is_some() {
+        let share = Share::default();
+        assert!(share.is_none());
+        share.set(1e-12);
+        assert!(!share.is_none());
+        share.set(0.0);
+        assert!(share.is_none());
+    }
+}

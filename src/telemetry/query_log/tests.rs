@@ -1,0 +1,192 @@
+//! A log with readers that read late, slowly or not at all.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::*;
+use crate::routing::{Client, Transport};
+
+/// Longer than anything here takes; who waits for it has failed.
+const TOO_LONG: Duration = Duration::from_secs(30);
+
+const CLIENT: Client = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp };
+
+fn log_to(place: Place) -> (QueryLog, Recorder) {
+    let log = QueryLog::start().expect("a thread");
+    log.direct(Some(Destination { format: Format::Json, place, identity: String::new() }));
+    log.sample(1.0);
+    let recorder = log.recorder(None);
+    (log, recorder)
+}
+
+/// Records that many, numbered by their ports from `from` on.
+fn record(recorder: &mut Recorder, from: u16, count: u16) {
+    assert!(recorder.tick(Duration::from_secs(1)), "it is switched on");
+    for port in from..from + count {
+        recorder.record(CLIENT, port, &[0; 50], &[0; 250]);
+    }
+}
+
+/// Asks until it is so.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..TOO_LONG.as_millis() / 5 {
+        if is_so() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    panic!("not within {TOO_LONG:?}: {what}");
+}
+
+fn port(line: &str) -> u16 {
+    let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    line["port"].as_u64().and_then(|port| port.try_into().ok()).expect("a port")
+}
+
+fn ports(path: &Path) -> Vec<u16> {
+    std::fs::read_to_string(path).unwrap_or_default().lines().map(port).collect()
+}
+
+fn accept(listener: &UnixListener) -> UnixStream {
+    let (stream, _) = listener.accept().expect("somebody connects");
+    stream.set_read_timeout(Some(TOO_LONG)).expect("it is not zero");
+    stream
+}
+
+#[test]
+fn a_reader_that_does_not_read_delays_nothing_and_what_is_lost_is_counted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let (log, mut recorder) = log_to(Place::Socket(path));
+    let mut stream = accept(&listener);
+    // Ten times what ring and socket hold, with nobody to read it.
+    let recorded = 150_000_u64;
+    recorder.tick(Duration::from_secs(1));
+    for _ in 0..recorded {
+        recorder.record(CLIENT, 1, &[0; 50], &[0; 250]);
+    }
+    assert!(log.health().dropped > recorded / 2, "{:?}", log.health());
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("text");
+        text.lines().map(port).count() as u64
+    });
+    let sum = || log.health().written + log.health().dropped;
+    eventually("all to be written or counted as dropped", || sum() == recorded);
+    log.end(TOO_LONG);
+    assert_eq!(reader.join().expect("it reads"), log.health().written);
+    assert_eq!(sum(), recorded);
+}
+
+#[test]
+fn a_reader_may_come_late_go_away_and_come_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    let (log, mut recorder) = log_to(Place::Socket(path.clone()));
+    record(&mut recorder, 0, 100);
+    eventually("it to be told that nobody listens", || log.health().problem.is_some());
+    for from in [0, 100, 200] {
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let mut lines = BufReader::new(accept(&listener)).lines();
+        let mut next = || port(&lines.next().expect("a line").expect("text"));
+        let read: Vec<u16> = (0..100).map(|_| next()).collect();
+        assert_eq!(read, (from..from + 100).collect::<Vec<u16>>());
+        eventually("it to know what was taken", || log.health().written == u64::from(from) + 100);
+        drop((lines, listener));
+        std::fs::remove_file(&path).expect("it is there");
+        record(&mut recorder, from + 100, 100);
+        eventually("it to be told that the reader is gone", || log.health().problem.is_some());
+    }
+    assert_eq!((log.health().written, log.health().dropped), (300, 0));
+}
+
+#[test]
+fn a_file_that_is_moved_away_is_followed_by_another() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [path, moved] = ["log", "log.1"].map(|name| directory.path().join(name));
+    let (log, mut recorder) = log_to(Place::File(path.clone()));
+    record(&mut recorder, 0, 1000);
+    eventually("the first file", || ports(&path).len() == 1000);
+    std::fs::rename(&path, &moved).expect("it is there");
+    // As a reload does; without one it is noticed within a second.
+    log.direct(Some(Destination {
+        format: Format::Json,
+        place: Place::File(path.clone()),
+        identity: String::new(),
+    }));
+    record(&mut recorder, 1000, 1000);
+    log.end(TOO_LONG);
+    assert_eq!(ports(&moved), (0..1000).collect::<Vec<u16>>());
+    assert_eq!(ports(&path), (1000..2000).collect::<Vec<u16>>());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&path).expect("it is there").permissions(),
+    );
+    assert_eq!(mode & 0o007, 0, "it is not for everybody");
+}
+
+#[test]
+fn a_full_disk_only_drops() {
+    let (log, mut recorder) = log_to(Place::File("/dev/full".into()));
+    record(&mut recorder, 0, 30_000);
+    eventually("it to be told", || log.health().problem.is_some_and(|problem| problem.contains("space")));
+    assert!(log.health().dropped > 0);
+    // Somewhere else there is room: what waits goes there.
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("log");
+    log.direct(Some(Destination {
+        format: Format::Json,
+        place: Place::File(path.clone()),
+        identity: String::new(),
+    }));
+    log.end(TOO_LONG);
+    let health = log.health();
+    assert_eq!(ports(&path).len() as u64, health.written);
+    assert_eq!(health.written + health.dropped, 30_000);
+    assert_eq!(health.problem, None);
+}
+
+#[test]
+fn switched_off_nothing_is_recorded_and_what_was_is_not_lost() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("log");
+    let (log, mut recorder) = log_to(Place::File(path.clone()));
+    record(&mut recorder, 0, 10);
+    log.sample(0.0);
+    assert!(!recorder.tick(Duration::ZERO));
+    recorder.record(CLIENT, 99, &[0; 50], &[]);
+    eventually("what was recorded", || ports(&path).len() == 10);
+    log.sample(1.0);
+    record(&mut recorder, 10, 10);
+    log.direct(None);
+    record(&mut recorder, 20, 10);
+    // It looks when it is told something, having nothing else to do.
+    log.sample(0.0);
+    eventually("the rest to be dropped", || log.health().dropped == 10);
+    assert_eq!(ports(&path), (0..20).collect::<Vec<u16>>());
+}
+
+#[test]
+fn a_file_of_frames_never_follows_another_in_one_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("frames");
+    std::fs::write(&path, "what was there").expect("a file");
+    let (log, _) = log_to(Place::File("/dev/null".into()));
+    let place = Place::File(path.clone());
+    log.direct(Some(Destination { format: Format::Dnstap, place, identity: "ns1".to_owned() }));
+    log.end(TOO_LONG);
+    let frames = std::fs::read(&path).expect("it is there");
+    // START and STOP.
+    assert_eq!((frames[..4].to_vec(), frames.len()), (vec![0; 4], 42 + 12));
+    let others = std::fs::read_dir(directory.path()).expect("a directory");
+    let aside: Vec<_> = others
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|other| *other != path)
+        .map(|other| std::fs::read_to_string(other).expect("text"))
+        .collect();
+    assert_eq!(aside, ["what was there"]);
+}
