@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rhumb::dns::{ClientSubnet, Name, Rcode, Rtype, query_message};
 use rhumb::routing::{Client, Counters, Flow, RoutingTable, Worker, answer};
+use rhumb::telemetry::query_log::{Destination, Format, Place, QueryLog};
 
 #[path = "support/world.rs"]
 mod world;
@@ -189,6 +190,30 @@ fn what_the_rate_limit_sends_instead_does_not_allocate() {
     for limited in [&counters.limited_withheld, &counters.limited_slipped, &counters.limited_bad_cookie] {
         assert!(limited.read() > 0, "or nothing was limited");
     }
+}
+
+#[test]
+fn a_record_of_an_answer_does_not_allocate() {
+    let table = world::with_cookies(&world::table(MORE_DOMAINS));
+    let mut worker = world::worker(&table);
+    let mut reply = vec![0; usize::from(u16::MAX)];
+    let log = QueryLog::start().expect("a thread");
+    // Nobody listens there: the ring is not emptied, at last it is full, and what is recorded is dropped.
+    let place = Place::Socket("/nonexistent/socket".into());
+    log.direct(Some(Destination { format: Format::Json, place, identity: String::new() }));
+    let mut recorder = log.recorder(None);
+    log.sample(1.0);
+    for second in 0..2_000 {
+        for (kind, _, query) in kinds() {
+            let made = calls(|| {
+                assert!(recorder.tick(std::time::Duration::from_secs(second)));
+                let length = answer(&table, &mut worker, UDP, &query, &mut reply);
+                recorder.record(UDP, 5353, &query, &reply[..length]);
+            });
+            assert_eq!(made, 0, "{kind}");
+        }
+    }
+    assert!(log.health().dropped > 0, "or the ring was never full");
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod edits;
 mod events;
 mod explain;
 mod latency;
+mod log;
 mod loopback;
 mod manual;
 mod order;
@@ -121,6 +122,10 @@ enum Command {
     Whoami(Asking),
     /// Give the latencies that you measured
     Latency(latency::Arguments),
+    /// Show and change what the daemon logs
+    Log(log::LogArguments),
+    /// Show and change which queries the daemon records
+    QueryLog(log::QueryLogArguments),
     /// Make tokens for the admin API
     Token(token::Arguments),
     /// Print completions for a shell
@@ -170,6 +175,8 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Audit(arguments) => audit::run(arguments),
         Command::Whoami(arguments) => audit::whoami(arguments),
         Command::Latency(arguments) => latency::run(arguments),
+        Command::Log(arguments) => log::log(arguments),
+        Command::QueryLog(arguments) => log::query_log(arguments),
         Command::Token(arguments) => token::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
         Command::Man(arguments) => manual::man(arguments, Arguments::command()),

@@ -163,11 +163,18 @@ fn switched_off_nothing_is_recorded_and_what_was_is_not_lost() {
     log.sample(1.0);
     record(&mut recorder, 10, 10);
     log.direct(None);
-    record(&mut recorder, 20, 10);
-    // It looks when it is told something, having nothing else to do.
-    log.sample(0.0);
-    eventually("the rest to be dropped", || log.health().dropped == 10);
-    assert_eq!(ports(&path), (0..20).collect::<Vec<u16>>());
+    let mut next = 20;
+    eventually("there to be no place any more", || {
+        record(&mut recorder, next, 1);
+        next += 1;
+        // It looks when it is told something, having nothing else to do.
+        log.sample(1.0);
+        log.health().dropped > 0
+    });
+    log.end(TOO_LONG);
+    let Health { written, dropped, .. } = log.health();
+    assert_eq!(written + dropped, u64::from(next));
+    assert_eq!(ports(&path), (0..written as u16).collect::<Vec<u16>>());
 }
 
 #[test]
