@@ -20,16 +20,14 @@ use tokio::task::JoinSet;
 
 use crate::admin::{self, Audit, Feed, Insight, ReloadTrigger};
 use crate::cli::{self, Beginning};
-use crate::config::{
-    Loaded, LogFormat, LogSettings, ServerSettings, TcpSettings, Unfit, UnreadTokens,
-};
+use crate::config::{Loaded, LogFormat, LogSettings, ServerSettings, TcpSettings, Unfit, UnreadTokens};
 use crate::control::{Controller, Event};
 use crate::plan::ConditionRule;
 use crate::routing::{Service, Worker};
 use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
 use crate::store::{Claim, JournalError, Taken};
 use crate::telemetry::query_log::QueryLog;
-use crate::telemetry::{self, Ledger, LogGuard, Metrics};
+use crate::telemetry::{self, Ledger, LogGuard, Metrics, NoTraces, Traces};
 
 mod access;
 mod changes;
@@ -47,6 +45,7 @@ mod remembering;
 mod service;
 mod takeover;
 mod telling;
+mod traced;
 mod unprobed;
 mod vitals;
 mod watching;
@@ -62,8 +61,8 @@ use measured::Measured;
 use remembering::Remembering;
 pub use takeover::TakeoverError;
 use takeover::{Ask, Estate, Given, Holding, Offer, Program, Unfitting};
-use vitals::Vitals;
 use telling::Telling;
+use vitals::Vitals;
 use watching::Watching;
 
 /// How long TCP clients have to get their answers after a stop: more than a resolver waits for
@@ -79,6 +78,9 @@ const AUDIT_DRAIN: Duration = Duration::from_secs(1);
 
 /// How long the last records of the query log may take.
 const QUERY_LOG_DRAIN: Duration = Duration::from_secs(2);
+
+/// How long the last spans may take to whoever collects them.
+const TRACES_DRAIN: Duration = Duration::from_secs(1);
 
 /// How much longer than its slowest probe the first round may take before DNS is answered
 /// without it. Nothing known should ever take as long; a resolver that has to ask around for the
@@ -124,6 +126,9 @@ pub enum DaemonError {
     /// The service manager has given sockets that are not for this daemon.
     #[error(transparent)]
     Unfitting(#[from] Unfitting),
+    /// Nobody can be told of the steps of the control path.
+    #[error(transparent)]
+    Traces(#[from] NoTraces),
     /// The user to become is missing, or this process may not become it.
     #[error("cannot become user `{0}`: {1}")]
     User(String, io::Error),
@@ -156,6 +161,7 @@ pub struct Daemon {
     serving: Serving,
     vitals: Vitals,
     queries: QueryLog,
+    traces: Traces,
     /// Writes what is left of the log when it is dropped.
     log: LogGuard,
 }
@@ -244,7 +250,11 @@ impl Daemon {
         let ledger = Ledger::default();
         // As the user that the process is by now: a file of it is opened again and again.
         let queries = QueryLog::start()?;
-        let telling = Telling::new(&settings, log.filter(), queries.clone());
+        let traces = match &settings.traces {
+            Some(traces) => Traces::start(&traces.otlp, query_log::host_name())?,
+            None => Traces::default(),
+        };
+        let telling = Telling::new(&settings, log.filter(), queries.clone(), traces.clone());
         let told = (feed.clone(), audit.clone(), ledger.clone(), telling.clone());
         let (mut control, mut settled) =
             ControlLoop::new(controller, settings.clone(), changes, told, remembering)?;
@@ -357,6 +367,7 @@ impl Daemon {
             tasks,
             serving,
             queries,
+            traces,
             vitals,
             log,
         })
@@ -402,6 +413,7 @@ impl Daemon {
             serving,
             vitals: _,
             queries,
+            traces,
             log,
         } = self;
         // Whoever balances load by it should look elsewhere from here on.
@@ -435,8 +447,9 @@ impl Daemon {
         if tokio::time::timeout(AUDIT_DRAIN, audit.flush()).await.is_err() {
             tracing::error!("the last changes may be missing in the audit log");
         }
-        // It does not panic; if it did, it has said so.
-        let _ = ended.await;
+        let told = tokio::task::spawn_blocking(move || traces.end(TRACES_DRAIN));
+        // They do not panic; if one did, it has said so.
+        let _ = (ended.await, told.await);
         tracing::info!("stopped");
         holding.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(log);

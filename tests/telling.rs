@@ -2,9 +2,11 @@
 
 mod support;
 
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
@@ -12,11 +14,12 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use support::daemon::{Daemon, run};
 use support::dns::{ask, framed, query, receive, receive_by_tcp, socket_to};
-use support::eventually;
 use support::http::{delete, get, sample, send_json};
 use support::others::program;
 use support::process::Process;
-use support::scene::Scene;
+use support::scene::{DOMAIN, ONCE, QUICK, Scene};
+use support::site::Site;
+use support::{eventually, own_address};
 
 /// A daemon that logs queries as `log` says.
 fn configuration(scene: &Scene, log: &str) -> String {
@@ -51,11 +54,11 @@ fn ask_around(daemon: &Daemon) -> Vec<Asked> {
         let reply = receive(&socket, query.metadata.id);
         Asked { transport: "udp", client: socket.local_addr().expect("it has one"), query, reply }
     });
-    let mut stream = std::net::TcpStream::connect(daemon.dns()).expect("it listens");
+    let mut stream = TcpStream::connect(daemon.dns()).expect("it listens");
     let client = stream.local_addr().expect("it has one");
     let by_tcp = names.map(|(name, rtype)| {
         let query = query(name, rtype);
-        std::io::Write::write_all(&mut stream, &framed(&query)).expect("it reads");
+        stream.write_all(&framed(&query)).expect("it reads");
         Asked { transport: "tcp", client, reply: receive_by_tcp(&mut stream), query }
     });
     by_udp.into_iter().chain(by_tcp).collect()
@@ -305,6 +308,116 @@ fn the_journal_is_told_priorities() {
     child.kill().expect("our own child");
     child.wait().expect("nobody else waits for it");
     assert!(first.starts_with("<6>ready"), "{first}");
+}
+
+/// What somebody who collects traces is sent, request by request.
+struct Collector {
+    address: SocketAddr,
+    bodies: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Collector {
+    fn start() -> Collector {
+        let listener = TcpListener::bind((own_address(), 4318)).expect("an address of our own");
+        let address = listener.local_addr().expect("it has one");
+        let (sender, bodies) = mpsc::channel();
+        // Ends with the process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let sender = sender.clone();
+                std::thread::spawn(move || while take_request(&stream, &sender).is_some() {});
+            }
+        });
+        Collector { address, bodies }
+    }
+
+    /// Waits for what holds all of these texts, with what came before it.
+    fn await_texts(&self, texts: &[&str]) {
+        let mut all = Vec::new();
+        while !texts.iter().all(|text| memchr::memmem::find(&all, text.as_bytes()).is_some()) {
+            let body = self.bodies.recv_timeout(support::PATIENCE);
+            all.extend(
+                body.unwrap_or_else(|error| {
+                    panic!("{error}: {texts:?} in {}", String::from_utf8_lossy(&all))
+                }),
+            );
+        }
+    }
+}
+
+/// Reads one request off a connection, answers it, and passes its body on.
+fn take_request(mut stream: &TcpStream, bodies: &mpsc::Sender<Vec<u8>>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|_| line.starts_with("POST /v1/traces "))?;
+    while line.trim() != "" {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    bodies.send(body).ok()?;
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n")
+        .ok()
+}
+
+#[test]
+fn the_steps_of_the_control_path_are_told_as_traces() {
+    let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let collector = Collector::start();
+    let traces = format!("[traces]\notlp = \"http://{}\"\n", collector.address);
+    let text = format!("{traces}{}", scene.two_sites([&first, &second], [QUICK, ONCE]));
+    let daemon = scene.start(&text);
+    first.kill();
+    daemon.await_line(0, &["down: ", "pool=first"]);
+    collector.await_texts(&[
+        "transition",
+        "probe",
+        "decision and swap",
+        "rhumb.generation",
+        "first",
+        "service.name",
+    ]);
+
+    assert_eq!(support::http::post(daemon.admin(), "/v1/reload").status, 200);
+    scene.configure("nothing = \"of this\"");
+    assert_eq!(support::http::post(daemon.admin(), "/v1/reload").status, 422);
+    let order = r#"{"state": "drain"}"#;
+    assert_eq!(send_json(daemon.admin(), "PATCH", "/v1/pools/second/addresses/b", order).status, 200);
+    collector.await_texts(&[
+        "reload",
+        "read and compile",
+        "rhumb.trigger",
+        "unknown key `nothing`",
+        "edit",
+        "journal",
+        "pools/second/addresses/b",
+    ]);
+    // What waits is delivered before it ends.
+    assert_eq!(support::http::delete(daemon.admin(), "/v1/edits/1").status, 204);
+    daemon.signal(Signal::SIGTERM);
+    collector.await_texts(&["pools/second/addresses/b"]);
+    let (status, _) = daemon.into_process().await_end();
+    assert!(status.success());
+}
+
+#[test]
+fn a_collector_that_is_not_there_is_told_once_and_delays_nothing() {
+    let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let traces = format!("[traces]\notlp = \"http://{}:4318\"\n", own_address());
+    let text = format!("{traces}{}", scene.two_sites([&first, &second], [QUICK, ONCE]));
+    let daemon = scene.start(&text);
+    first.kill();
+    daemon.await_line(0, &["down: ", "pool=first"]);
+    daemon.await_answer(DOMAIN, second.ip());
+    daemon.await_line(0, &["WARN", "traces cannot be delivered"]);
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.into_process().await_end().0.success());
 }
 
 #[test]

@@ -50,6 +50,7 @@ mod settings;
 mod source;
 mod svcb;
 mod tokens;
+mod traces;
 mod unique;
 mod when_all_down;
 mod zone;
@@ -75,6 +76,7 @@ pub use resolver::ResolverSettings;
 pub use service::{RateLimitSettings, ServiceSettings};
 pub use settings::{LogFormat, LogLevel, LogSettings, ServerSettings, Settings, TcpSettings, check_filter};
 pub use tokens::{PoolPatterns, Role, TokenHash, TokenHolder, Tokens, UnreadTokens, read_tokens};
+pub use traces::TracesSettings;
 
 use self::file::{FileSpec, World};
 use self::report::Report;

@@ -11,7 +11,7 @@ impl Settings {
     pub fn changed_keys(&self, other: &Settings) -> Vec<&'static str> {
         // Taken apart, so that no key is left out when one is added.
         // A reload changes `query_log`, and `level` and `filter` of `log`.
-        let Settings { server, admin, resolver, health, log, query_log: _ } = self;
+        let Settings { server, admin, resolver, health, log, query_log: _, traces } = self;
         let ServerSettings { listen, workers, state_dir, user, watch, tcp, service } = server;
         let TcpSettings { max_connections, idle_timeout, lifetime } = tcp;
         let ServiceSettings { cookies, cookie_secret_file, nsid, version, id, rate_limit } = service;
@@ -45,6 +45,7 @@ impl Settings {
             ("health.max_in_flight", *max_in_flight != other.health.max_in_flight),
             ("health.remember", *remember != other.health.remember),
             ("log.format", *format != other.log.format),
+            ("traces.otlp", *traces != other.traces),
         ]
         .into_iter()
         .filter_map(|(key, has_changed)| has_changed.then_some(key))
@@ -92,6 +93,7 @@ mod tests {
             ("health.max_in_flight", "7"),
             ("health.remember", "\"7s\""),
             ("log.format", "\"json\""),
+            ("traces.otlp", "\"http://127.0.0.1:4318\""),
         ] {
             assert_eq!(before.changed_keys(&settings(&format!("{key} = {value}"))), [key]);
         }

@@ -1,5 +1,5 @@
-//! `[server]`, `[admin]`, `[resolver]`, `[health]`, `[log]` and `[query_log]`: what the process is and
-//! does, whatever it serves.
+//! `[server]`, `[admin]`, `[resolver]`, `[health]`, `[log]`, `[query_log]` and `[traces]`: what the
+//! process is and does, whatever it serves.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use super::report::Report;
 use super::resolver::{ResolverSettings, ResolverSpec};
 use super::service::{ServiceSettings, ServiceSpec};
 use super::source::Located;
+use super::traces::{TracesSettings, TracesSpec};
 use super::unique::Unique;
 
 /// What the process is and does. Most of it is fixed for its life; what a reload changes is what
@@ -34,6 +35,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[query_log]`; `None`: there is none. A reload changes it.
     pub query_log: Option<QueryLogSettings>,
+    /// `[traces]`; `None`: there are none.
+    pub traces: Option<TracesSettings>,
 }
 
 /// `[server]`: the sockets of DNS and the process.
@@ -162,6 +165,7 @@ pub(super) struct SettingsSpec {
     health: Option<Located<HealthSpec>>,
     log: Option<Located<LogSpec>>,
     query_log: Option<Located<QueryLogSpec>>,
+    traces: Option<Located<TracesSpec>>,
 }
 
 #[derive(Default)]
@@ -194,6 +198,7 @@ impl SettingsSpec {
             health: file.optional("health", HealthSpec::read),
             log: file.optional("log", LogSpec::read),
             query_log: file.optional("query_log", QueryLogSpec::read),
+            traces: file.optional("traces", TracesSpec::read),
         }
     }
 
@@ -204,7 +209,7 @@ impl SettingsSpec {
 
     /// Fills in the defaults and takes relative paths from `base_dir`.
     pub(super) fn convert(self, base_dir: &Path, report: &Report) -> Settings {
-        let SettingsSpec { server, admin, resolver, health, log, query_log } = self;
+        let SettingsSpec { server, admin, resolver, health, log, query_log, traces } = self;
         Settings {
             server: server.map(|spec| spec.value).unwrap_or_default().convert(base_dir, report),
             admin: admin.map(|spec| spec.value).unwrap_or_default().convert(base_dir, report),
@@ -212,6 +217,7 @@ impl SettingsSpec {
             health: health.map(|spec| spec.value).unwrap_or_default().convert(),
             log: log.map(|spec| spec.value).unwrap_or_default().convert(),
             query_log: query_log.and_then(|spec| spec.value.convert(base_dir, spec.place, report)),
+            traces: traces.and_then(|spec| spec.value.convert()),
         }
     }
 }

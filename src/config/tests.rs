@@ -134,7 +134,7 @@ fn names_that_are_resolved_stand_between_ips() {
 #[test]
 fn an_empty_file_has_the_defaults() {
     let Loaded { settings, geoip, plan, .. } = sound("");
-    let Settings { server, admin, resolver, health, log, query_log } = settings;
+    let Settings { server, admin, resolver, health, log, query_log, traces } = settings;
     let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["0.0.0.0:53", "[::]:53"]);
     assert_eq!((server.workers, server.user), (0, None));
@@ -150,7 +150,7 @@ fn an_empty_file_has_the_defaults() {
     assert_eq!((health.max_scripts, health.max_in_flight), (16, 8192));
     let filter = String::new();
     assert_eq!(log, LogSettings { format: LogFormat::Text, level: LogLevel::Info, filter });
-    assert_eq!(query_log, None);
+    assert_eq!((query_log, traces), (None, None));
     assert_eq!(geoip, GeoipSettings::default());
     assert_eq!(plan, Plan { isolation: plan.isolation.clone(), ..Plan::default() });
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use tokio::sync::{oneshot, watch};
@@ -14,9 +14,11 @@ use tokio::task::JoinSet;
 
 use super::DaemonError;
 use super::access::Keys;
+use super::control_loop::now;
 use super::edits::{self, Journal, Made, Reply};
 use super::measured::Measured;
 use super::service::named_secrets;
+use super::traced::Span;
 use crate::admin::{Editing, Expected, NotMeasured, ReloadReport, ReloadTrigger};
 use crate::config::{
     self, Content, Desired, Edit, FilesRead, Loaded, Outcome, ServerSettings, ServiceSettings, Settings,
@@ -42,6 +44,10 @@ pub(super) struct Changes {
     waiting: VecDeque<Change>,
     /// At most one.
     under_way: JoinSet<(Wanted, Changed)>,
+    /// Since when that is so.
+    began: Instant,
+    /// From when to when the last one took.
+    took: Span,
 }
 
 /// What is wanted, as of the last change that was made.
@@ -107,7 +113,9 @@ impl Changes {
     ) -> Self {
         let files = watch::Sender::new(wanted.files.clone());
         let (waiting, under_way) = (VecDeque::new(), JoinSet::new());
-        Changes { file, server, keys, wanted, journal, files, waiting, under_way }
+        let began = now();
+        let took = (began, began);
+        Changes { file, server, keys, wanted, journal, files, waiting, under_way, began, took }
     }
 
     /// What was read for the last reload, carried out or refused; at first, for the start.
@@ -130,6 +138,11 @@ impl Changes {
     pub(super) fn due(&self) -> Option<Duration> {
         let until = Duration::from_millis(self.wanted.desired.due()?);
         self.under_way.is_empty().then(|| until.saturating_sub(edits::now()))
+    }
+
+    /// From when to when that took which [`Changes::next`] has given last.
+    pub(super) fn took(&self) -> Span {
+        self.took
     }
 
     /// Whether nothing is being made, nor waits to be.
@@ -156,6 +169,7 @@ impl Changes {
             if let Ok((wanted, _)) = &done {
                 self.wanted = wanted.clone();
             }
+            self.took = (self.began, now());
             self.go_on();
             match done {
                 Ok((_, changed)) => return Some(changed),
@@ -170,6 +184,7 @@ impl Changes {
             return;
         }
         let Some(change) = self.waiting.pop_front() else { return };
+        self.began = now();
         let (wanted, journal) = (self.wanted.clone(), self.journal.clone());
         match change {
             Change::Reload(trigger, reply) => {

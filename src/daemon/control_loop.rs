@@ -13,6 +13,7 @@ use super::edits::{self, Made};
 use super::remembering::{self, Remembering};
 use super::takeover::Ask;
 use super::telling::Telling;
+use super::traced::{self, Probed};
 use super::unprobed::Unprobed;
 use super::vitals::Pulse;
 use super::{descriptors, happenings, list};
@@ -154,6 +155,7 @@ impl ControlLoop {
     }
 
     fn observe(&mut self, report: Report) {
+        let probed = Probed::take_up(&report);
         let Report { target, trigger, outcome, timings, lateness, started, finished } = report;
         if let Some(watch) = self.controller.watch(target) {
             if let Outcome::Fail(failure @ Failure::Local(_)) = &outcome
@@ -176,6 +178,7 @@ impl ControlLoop {
             Metrics::swapped(published);
             self.ledger.swapped(decided, published);
         }
+        probed.tell(&self.telling.traces, &notices);
         self.tell(notices);
     }
 
@@ -302,7 +305,8 @@ impl ControlLoop {
 
     /// Puts edits into force that are kept.
     fn edited(&mut self, made: Made, world: Option<Box<Prepared>>) {
-        let Made { desired, orders, added, gone, ended, replies, .. } = made;
+        let Made { desired, orders, added, gone, ended, kept, replies, .. } = made;
+        let swap = now();
         match world {
             Some(world) => {
                 // What was ordered of a pool that is back stands again.
@@ -317,6 +321,8 @@ impl ControlLoop {
                 }
             }
         }
+        let objects: Vec<String> = added.iter().chain(&gone).map(|edit| edit.object.to_string()).collect();
+        traced::edited(&self.telling.traces, self.changes.took(), &kept, swap, &objects);
         log_edits(&added, &gone);
         Metrics::edited(added.len(), gone.len());
         for Told { object, before, after, is_order: _ } in ended {
@@ -343,6 +349,7 @@ impl ControlLoop {
     fn go_over(&mut self, changed: Changed) {
         match changed {
             Changed::Reload(result, (trigger, reply)) => {
+                let swap = now();
                 let (is_nobodys, trigger) = (trigger != ReloadTrigger::Api, trigger.name());
                 let outcome =
                     result.map(|reloaded| self.reloaded(*reloaded, trigger)).inspect_err(|mistakes| {
@@ -355,6 +362,8 @@ impl ControlLoop {
                 let (kind, data) = happenings::reloaded(&outcome, trigger);
                 self.feed.send(kind, data);
                 Metrics::reloaded(trigger, outcome.is_ok(), edits::now());
+                let refusal = outcome.as_ref().err();
+                traced::reloaded(&self.telling.traces, self.changes.took(), swap, trigger, refusal);
                 self.refusal = outcome.as_ref().err().cloned();
                 // A signal's reload waits for the answer, an API client may have gone away.
                 let _ = reply.send(outcome);

@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::control_loop;
+use super::traced::Span;
 use crate::admin::{Edited, Editing, Glance, NotEdited, Told};
 use crate::config::{Change, Desired, Draft, Edit, Object, Origin, Outcome, Standing};
 use crate::control::Order;
@@ -38,6 +40,8 @@ pub(super) struct Made {
     pub(super) gone: Vec<Arc<Edit>>,
     /// What has changed because edits are over.
     pub(super) ended: Vec<Told>,
+    /// From when to when they were written to the journal.
+    pub(super) kept: Vec<Span>,
     /// To be given when all of it is in force.
     pub(super) replies: Vec<(Reply, Result<Edited, NotEdited>)>,
 }
@@ -179,6 +183,7 @@ impl Made {
             added: Vec::new(),
             gone: Vec::new(),
             ended: Vec::new(),
+            kept: Vec::new(),
             replies: Vec::new(),
         }
     }
@@ -228,7 +233,9 @@ impl Made {
     }
 
     fn enter(&mut self, new: Desired, outcome: Outcome, journal: &Journal) -> Result<(), String> {
+        let began = control_loop::now();
         journal.keep(&outcome, new.next())?;
+        self.kept.push((began, control_loop::now()));
         self.take(new, outcome);
         Ok(())
     }

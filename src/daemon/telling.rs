@@ -10,7 +10,7 @@ use super::query_log::destination;
 use crate::admin::{self, LogState, LogWanted, QueryLogState};
 use crate::config::{LogSettings, QueryLogFormat, QueryLogSettings, QueryLogTarget, Settings};
 use crate::telemetry::query_log::{Health, QueryLog};
-use crate::telemetry::{LogFilter, directives_of_environment};
+use crate::telemetry::{LogFilter, Traces, directives_of_environment};
 
 /// No span of time that makes sense is as long, and any instant has room for it.
 const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -23,6 +23,8 @@ pub(super) struct Telling {
     changed: Arc<Notify>,
     filter: LogFilter,
     queries: QueryLog,
+    /// Who is told of the steps of the control path.
+    pub(super) traces: Traces,
 }
 
 struct State {
@@ -87,7 +89,7 @@ impl State {
 
 impl Telling {
     /// Begins to tell what `settings` say.
-    pub(super) fn new(settings: &Settings, filter: LogFilter, queries: QueryLog) -> Self {
+    pub(super) fn new(settings: &Settings, filter: LogFilter, queries: QueryLog, traces: Traces) -> Self {
         let state = State {
             log: settings.log.clone(),
             environment: directives_of_environment(),
@@ -96,7 +98,7 @@ impl Telling {
             sample_over: None,
         };
         let telling =
-            Telling { state: Arc::new(Mutex::new(state)), changed: Arc::default(), filter, queries };
+            Telling { state: Arc::new(Mutex::new(state)), changed: Arc::default(), filter, queries, traces };
         telling.configure(settings);
         telling
     }

@@ -1,4 +1,4 @@
-//! What the process tells of itself: metrics, logs, and the log of queries.
+//! What the process tells of itself: metrics, logs, traces, and the log of queries.
 
 mod exposition;
 mod ledger;
@@ -7,9 +7,11 @@ mod metrics;
 mod process;
 pub mod query_log;
 mod state;
+mod traces;
 mod traffic;
 
 pub use ledger::Ledger;
 pub use logs::{Format, LogFilter, LogGuard, directives_of_environment, start_logging};
 pub use metrics::{Metrics, Sources};
+pub use traces::{NoTraces, Step, Traces};
 pub use traffic::{Answers, Sockets};

@@ -120,9 +120,20 @@ fn a_file_that_is_moved_away_is_followed_by_another() {
         identity: String::new(),
     }));
     record(&mut recorder, 1000, 1000);
+    eventually("the second file", || ports(&path).len() == 1000);
+    // And once more, with nobody to say so, and little to be written.
+    let again = directory.path().join("log.2");
+    std::fs::rename(&path, &again).expect("it is there");
+    let mut next = 2000;
+    eventually("the third file", || {
+        record(&mut recorder, next, 1);
+        next += 1;
+        path.exists()
+    });
     log.end(TOO_LONG);
     assert_eq!(ports(&moved), (0..1000).collect::<Vec<u16>>());
-    assert_eq!(ports(&path), (1000..2000).collect::<Vec<u16>>());
+    let rest = [ports(&again), ports(&path)].concat();
+    assert_eq!(rest, (1000..next).collect::<Vec<u16>>(), "each in one of them");
     let mode = std::os::unix::fs::PermissionsExt::mode(
         &std::fs::metadata(&path).expect("it is there").permissions(),
     );

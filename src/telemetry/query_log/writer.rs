@@ -160,6 +160,7 @@ impl Writer {
             self.destination = destination;
             *self.counts.problem.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
+        self.follow_path();
         self.due = now();
     }
 
@@ -170,8 +171,12 @@ impl Writer {
             return false;
         }
         let now = now();
-        if now >= self.due {
+        // Who has nothing to write leaves the path to others: to the process that takes over, too.
+        let has_records = !self.pending.ends.is_empty() || self.rings.iter().any(|ring| !ring.is_empty());
+        let has_work = self.sink.is_none() || has_records;
+        if has_work && now >= self.due {
             self.due = now + AGAIN;
+            self.follow_path();
             self.open();
         }
         for _ in 0..PORTIONS {
@@ -186,11 +191,15 @@ impl Writer {
         true
     }
 
-    /// Sees to it that there is something to write to, and that it is what the path leads to.
-    fn open(&mut self) {
+    /// Lets go of a file that is not what its path leads to any more.
+    fn follow_path(&mut self) {
         if self.sink.as_ref().is_some_and(Sink::has_moved) {
             self.close();
         }
+    }
+
+    /// Sees to it that there is something to write to.
+    fn open(&mut self) {
         let Some(destination) = self.destination.as_ref().filter(|_| self.sink.is_none()) else { return };
         match Sink::open(destination) {
             Ok(sink) => self.sink = Some(sink),
@@ -229,10 +238,12 @@ impl Writer {
             Ok(written) => {
                 let records = pending.advance(written);
                 self.counts.written.fetch_add(records, Ordering::Relaxed);
-                if written > 0 {
+                let is_done = self.pending.ends.is_empty();
+                // Not at each octet that a full disk has room for.
+                if is_done {
                     self.tell(None);
                 }
-                self.pending.ends.is_empty()
+                is_done
             }
             Err(error) => {
                 // A disk may have room again, and then goes on where it was.
