@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
     let Arguments { config: file, output } = arguments;
     let result = config::load(&file).and_then(|loaded| {
-        loaded.settings.admin.check_files()?;
+        loaded.check_files()?;
         Ok(loaded)
     });
     match (&result, output) {

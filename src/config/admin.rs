@@ -64,13 +64,12 @@ pub struct SocketSettings {
 }
 
 impl AdminSettings {
-    /// Reads the tokens and the certificate, which [`load`](super::load) leaves to the daemon: it does so
-    /// before it gives up the rights for that. What this process may not read is passed over.
+    /// Reads the tokens and the certificate. What this process may not read is passed over.
     ///
     /// # Errors
     ///
     /// If they cannot be used, with every mistake.
-    pub fn check_files(&self) -> Result<(), Diagnostics> {
+    pub(super) fn check_files(&self) -> Result<(), Diagnostics> {
         let of_file = |path: &Path, message: String| Diagnostic {
             file: path.display().to_string(),
             position: None,

@@ -16,6 +16,7 @@ use super::isolation;
 use super::latency::{self, LatencySpec};
 use super::name::identifier_fault;
 use super::nesting;
+use super::notification::{Notification, NotificationSpec};
 use super::pool::{CheckRef, PoolSpec};
 use super::reader::{Table, Value, list};
 use super::report::{File, Report};
@@ -39,6 +40,7 @@ pub(super) struct FileSpec {
     pool: Vec<Named<PoolSpec>>,
     domain: Vec<Located<DomainSpec>>,
     latency: Option<Located<Vec<Located<LatencySpec>>>>,
+    notification: Vec<Named<NotificationSpec>>,
 }
 
 /// What a file means.
@@ -47,6 +49,7 @@ pub(super) struct World {
     pub(super) geoip: GeoipSettings,
     pub(super) geo: Arc<GeoTable>,
     pub(super) plan: Plan,
+    pub(super) notifications: Vec<Notification>,
 }
 
 /// A table under a name of the operator's; `None`: what stands there is no such table.
@@ -100,6 +103,7 @@ impl FileSpec {
                 .optional("domain", list(DomainSpec::read))
                 .map_or(Vec::new(), |domains| domains.value),
             latency: table.optional("latency", list(LatencySpec::read)),
+            notification: named(&mut table, "notification", NotificationSpec::read),
         };
         table.finish();
         spec
@@ -113,7 +117,17 @@ impl FileSpec {
         map: Option<(GeoipSettings, Arc<GeoTable>)>,
         report: &Report,
     ) -> Option<World> {
-        let FileSpec { mut settings, geoip, zone, health_check, condition, pool, domain, latency } = self;
+        let FileSpec {
+            mut settings,
+            geoip,
+            zone,
+            health_check,
+            condition,
+            pool,
+            domain,
+            latency,
+            notification,
+        } = self;
         let isolation = settings.take_isolation();
         let settings = settings.convert(base_dir, report);
         let (geoip, geo) = match map {
@@ -157,6 +171,10 @@ impl FileSpec {
         let latency = latency.map_or(Vec::new(), |latency| latency.value);
         let latencies = latency::convert(latency, base_dir, &pool_ids, report);
         bias_rules::check(&domains, &pools, &bias_places, &latencies, report);
+        let notifications: Vec<Notification> = notification
+            .into_iter()
+            .filter_map(|(name, spec)| spec?.convert(name.value, base_dir, report))
+            .collect();
         if !report.is_clean() {
             return None;
         }
@@ -169,7 +187,7 @@ impl FileSpec {
             latencies,
             isolation: isolation::convert(isolation),
         };
-        Some(World { settings, geoip, geo: geo?, plan })
+        Some(World { settings, geoip, geo: geo?, plan, notifications })
     }
 }
 

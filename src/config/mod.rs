@@ -29,6 +29,7 @@ mod location;
 mod master_file;
 mod name;
 mod nesting;
+mod notification;
 mod origin;
 mod pool;
 mod pool_service;
@@ -70,6 +71,10 @@ pub use geoip::GeoipSettings;
 pub use health::HealthSettings;
 pub use identity::{Unfit, read_identity};
 pub use latency::{Latencies, UnknownPool, read_latencies};
+pub use notification::{
+    Credentials, DomainPatterns, EmailSettings, Login, MailTls, MessageRate, Notification, NotificationKind,
+    Secret, Severity, Topic, UnfitSecret, UnreadSecret, UrlSource,
+};
 pub use origin::Origin;
 pub use query_log::{QueryLogFormat, QueryLogSettings, QueryLogTarget};
 pub use resolver::ResolverSettings;
@@ -94,10 +99,27 @@ pub struct Loaded {
     pub geo: Arc<GeoTable>,
     /// What is served.
     pub plan: Plan,
+    /// Who is told what happens, in the order of the configuration.
+    pub notifications: Vec<Notification>,
     /// What it was read from.
     pub origin: Origin,
     /// The files that it was read from.
     pub files: FilesRead,
+}
+
+impl Loaded {
+    /// Reads the secrets and the certificate that it names, which are left to the daemon: that does so before it
+    /// gives up the rights for it. What this process may not read is passed over.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be used, with every mistake, and without a part of a secret.
+    pub fn check_files(&self) -> Result<(), Diagnostics> {
+        let of_admin = self.settings.admin.check_files().err();
+        let mut mistakes: Vec<Diagnostic> = of_admin.iter().flat_map(Diagnostics::iter).cloned().collect();
+        mistakes.extend(Notification::mistakes_of_files(&self.notifications));
+        Diagnostics::new(mistakes).map_or(Ok(()), Err)
+    }
 }
 
 /// Reads the file at `path`, and the zone files and databases that it names.
@@ -140,7 +162,8 @@ fn read(
         Ok(kept) => kept,
         Err(diagnostics) => return (Err(diagnostics), files),
     };
-    let (World { settings, geoip, geo, plan }, text) = read.expect("what cannot be loaded has been reported");
+    let (World { settings, geoip, geo, plan, notifications }, text) =
+        read.expect("what cannot be loaded has been reported");
     let origin = Origin {
         name,
         base_dir: base_dir.to_owned(),
@@ -149,7 +172,7 @@ fn read(
         geoip: geoip.clone(),
         geo: Arc::clone(&geo),
     };
-    (Ok(Loaded { settings, geoip, geo, plan, origin, files: files.clone() }), files)
+    (Ok(Loaded { settings, geoip, geo, plan, notifications, origin, files: files.clone() }), files)
 }
 
 #[cfg(test)]

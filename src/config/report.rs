@@ -45,6 +45,8 @@ struct Mistake {
     place: Place,
     message: String,
     hint: Option<String>,
+    /// Whether what stands there must not be shown.
+    is_secret: bool,
 }
 
 impl Report {
@@ -96,7 +98,7 @@ impl Report {
 
     /// Notes a mistake.
     pub(super) fn error(&self, place: Place, message: impl Into<String>) {
-        self.note(place, message.into(), None);
+        self.note(place, message.into(), None, false);
     }
 
     /// Notes a mistake and what would be right; without a hint it is the same as [`Report::error`].
@@ -106,11 +108,21 @@ impl Report {
         message: impl Into<String>,
         hint: impl Into<Option<String>>,
     ) {
-        self.note(place, message.into(), hint.into());
+        self.note(place, message.into(), hint.into(), false);
     }
 
-    fn note(&self, place: Place, message: String, hint: Option<String>) {
-        self.mistakes.borrow_mut().push(Mistake { place, message, hint });
+    /// The same where there is, or may be, a secret: what stands there is not shown.
+    pub(super) fn secret_error(
+        &self,
+        place: Place,
+        message: impl Into<String>,
+        hint: impl Into<Option<String>>,
+    ) {
+        self.note(place, message.into(), hint.into(), true);
+    }
+
+    fn note(&self, place: Place, message: String, hint: Option<String>, is_secret: bool) {
+        self.mistakes.borrow_mut().push(Mistake { place, message, hint, is_secret });
     }
 
     /// Whether nothing is wrong so far.
@@ -166,14 +178,14 @@ impl Report {
         let sources = self.sources.into_inner();
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort_by_key(|mistake| mistake.place);
-        let diagnostics = mistakes.into_iter().map(|Mistake { place, message, hint }| {
+        let diagnostics = mistakes.into_iter().map(|Mistake { place, message, hint, is_secret }| {
             let source = &sources[place.file];
             Diagnostic {
                 file: source.name.clone(),
                 position: Some(source.position(place.start)),
                 message,
                 hint,
-                excerpt: Some(source.excerpt(place)),
+                excerpt: (!is_secret).then(|| source.excerpt(place)),
             }
         });
         Diagnostics::new(diagnostics.collect()).map_or_else(|| Ok(self.kept.into_inner()), Err)

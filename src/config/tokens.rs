@@ -159,7 +159,7 @@ impl PoolPatterns {
 
     /// Whether `pool` is one of them.
     pub fn have(&self, pool: &str) -> bool {
-        self.0.iter().any(|pattern| matches(pattern.as_bytes(), pool.as_bytes()))
+        self.0.iter().any(|pattern| is_like(pattern.as_bytes(), pool.as_bytes()))
     }
 
     /// Each in turn.
@@ -175,7 +175,7 @@ impl fmt::Display for PoolPatterns {
 }
 
 /// Whether the whole of `text` is as `pattern` says, in at most their product of steps.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn is_like(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut position) = (0, 0);
     // The last `*`, and how much of the text it stands for so far.
     let mut star: Option<(usize, usize)> = None;

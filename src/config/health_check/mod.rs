@@ -29,6 +29,7 @@ use icmp::IcmpSpec;
 use script::ScriptSpec;
 use tcp::TcpSpec;
 use tls::TlsSpec;
+pub(super) use tls::roots;
 use udp::UdpSpec;
 
 /// Fast enough for a failover within seconds, at a cost that no site notices.

@@ -93,7 +93,11 @@ impl TlsSpec {
 }
 
 /// The root certificates in `file`.
-fn roots(file: &Located<String>, base_dir: &Path, report: &Report) -> Option<Certificates> {
+pub(in super::super) fn roots(
+    file: &Located<String>,
+    base_dir: &Path,
+    report: &Report,
+) -> Option<Certificates> {
     let list = certificates(file, base_dir, report)?;
     let mut store = RootCertStore::empty();
     for (certificate, number) in list.iter().zip(1..) {
