@@ -14,14 +14,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Audit, Feed, Insight, ReloadTrigger};
 use crate::cli::{self, Beginning};
-use crate::config::{Loaded, LogFormat, LogSettings, ServerSettings, TcpSettings, Unfit, UnreadTokens};
+use crate::config::{
+    Loaded, LogFormat, LogSettings, ServerSettings, TcpSettings, Unfit, UnreadSecret, UnreadTokens,
+};
 use crate::control::{Controller, Event};
+use crate::notify::Notifier;
 use crate::plan::ConditionRule;
 use crate::routing::{Service, Worker};
 use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
@@ -34,11 +38,14 @@ mod changes;
 mod control_loop;
 mod counted;
 mod descriptors;
+mod destinations;
 mod edits;
 mod flow;
 mod happenings;
+mod incidents;
 mod manager;
 mod measured;
+mod overview;
 mod privileges;
 mod query_log;
 mod remembering;
@@ -54,6 +61,7 @@ use access::{Door, run_admin};
 use changes::{Changes, Wanted};
 use control_loop::ControlLoop;
 use counted::Counted;
+use destinations::Destinations;
 use edits::Journal;
 use flow::Counting;
 use manager::Manager;
@@ -129,6 +137,9 @@ pub enum DaemonError {
     /// Nobody can be told of the steps of the control path.
     #[error(transparent)]
     Traces(#[from] NoTraces),
+    /// Secrets of a destination of notifications cannot be read.
+    #[error("notifications: {}", destinations::listed(.0))]
+    Notification(Vec<UnreadSecret>),
     /// The user to become is missing, or this process may not become it.
     #[error("cannot become user `{0}`: {1}")]
     User(String, io::Error),
@@ -157,6 +168,7 @@ pub struct Daemon {
     front: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     feed: Feed,
+    notifier: Notifier,
     tasks: JoinSet<()>,
     serving: Serving,
     vitals: Vitals,
@@ -179,7 +191,7 @@ impl Daemon {
         file: Option<PathBuf>,
         beginning: Beginning,
     ) -> Result<Daemon, DaemonError> {
-        let Loaded { settings, geoip: _, geo, plan, origin, mut files } = loaded;
+        let Loaded { settings, geoip: _, geo, plan, notifications, origin, mut files } = loaded;
         let log = start_logging(&settings.log);
         descriptors::raise_limit();
         // Without a file there is nothing of this daemon's on disk, and nothing that it was given.
@@ -197,6 +209,7 @@ impl Daemon {
         let admin = door.address(settings.admin.listen)?;
         // Before privileges are given up: only root may have to know them.
         let secrets = service::named_secrets(&settings.server.service)?;
+        let destinations = Destinations::read(notifications)?;
         if let Some(user) = &settings.server.user {
             let state_dir = file.is_some().then_some(&settings.server.state_dir);
             privileges::become_user(user, state_dir.map(PathBuf::as_path))
@@ -224,6 +237,7 @@ impl Daemon {
             let _ = files.read(path);
         }
         door.keys.note_tokens(&mut files);
+        destinations.note_files(&mut files);
         let mut controller = Controller::new(Arc::clone(&plan), geo, control_loop::now());
         for (pool, address, order) in edits::orders(&desired) {
             controller.handle(Event::Ordered { pool, address, order }, control_loop::now());
@@ -242,7 +256,13 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         let (front, front_stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
-        let wanted = Wanted { desired: Arc::new(desired), measured, plan, files };
+        let notifier = Notifier::new(Handle::current(), destinations::counting());
+        let told_of_it = destinations.to_vec();
+        notifier.tell(incidents::orphaned(&edits::not_in_force(&desired), edits::now()));
+        for incident in incidents::standing(&controller.status(control_loop::now()), edits::now()) {
+            notifier.tell(incident);
+        }
+        let wanted = Wanted { desired: Arc::new(desired), measured, plan, destinations, files };
         let changes = Changes::new(file, settings.server.clone(), door.keys.clone(), wanted, journal);
         let is_watched = has_file && settings.server.watch;
         let watching = is_watched.then(|| Watching::new(changes.files(), requests.clone()));
@@ -255,7 +275,7 @@ impl Daemon {
             None => Traces::default(),
         };
         let telling = Telling::new(&settings, log.filter(), queries.clone(), traces.clone());
-        let told = (feed.clone(), audit.clone(), ledger.clone(), telling.clone());
+        let told = (feed.clone(), audit.clone(), ledger.clone(), telling.clone(), notifier.clone());
         let (mut control, mut settled) =
             ControlLoop::new(controller, settings.clone(), changes, told, remembering)?;
         control.tell(meanwhile);
@@ -268,6 +288,8 @@ impl Daemon {
         let journal_dir = has_file.then(|| settings.server.state_dir.clone());
         let sources = counted.clone().into_sources(answers, is_ready.clone(), journal_dir);
         let metrics = Metrics::start(sources, ledger);
+        // They are counted from here on.
+        notifier.replace(told_of_it);
         Metrics::started(edits::now());
         Metrics::published(edits::now());
         let context = admin::Context {
@@ -286,9 +308,12 @@ impl Daemon {
             access: door.keys.access.clone(),
             audit: audit.clone(),
             telling: Arc::new(telling.clone()),
+            notifications: Arc::new(destinations::Asked(notifier.clone())),
         };
         let probes = control.probes();
         let mut tasks = JoinSet::new();
+        let (tables, news) = (published.clone(), control.news());
+        tasks.spawn(overview::run(tables, news, notifier.clone(), ready.subscribe(), stopped.clone()));
         tasks.spawn(control.run(requested, asked, pulses_asked, stopped.clone()));
         tasks.spawn(counting.clone().run(published.clone(), stopped));
         if let Some(watching) = watching {
@@ -352,6 +377,7 @@ impl Daemon {
         });
         ready.send_replace(true);
         tracing::info!(dns = %list(&dns), %admin, "ready");
+        notifier.tell(incidents::daemon("the daemon has started, and answers", edits::now()));
         Ok(Daemon {
             dns,
             admin,
@@ -364,6 +390,7 @@ impl Daemon {
             front,
             stop,
             feed,
+            notifier,
             tasks,
             serving,
             queries,
@@ -409,6 +436,7 @@ impl Daemon {
             front,
             stop,
             feed,
+            notifier,
             mut tasks,
             serving,
             vitals: _,
@@ -427,6 +455,8 @@ impl Daemon {
             End::Taken => {
                 // What comes in from here on is for the other process.
                 let _ = asks.send(Ask::Leave).await;
+                // What is left to be told is; what happens from here on the other process tells.
+                notifier.replace(Vec::new());
                 feed.end();
                 front.send_replace(true);
                 // Health is followed to the end: whoever is still connected gets right answers.
@@ -438,12 +468,14 @@ impl Daemon {
         }
         // What it has to write for that, and whoever reads it, is no reason to stay.
         let ended = tokio::task::spawn_blocking(move || queries.end(QUERY_LOG_DRAIN));
+        notifier.tell(incidents::daemon("the daemon stops", edits::now()));
         // Those who follow would be waited for.
         feed.end();
         front.send_replace(true);
         stop.send_replace(true);
         // A task that panicked has said so; there is nothing left to stop.
         while tasks.join_next().await.is_some() {}
+        notifier.close().await;
         if tokio::time::timeout(AUDIT_DRAIN, audit.flush()).await.is_err() {
             tracing::error!("the last changes may be missing in the audit log");
         }

@@ -8,7 +8,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 5 | [`daemon`]: wires it together |
-//! | 4 | [`serve`], [`probe`], [`resolver`], [`admin`], [`store`], [`telemetry`], [`cli`]: the outside world |
+//! | 4 | [`serve`], [`probe`], [`resolver`], [`notify`], [`admin`], [`store`], [`telemetry`], [`cli`]: the outside world |
 //! | 3 | [`control`]: the sole writer |
 //! | 2 | [`config`]: text to plan; [`routing`]: plan and verdicts to answers |
 //! | 1 | [`plan`]: what the operator asked for |
@@ -35,6 +35,7 @@ pub mod daemon;
 pub mod dns;
 pub mod geo;
 pub mod health;
+pub mod notify;
 pub mod plan;
 pub mod probe;
 pub mod resolver;

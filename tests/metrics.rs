@@ -35,6 +35,10 @@ address = [{{ name = "alb", resolve = "{ALB}" }}]
 name = "other.example.com"
 nameservers = ["ns1.ai.example.com"]
 contact = "hostmaster.example.com"
+
+[notification.hook]
+type = "webhook"
+url = "http://127.0.0.1:9/"
 "#,
         scene.two_sites(sites, [QUICK, ONCE])
     )

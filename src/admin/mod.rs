@@ -44,6 +44,7 @@ mod listen;
 mod listing;
 mod measure;
 mod need;
+mod notifications;
 mod objects;
 mod openapi;
 mod origin;
@@ -68,6 +69,7 @@ pub use edit::{Edited, Editing, Glance, NotEdited, Told};
 pub use feed::{Feed, KINDS};
 pub use insight::Insight;
 pub use listen::Listener;
+pub use notifications::{Destination, Notifications};
 pub use precondition::Expected;
 pub use problem::Problem;
 pub use reload::{ReloadReport, ReloadTrigger};
@@ -100,6 +102,8 @@ pub struct Context {
     pub audit: Audit,
     /// How much is told.
     pub telling: Arc<dyn Telling>,
+    /// Who is told what happens.
+    pub notifications: Arc<dyn Notifications>,
 }
 
 /// What metrics tell of the state of everything. It is gathered quickly, and told by whoever has time for it.
@@ -251,6 +255,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Context>)> {
         ("/v1/flow", get(insight::flow)),
         ("/v1/coverage", get(insight::coverage)),
         ("/v1/latency", latencies),
+        ("/v1/notifications", get(notifications::list)),
+        ("/v1/notifications/{name}/test", post(notifications::test)),
         ("/v1/reload", post(lifecycle::reload)),
         ("/v1/log", get(telling::log).put(telling::set_log).delete(telling::reset_log)),
         (

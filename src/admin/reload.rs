@@ -24,6 +24,8 @@ pub struct ReloadReport {
     pub difference: Difference,
     /// Whether it has changed where clients are: a database, or what the configuration says itself.
     pub databases: bool,
+    /// Whether other destinations of notifications are told from now on, or with other secrets.
+    pub notifications: bool,
     /// The settings, as in `server.listen`, that differ from those of the start: they take effect at
     /// the next restart.
     #[schema(value_type = Vec<String>)]

@@ -30,6 +30,7 @@ mod latency;
 mod log;
 mod loopback;
 mod manual;
+mod notify;
 mod order;
 mod paint;
 mod pool;
@@ -126,6 +127,8 @@ enum Command {
     Log(log::LogArguments),
     /// Show and change which queries the daemon records
     QueryLog(log::QueryLogArguments),
+    /// Show who is told what happens, and send them a test
+    Notify(notify::Arguments),
     /// Make tokens for the admin API
     Token(token::Arguments),
     /// Print completions for a shell
@@ -177,6 +180,7 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Latency(arguments) => latency::run(arguments),
         Command::Log(arguments) => log::log(arguments),
         Command::QueryLog(arguments) => log::query_log(arguments),
+        Command::Notify(arguments) => notify::run(arguments),
         Command::Token(arguments) => token::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
         Command::Man(arguments) => manual::man(arguments, Arguments::command()),

@@ -27,7 +27,11 @@ pub(super) fn told(report: &Value) -> String {
             }
         }
     }
-    for (member, words) in [("latencies", "latencies changed"), ("databases", "location databases changed")] {
+    for (member, words) in [
+        ("latencies", "latencies changed"),
+        ("databases", "location databases changed"),
+        ("notifications", "notifications changed"),
+    ] {
         if report[member] == true {
             lines.push(words.to_owned());
         }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::DaemonError;
 use super::access::Keys;
 use super::control_loop::now;
+use super::destinations::Destinations;
 use super::edits::{self, Journal, Made, Reply};
 use super::measured::Measured;
 use super::service::named_secrets;
@@ -59,6 +60,8 @@ pub(super) struct Wanted {
     pub(super) measured: Measured,
     /// What comes of both.
     pub(super) plan: Arc<Plan>,
+    /// Who is told what happens.
+    pub(super) destinations: Destinations,
     /// What the file and what it names were read from.
     pub(super) files: FilesRead,
 }
@@ -100,6 +103,8 @@ pub(super) struct Reloaded {
     pub(super) retired: Vec<Arc<Edit>>,
     /// The tokens of the admin API, likewise.
     pub(super) tokens: Option<Tokens>,
+    /// Who is told what happens.
+    pub(super) destinations: Destinations,
 }
 
 impl Changes {
@@ -246,7 +251,7 @@ fn edited(wanted: &Wanted, made: Made) -> (Wanted, Changed) {
     }
     let (measured, plan) = wanted.measured.again_over(Arc::clone(desired.plan()));
     let world = Box::new(Prepared::new(Arc::clone(&plan), Arc::clone(desired.origin().geo())));
-    let wanted = Wanted { desired, measured, plan, files: wanted.files.clone() };
+    let wanted = Wanted { desired, measured, plan, ..wanted.clone() };
     (wanted, Changed::Edited(Box::new(made), Some(world)))
 }
 
@@ -268,6 +273,11 @@ fn reload(
         let _ = files.read(path);
     }
     keys.note_tokens(&mut files);
+    match &loaded {
+        Ok(loaded) => loaded.notifications.iter().for_each(|it| it.note_files(&mut files)),
+        // Those of the last sound configuration, to be read again when they change.
+        Err(_) => wanted.destinations.note_files(&mut files),
+    }
     let tokens = keys.read_anew();
     let result = loaded
         .map_err(|diagnostics| format!("{diagnostics}{}", out_of_reach(&files, server)))
@@ -287,9 +297,10 @@ fn reloaded(
     wanted: &Wanted,
     journal: &Journal,
 ) -> Result<(Wanted, Box<Reloaded>), String> {
-    let Loaded { settings, geoip, geo, plan, origin, files: _ } = loaded;
+    let Loaded { settings, geoip, geo, plan, notifications, origin, files: _ } = loaded;
     let cookies = secrets_anew(&server.service)?;
     let tokens = tokens?;
+    let destinations = wanted.destinations.read_anew(notifications)?;
     let edits = wanted.desired.edits().iter().map(|standing| Arc::clone(&standing.edit)).collect();
     let (desired, Outcome { added: _, gone: retired }) =
         Desired::over(origin, Arc::new(plan), edits, wanted.desired.next());
@@ -309,8 +320,9 @@ fn reloaded(
         ..ReloadReport::default()
     };
     let world = Box::new(Prepared::new(Arc::clone(&plan), geo));
-    let wanted = Wanted { desired: Arc::new(desired), measured, plan, files: files.clone() };
-    Ok((wanted, Box::new(Reloaded { settings, world, report, cookies, tokens, retired })))
+    let (desired, files) = (Arc::new(desired), files.clone());
+    let wanted = Wanted { desired, measured, plan, destinations: destinations.clone(), files };
+    Ok((wanted, Box::new(Reloaded { settings, world, report, cookies, tokens, destinations, retired })))
 }
 
 /// What to do about files that this process may not read any more, as it has given up its privileges;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::changes::{Change, Changed, Changes, Reloaded};
 use super::edits::{self, Made};
@@ -16,13 +16,14 @@ use super::telling::Telling;
 use super::traced::{self, Probed};
 use super::unprobed::Unprobed;
 use super::vitals::Pulse;
-use super::{descriptors, happenings, list};
+use super::{descriptors, happenings, incidents, list};
 use crate::admin::{
     Audit, Feed, NotEdited, NotMeasured, ReloadReport, ReloadTrigger, Request, Snapshot, Told,
 };
 use crate::config::{Change as EditChange, Edit, Settings, Stamp};
 use crate::control::{Absence, Controller, Event, Notice, Prepared};
 use crate::health::{Failure, Outcome, Stage, Verdict};
+use crate::notify::Notifier;
 use crate::probe::{Limits, ProbeThread, Prober, Report, Trigger};
 use crate::resolver::{Answer, Resolver};
 use crate::telemetry::{Ledger, Metrics};
@@ -42,6 +43,9 @@ pub(super) struct ControlLoop {
     changes: Changes,
     unprobed: Unprobed,
     feed: Feed,
+    notifier: Notifier,
+    /// Has others look at the table that was published.
+    news: Arc<Notify>,
     audit: Audit,
     remembering: Remembering,
     telling: Telling,
@@ -74,7 +78,7 @@ impl ControlLoop {
         controller: Controller,
         settings: Settings,
         changes: Changes,
-        (feed, audit, ledger, telling): (Feed, Audit, Ledger, Telling),
+        (feed, audit, ledger, telling, notifier): (Feed, Audit, Ledger, Telling, Notifier),
         remembering: Remembering,
     ) -> io::Result<(Self, watch::Receiver<bool>)> {
         let (settled, is_settled) = watch::channel(controller.is_settled());
@@ -103,6 +107,8 @@ impl ControlLoop {
             changes,
             unprobed,
             feed,
+            notifier,
+            news: Arc::default(),
             audit,
             refusal: None,
             ledger,
@@ -111,6 +117,11 @@ impl ControlLoop {
             telling,
         };
         Ok((control, is_settled))
+    }
+
+    /// Says that a table was published.
+    pub(super) fn news(&self) -> Arc<Notify> {
+        Arc::clone(&self.news)
     }
 
     /// Where tasks are started that are to run beside the probes.
@@ -361,6 +372,9 @@ impl ControlLoop {
                 }
                 let (kind, data) = happenings::reloaded(&outcome, trigger);
                 self.feed.send(kind, data);
+                for incident in incidents::reloaded(&outcome, edits::now()) {
+                    self.notifier.tell(incident);
+                }
                 Metrics::reloaded(trigger, outcome.is_ok(), edits::now());
                 let refusal = outcome.as_ref().err();
                 traced::reloaded(&self.telling.traces, self.changes.took(), swap, trigger, refusal);
@@ -398,7 +412,7 @@ impl ControlLoop {
     }
 
     fn reloaded(&mut self, reloaded: Reloaded, trigger: &'static str) -> ReloadReport {
-        let Reloaded { settings, world, mut report, cookies, tokens, retired } = reloaded;
+        let Reloaded { settings, world, mut report, cookies, tokens, destinations, retired } = reloaded;
         report.after_restart = self.settings.changed_keys(&settings);
         self.telling.configure(&settings);
         if !report.after_restart.is_empty() {
@@ -417,6 +431,9 @@ impl ControlLoop {
         if let Some(tokens) = tokens {
             self.changes.put_tokens(tokens);
         }
+        report.notifications = self.notifier.replace(destinations.to_vec());
+        // Nobody looks at domains for nobody, and there may be somebody now.
+        self.news.notify_one();
         for edit in retired {
             tracing::info!(edit = edit.id, object = %edit.object, "the file says it by now: the edit is over");
         }
@@ -441,6 +458,9 @@ impl ControlLoop {
         for notice in notices {
             if let Some((kind, data)) = happenings::noticed(&notice) {
                 self.feed.send(kind, data);
+            }
+            for incident in incidents::noticed(&notice, edits::now()) {
+                self.notifier.tell(incident);
             }
             match notice {
                 Notice::Turned { watch, transition } => {
@@ -514,6 +534,7 @@ impl ControlLoop {
                     Metrics::published(edits::now());
                     tracing::debug!(generation, "table published");
                     self.feed.published(generation);
+                    self.news.notify_one();
                 }
             }
         }

@@ -289,6 +289,12 @@ pub(super) fn standing(origin: Origin, plan: Arc<Plan>, journal: &Journal) -> De
     desired
 }
 
+/// The numbers of the edits that are not in force.
+pub(super) fn not_in_force(desired: &Desired) -> Vec<u64> {
+    let orphaned = desired.edits().iter().filter(|standing| standing.orphaned.is_some());
+    orphaned.map(|standing| standing.edit.id).collect()
+}
+
 /// What puts into force again what is ordered of addresses.
 pub(super) fn orders(desired: &Desired) -> Vec<Ordered> {
     let orders = standing_orders(desired, now(), |_| true);

@@ -334,6 +334,11 @@ impl RoutingTable {
         self.health(pool).is_up(position)
     }
 
+    /// Whether `pool` has a healthy address to give, in service or not.
+    pub fn has_healthy_address(&self, pool: PoolId) -> bool {
+        self.sets[Tier::Healthy as usize].iter().any(|set| set.has(pool))
+    }
+
     /// What `pool` answers with now.
     pub(super) fn choices(&self, pool: PoolId) -> &Choices {
         self.choices.of(pool)

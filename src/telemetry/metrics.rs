@@ -97,6 +97,12 @@ impl Metrics {
         histogram!("rhumb_outcome_to_swap_seconds").record(after.as_secs_f64());
     }
 
+    /// So many messages to the destination of this name were `delivered`, `failed` or `dropped`.
+    pub fn notified(destination: &str, result: &'static str, messages: u64) {
+        counter!("rhumb_notifications_total", "destination" => destination.to_owned(), "result" => result)
+            .increment(messages);
+    }
+
     /// A table was published `since` the beginning of 1970.
     pub fn published(since: Duration) {
         gauge!("rhumb_table_published_timestamp_seconds").set(since.as_secs_f64());
@@ -180,6 +186,10 @@ fn describe() {
     describe_counter!("rhumb_edits_made_total", "Edits made by API, orders included.");
     describe_counter!("rhumb_edits_ended_total", "Edits that were taken back, replaced, or over.");
     describe_counter!("rhumb_edits_refused_total", "Edits that were refused, by reason.");
+    describe_counter!(
+        "rhumb_notifications_total",
+        "Notifications, by destination and by what has become of them."
+    );
     describe_counter!(
         "rhumb_admin_refused_total",
         "Requests to the admin API that were turned away for who sent them, or how many did, by reason."

@@ -9,7 +9,8 @@ use utoipa::OpenApi;
 
 use self::operations::operations;
 use super::{
-    LogState, Problem, QueryLogState, ReloadReport, audit, insight, latency, listing, principal, transactions,
+    LogState, Problem, QueryLogState, ReloadReport, audit, insight, latency, listing, notifications, principal,
+    transactions,
 };
 use crate::config::LogLevel;
 use crate::control::{AddressStatus, DomainStatus, HistoryStatus, PoolStatus, Status};
@@ -38,6 +39,8 @@ mod operations;
     listing::Listed,
     listing::ListedRecord,
     listing::ListedZone,
+    notifications::Destination,
+    notifications::Tested,
     principal::Whoami,
     transactions::Edits,
     transactions::Outcome,
@@ -50,7 +53,7 @@ const ABOUT: &str = "What rhumb serves and believes, and the way to change it. A
      answered without one. Refusals are problem details (RFC 9457), whose `field` names what is at fault.";
 
 /// What operations are sorted by, and what each is about.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("state", "What is served and believed"),
     ("pools", "Pools and their addresses"),
     ("domains", "Names that are steered"),
@@ -58,6 +61,7 @@ const TAGS: [(&str, &str); 9] = [
     ("edits", "Changes that lie over the configuration's file"),
     ("insight", "Why and where clients are sent"),
     ("latency", "Latencies that somebody measured"),
+    ("notifications", "Who is told what happens, and whether it arrives"),
     ("access", "Who may, and who has done what"),
     ("process", "The daemon itself"),
 ];

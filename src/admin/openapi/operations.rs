@@ -38,7 +38,9 @@ const JSON: &str = "application/json";
 
 pub(super) fn operations() -> Vec<Operation> {
     let objects = OBJECTS.into_iter().flat_map(of_objects);
-    let parts = [process(), telling(), state(), pools(), edits(), insight(), latency(), access()];
+    let parts = [
+        process(), telling(), state(), pools(), edits(), insight(), latency(), notifications(), access(),
+    ];
     objects.chain(parts.into_iter().flatten()).collect()
 }
 
@@ -297,6 +299,17 @@ fn latency() -> Vec<Operation> {
             .empty(204, "They are not in force any more")
             .conditional()
             .refused(&[507]),
+    ]
+}
+
+fn notifications() -> Vec<Operation> {
+    let (all, test) = ("/v1/notifications", "/v1/notifications/{name}/test");
+    vec![
+        Operation::new(("get", all), ("listNotifications", "notifications"), "Who is told what happens")
+            .json(200, "All destinations, and whether messages arrive", list_of("Destination")),
+        Operation::new(("post", test), ("testNotification", "notifications"), "Send a destination a test")
+            .about("At once, past all that waits; the answer comes when it has arrived or has failed.")
+            .json(200, "What has come of it", schema("Tested")),
     ]
 }
 

@@ -1,0 +1,178 @@
+//! What happens, as it is told to people and programs elsewhere.
+
+use std::time::Duration;
+
+use crate::admin::ReloadReport;
+use crate::config::Topic;
+use crate::control::{Notice, Status};
+use crate::health::{Stage, Verdict};
+use crate::notify::{Incident, Phase, Subject};
+
+/// What `notice` means to those who are told, at `at` since the beginning of 1970.
+pub(super) fn noticed(notice: &Notice, at: Duration) -> Vec<Incident> {
+    let incident =
+        |topic, subject: Subject, phase, summary: String| Incident { topic, subject, phase, summary, at };
+    match notice {
+        Notice::Turned { watch, transition } => {
+            // Places of conditions belong to no pool; what depends on them is told.
+            let Some(pool) = &watch.pool else { return Vec::new() };
+            let subject = Subject::pool(&**pool, Some(&watch.address));
+            let endpoint = &watch.endpoint;
+            match transition.to {
+                Verdict::Down => {
+                    let summary = format!("{subject} ({endpoint}) is down: {transition}");
+                    vec![incident(Topic::Address, subject, Phase::Begun, summary)]
+                }
+                Verdict::Up => {
+                    let summary = format!("{subject} ({endpoint}) is up");
+                    let checked = Subject::pool(&**pool, None);
+                    let trusted = format!("the check of {checked} is passed");
+                    vec![
+                        incident(Topic::Address, subject, Phase::Over, summary),
+                        incident(Topic::Check, checked, Phase::Over, trusted),
+                    ]
+                }
+                Verdict::Unknown => Vec::new(),
+            }
+        }
+        Notice::Moved { pool, stage, standing: _, reason } => {
+            let subject = || Subject::pool(&**pool, None);
+            let released = || {
+                let summary = format!("pool {pool} waits for its release no longer");
+                incident(Topic::Release, subject(), Phase::Over, summary)
+            };
+            match stage {
+                Stage::Out => {
+                    let summary = format!("pool {pool} is out of service: {reason}");
+                    vec![incident(Topic::Pool, subject(), Phase::Begun, summary), released()]
+                }
+                Stage::AwaitsRelease => {
+                    let summary = format!("pool {pool} awaits its release: {reason}");
+                    vec![incident(Topic::Release, subject(), Phase::Begun, summary)]
+                }
+                Stage::Held { .. } => vec![released()],
+                Stage::InService | Stage::Returning { .. } => {
+                    let summary = format!("pool {pool} is back in service");
+                    vec![incident(Topic::Pool, subject(), Phase::Over, summary), released()]
+                }
+            }
+        }
+        Notice::Damped { watch, hold } => {
+            let Some(pool) = &watch.pool else { return Vec::new() };
+            let subject = Subject::pool(&**pool, Some(&watch.address));
+            let summary = format!("{subject} has flipped {} times, and is held down", hold.flips);
+            vec![incident(Topic::Damping, subject, Phase::Begun, summary)]
+        }
+        Notice::Undamped { watch } => {
+            let Some(pool) = &watch.pool else { return Vec::new() };
+            let subject = Subject::pool(&**pool, Some(&watch.address));
+            let summary = format!("{subject} has kept still, and is held down no longer");
+            vec![incident(Topic::Damping, subject, Phase::Over, summary)]
+        }
+        Notice::Suspected { pool, reason } => {
+            let summary = format!("is the check of pool {pool} right? {reason}");
+            vec![incident(Topic::Check, Subject::pool(&**pool, None), Phase::Begun, summary)]
+        }
+        Notice::Isolated { silent, of } => {
+            let summary = format!(
+                "this host seems to be cut off: {silent} of {of} sites are silent, and nobody is called down for it"
+            );
+            vec![incident(Topic::Isolation, Subject::default(), Phase::Begun, summary)]
+        }
+        Notice::Reconnected { .. } => {
+            let summary = "this host is cut off no longer".to_owned();
+            vec![incident(Topic::Isolation, Subject::default(), Phase::Over, summary)]
+        }
+        Notice::OrderEnded { pool, address, state, follows } => {
+            let subject = Subject::pool(&**pool, address.as_deref());
+            let summary = format!("{subject} is {follows} again, no longer {state}: the order has expired");
+            vec![incident(Topic::Order, subject, Phase::Once, summary)]
+        }
+        Notice::Drained { pool, address } => {
+            let subject = Subject::pool(&**pool, address.as_deref());
+            let summary = format!("{subject} is drained: no answer that named it is still in use");
+            vec![incident(Topic::Order, subject, Phase::Once, summary)]
+        }
+        Notice::Resolved { name, .. } => {
+            let summary = format!("name {name} resolves");
+            vec![incident(Topic::Name, Subject::name(name.to_string()), Phase::Over, summary)]
+        }
+        Notice::Unresolved { name, reason, kept } => {
+            let known = if kept.is_empty() { "nothing is known of it" } else { "what is known of it stays" };
+            let summary = format!("name {name} cannot be resolved, and {known}: {reason}");
+            vec![incident(Topic::Name, Subject::name(name.to_string()), Phase::Begun, summary)]
+        }
+        Notice::Back { .. }
+        | Notice::Settled
+        | Notice::Rewatch { .. }
+        | Notice::Rewatched { .. }
+        | Notice::Published { .. } => Vec::new(),
+    }
+}
+
+/// What lasts already when a daemon starts, as another has believed.
+pub(super) fn standing(status: &Status, at: Duration) -> Vec<Incident> {
+    let mut told = Vec::new();
+    let mut begun = |topic, subject: Subject, summary: String, since: Option<f64>| {
+        let since = since.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or_default();
+        let at = at.saturating_sub(since);
+        told.push(Incident { topic, subject, phase: Phase::Begun, summary, at });
+    };
+    for pool in &status.pools {
+        let (name, reason) = (&pool.name, &pool.reason);
+        let subject = || Subject::pool(&**name, None);
+        if !matches!(&pool.standing[..], "in-service" | "returning") {
+            begun(Topic::Pool, subject(), format!("pool {name} is out of service: {reason}"), None);
+        }
+        if pool.standing == "awaits-release" {
+            begun(Topic::Release, subject(), format!("pool {name} awaits its release: {reason}"), None);
+        }
+        for address in &pool.addresses {
+            let subject = || Subject::pool(&**name, Some(&address.name));
+            let (target, since) = (&address.target, address.since_seconds);
+            if address.health == "down" {
+                let failure = address.last_failure.as_deref().unwrap_or("as it was before");
+                let summary = format!("{} ({target}) is down: {failure}", subject());
+                begun(Topic::Address, subject(), summary, since);
+            }
+            if let Some(damped) = &address.damped {
+                let summary = format!("{} has flipped {} times, and is held down", subject(), damped.flips);
+                begun(Topic::Damping, subject(), summary, None);
+            }
+        }
+    }
+    told
+}
+
+/// What is told of a reload.
+pub(super) fn reloaded(outcome: &Result<ReloadReport, String>, at: Duration) -> Vec<Incident> {
+    let incident =
+        |topic, phase, summary: String| Incident { topic, subject: Subject::default(), phase, summary, at };
+    match outcome {
+        Ok(report) => {
+            let accepted = incident(Topic::Reload, Phase::Over, "the configuration is accepted".to_owned());
+            vec![accepted, orphaned(&report.orphaned, at)]
+        }
+        Err(mistakes) => {
+            // The rest has parts of the file in it, which may be meant for fewer eyes.
+            let first = mistakes.lines().next().unwrap_or_default();
+            vec![incident(Topic::Reload, Phase::Begun, format!("the configuration was refused: {first}"))]
+        }
+    }
+}
+
+/// What is told of edits that are not in force.
+pub(super) fn orphaned(edits: &[u64], at: Duration) -> Incident {
+    let numbers = edits.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (phase, summary) = match edits {
+        [] => (Phase::Over, "every edit is in force".to_owned()),
+        _ => (Phase::Begun, format!("edits are not in force, as what they are about is gone: {numbers}")),
+    };
+    Incident { topic: Topic::Edits, subject: Subject::default(), phase, summary, at }
+}
+
+/// That the daemon has started, or stops.
+pub(super) fn daemon(summary: &str, at: Duration) -> Incident {
+    let (subject, summary) = (Subject::default(), summary.to_owned());
+    Incident { topic: Topic::Daemon, subject, phase: Phase::Once, summary, at }
+}

@@ -1,0 +1,228 @@
+//! One destination: it has a task of its own, so that none delays another.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OnceCell, mpsc};
+use tokio::task::JoinSet;
+
+use super::clock::{now, since_1970};
+use super::delivery::{Failure, Route};
+use super::incident::Incident;
+use super::outbox::{Fate, Message, Outbox, Pace};
+use crate::config::{Credentials, Notification, NotificationKind};
+
+/// What a destination that is given up hears within so long is all that it hears.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Incidents that are taken in at once: milliseconds' worth, after which others have their turn.
+const TOGETHER: usize = 1024;
+
+/// A destination, as its task and whoever asks about it know it.
+pub(super) struct Destination {
+    pub(super) notification: Notification,
+    pub(super) credentials: Credentials,
+    instance: String,
+    route: OnceCell<Result<Route, String>>,
+    /// Incidents that found no room on their way here.
+    pub(super) lost: AtomicU64,
+    known: Mutex<Known>,
+}
+
+/// What is known of a destination.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) queued: usize,
+    pub(super) is_retrying: bool,
+    pub(super) delivered: u64,
+    pub(super) failed: u64,
+    pub(super) dropped: u64,
+    pub(super) last_delivered: Option<Duration>,
+    pub(super) last_failure: Option<(Duration, String)>,
+    pub(super) standing: usize,
+}
+
+/// What has become of a message, as it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has arrived.
+    Delivered,
+    /// It was given up.
+    Failed,
+    /// There was no room for it.
+    Dropped,
+}
+
+/// Counts what has become of so many messages to the destination of this name.
+pub type Count = Arc<dyn Fn(&str, Outcome, u64) + Send + Sync>;
+
+impl Destination {
+    pub(super) fn new(notification: Notification, credentials: Credentials, instance: String) -> Self {
+        let (route, known) = (OnceCell::new(), Mutex::default());
+        Destination { notification, credentials, instance, route, lost: AtomicU64::new(0), known }
+    }
+
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
+        // It is whole whatever became of whoever looked at it.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether what happens to `incident`'s subject is told to it.
+    pub(super) fn wants(&self, incident: &Incident) -> bool {
+        let Notification { pools, domains, .. } = &self.notification;
+        let subject = &incident.subject;
+        let fits_pool = |pool: &String| pools.as_ref().is_none_or(|pools| pools.have(pool));
+        let fits_domain = |domain: &String| domains.as_ref().is_none_or(|domains| domains.have(domain));
+        self.notification.is_told_of(incident.topic)
+            && subject.pool.as_ref().is_none_or(fits_pool)
+            && subject.domain.as_ref().is_none_or(fits_domain)
+    }
+
+    /// Delivers `message` now, and notes what has come of it.
+    pub(super) async fn deliver(&self, message: &Message) -> Result<(), Failure> {
+        let delivered = self.try_deliver(message).await;
+        let at = since_1970();
+        let mut known = self.known();
+        match &delivered {
+            Ok(()) => known.last_delivered = Some(at),
+            Err(failure) => known.last_failure = Some((at, failure.reason.clone())),
+        }
+        delivered
+    }
+
+    async fn try_deliver(&self, message: &Message) -> Result<(), Failure> {
+        let route = self.route.get_or_init(|| async {
+            let (notification, credentials) = (self.notification.clone(), self.credentials.clone());
+            let instance = self.instance.clone();
+            let making =
+                tokio::task::spawn_blocking(move || Route::new(&notification, credentials, instance));
+            making.await.unwrap_or_else(|error| Err(error.to_string()))
+        });
+        match route.await {
+            Ok(route) => route.deliver(message, self.notification.timeout).await,
+            Err(reason) => Err(Failure::lasting(reason.clone())),
+        }
+    }
+
+    fn pace(&self) -> Pace {
+        let Notification { kind, group_wait, rate_limit, give_up_after, .. } = &self.notification;
+        let resend_after = match kind {
+            NotificationKind::Alertmanager { resend_after, .. } => Some(*resend_after),
+            _ => None,
+        };
+        Pace { group_wait: *group_wait, rate: *rate_limit, give_up_after: *give_up_after, resend_after }
+    }
+}
+
+/// Tells a destination what comes by `incidents`, until nobody can send any more; then what is left, if it takes it soon.
+pub(super) async fn run(
+    destination: Arc<Destination>,
+    mut incidents: mpsc::Receiver<Arc<Incident>>,
+    count: Count,
+) {
+    let mut outbox = Outbox::new(destination.pace(), fastrand::Rng::new());
+    let mut delivering: JoinSet<(Message, Result<(), Failure>)> = JoinSet::new();
+    let mut lost = 0;
+    let mut end: Option<Instant> = None;
+    let mut arrived = Vec::new();
+    loop {
+        note_losses(&destination, &mut outbox, &mut lost, &count);
+        if let Some(message) = outbox.take(now()) {
+            let destination = Arc::clone(&destination);
+            delivering.spawn(async move {
+                let delivered = destination.deliver(&message).await;
+                (message, delivered)
+            });
+        }
+        show(&destination, &mut outbox, &count);
+        if end.is_some_and(|end| end <= now() || outbox.is_done() || outbox.is_retrying()) {
+            return;
+        }
+        let due = outbox.due(now());
+        tokio::select! {
+            // Many at a time: what follows looks at all that is gathered.
+            count = incidents.recv_many(&mut arrived, TOGETHER), if end.is_none() => {
+                if count == 0 {
+                    end = Some(now() + FAREWELL);
+                    outbox.hurry(now());
+                }
+                for incident in arrived.drain(..) {
+                    outbox.note(Incident::clone(&incident), now());
+                }
+            }
+            Some(done) = delivering.join_next() => settle(&destination, &mut outbox, done.ok(), &count),
+            () = until(due) => {}
+            () = until(end) => {}
+        }
+    }
+}
+
+/// Enters what has come of the message that was under way; `None`: that is not known.
+fn settle(
+    destination: &Destination,
+    outbox: &mut Outbox,
+    done: Option<(Message, Result<(), Failure>)>,
+    count: &Count,
+) {
+    let name = &destination.notification.name;
+    let failure = match done {
+        Some((message, Ok(()))) => {
+            outbox.sent(now());
+            if !message.is_reminder {
+                destination.known().delivered += 1;
+                count(name, Outcome::Delivered, 1);
+                tracing::debug!(destination = %name, "notification delivered");
+            }
+            return;
+        }
+        Some((_, Err(failure))) => failure,
+        None => Failure::passing("delivering has failed in this program"),
+    };
+    let reason = &failure.reason;
+    match outbox.failed(failure.hurdle, now()) {
+        Fate::Retried => {
+            tracing::warn!(destination = %name, "a notification was not delivered, and will be again: {reason}")
+        }
+        Fate::Forgotten => tracing::warn!(destination = %name, "what lasts was not told again: {reason}"),
+        Fate::GivenUp => {
+            destination.known().failed += 1;
+            count(name, Outcome::Failed, 1);
+            tracing::error!(destination = %name, "a notification was given up: {reason}");
+        }
+    }
+}
+
+/// Takes notice of incidents that found no room.
+fn note_losses(destination: &Destination, outbox: &mut Outbox, lost: &mut u64, count: &Count) {
+    let total = destination.lost.load(Ordering::Relaxed);
+    if total > *lost {
+        let name = &destination.notification.name;
+        let incidents = total - *lost;
+        tracing::warn!(destination = %name, incidents, "more has happened than can be told");
+        destination.known().dropped += total - *lost;
+        count(name, Outcome::Dropped, total - *lost);
+        *lost = total;
+        outbox.lose();
+    }
+}
+
+fn show(destination: &Destination, outbox: &mut Outbox, count: &Count) {
+    let dropped = outbox.take_dropped();
+    if dropped > 0 {
+        count(&destination.notification.name, Outcome::Dropped, dropped);
+    }
+    let mut known = destination.known();
+    known.dropped += dropped;
+    known.queued = outbox.queued();
+    known.is_retrying = outbox.is_retrying();
+    known.standing = outbox.standing();
+}
+
+/// Waits until `due`; for ever if that is never.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

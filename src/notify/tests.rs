@@ -1,0 +1,202 @@
+//! What destinations are sent, and who is told.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::outbox::Change;
+use super::*;
+use crate::config;
+
+const NOON: Duration = Duration::from_secs(1_777_636_800);
+
+fn incident(topic: Topic, subject: Subject, phase: Phase, summary: &str) -> Incident {
+    Incident { topic, subject, phase, summary: summary.to_owned(), at: NOON }
+}
+
+/// A pool that is out, and an address that was down for 90 s; and 7 more.
+fn message() -> Message {
+    let pool = incident(Topic::Pool, Subject::pool("vn", None), Phase::Begun, "pool vn is out: <a> & b");
+    let mut message = Message::of(pool, clock::now());
+    let address = incident(Topic::Address, Subject::pool("vn", Some("a")), Phase::Over, "address vn/a is up");
+    message.changes.push(Change { incident: address, began: Some(NOON - Duration::from_secs(90)) });
+    message.more = 7;
+    message
+}
+
+/// The notifications of a configuration.
+fn notifications(text: &str) -> Vec<Notification> {
+    let loaded = config::parse("test.toml", &format!("geoip.databases = []\n{text}"), Path::new("/etc"));
+    loaded.unwrap_or_else(|mistakes| panic!("{mistakes}")).notifications
+}
+
+#[test]
+fn a_webhook_gets_all_of_it_in_members() {
+    assert_eq!(
+        webhook::body(&message(), "ns1"),
+        json!({
+            "version": 1,
+            "instance": "ns1",
+            "severity": "warning",
+            "title": "pool vn is out: <a> & b (and 8 more)",
+            "events": [
+                {
+                    "event": "pool", "state": "begun", "severity": "warning", "pool": "vn", "address": null,
+                    "domain": null, "name": null, "summary": "pool vn is out: <a> & b",
+                    "at": "2026-05-01T12:00:00.000Z", "began": null,
+                },
+                {
+                    "event": "address", "state": "over", "severity": "warning", "pool": "vn", "address": "a",
+                    "domain": null, "name": null, "summary": "address vn/a is up",
+                    "at": "2026-05-01T12:00:00.000Z", "began": "2026-05-01T11:58:30.000Z",
+                },
+            ],
+            "more": 7,
+        })
+    );
+}
+
+#[test]
+fn slack_gets_text_with_its_three_characters_escaped() {
+    assert_eq!(
+        slack::body(&message(), "ns1"),
+        json!({ "text": "*warning* rhumb on ns1: pool vn is out: &lt;a&gt; &amp; b (and 8 more)\n\
+             • 2026-05-01T12:00:00Z warning: pool vn is out: &lt;a&gt; &amp; b\n\
+             • 2026-05-01T12:00:00Z over: address vn/a is up, after 1m 30s\n• and 7 more" })
+    );
+}
+
+#[test]
+fn dingtalk_gets_text_and_a_signature() {
+    let body = dingtalk::body(&message(), "ns1");
+    assert_eq!(body["msgtype"], "text");
+    let content = body["text"]["content"].as_str().expect("it is text");
+    assert!(
+        content.starts_with("warning rhumb on ns1: pool vn is out: <a> & b (and 8 more)\n2026-"),
+        "{content}"
+    );
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    fs::write(path("url"), "https://oapi.dingtalk.com/robot/send?access_token=t").expect("it can be written");
+    fs::write(path("secret"), "SECabc\n").expect("it can be written");
+    let text = format!(
+        "notification.ding = {{ type = \"dingtalk\", url_file = \"{}\", secret_file = \"{}\" }}",
+        path("url"),
+        path("secret")
+    );
+    let credentials = notifications(&text)[0].read_credentials().expect("they are there");
+    let secret = credentials.secret.expect("there is one");
+    let mut url = reqwest::Url::parse(credentials.url.expect("there is one").reveal()).expect("it is one");
+    dingtalk::sign(&mut url, &secret, Duration::from_millis(1_700_000_000_000));
+    // As Python's hmac and base64 make it of the same.
+    let expected =
+        "access_token=t&timestamp=1700000000000&sign=jcUpW0QmtKduN03n4JqQ0PBosVjqnM8gU7fIIvsDmCM%3D";
+    assert_eq!(url.query(), Some(expected));
+}
+
+#[test]
+fn dingtalk_says_in_its_answer_whether_it_has_taken_a_message() {
+    for (answer, is_final) in [
+        (r#"{"errcode":0,"errmsg":"ok"}"#, None),
+        (r#"{"errcode":310000,"errmsg":"sign not match"}"#, Some(true)),
+        (r#"{"errcode":130101,"errmsg":"send too fast"}"#, Some(false)),
+        (r#"{"errcode":-1,"errmsg":"system busy"}"#, Some(false)),
+        ("<html>", Some(false)),
+    ] {
+        let failure = dingtalk::check(answer.as_bytes()).err();
+        assert_eq!(failure.map(|failure| failure.hurdle.is_final), is_final, "{answer}");
+    }
+}
+
+#[test]
+fn an_alert_is_the_same_until_it_is_over() {
+    let now = NOON + Duration::from_secs(30);
+    let body = alertmanager::body(&message(), "ns1", Duration::from_secs(60), now);
+    assert_eq!(
+        body,
+        json!([
+            {
+                "labels": {
+                    "alertname": "RhumbPoolOut", "severity": "warning", "job": "rhumb", "instance": "ns1", "pool": "vn",
+                },
+                "annotations": { "summary": "pool vn is out: <a> & b" },
+                "startsAt": "2026-05-01T12:00:00.000Z",
+                "endsAt": "2026-05-01T12:04:30.000Z",
+            },
+            {
+                "labels": {
+                    "alertname": "RhumbAddressDown", "severity": "warning", "job": "rhumb", "instance": "ns1",
+                    "pool": "vn", "address": "a",
+                },
+                "annotations": { "summary": "address vn/a is up" },
+                "startsAt": "2026-05-01T11:58:30.000Z",
+                "endsAt": "2026-05-01T12:00:00.000Z",
+            },
+        ])
+    );
+}
+
+#[test]
+fn a_destination_is_told_of_what_it_wants() {
+    let text = r#"
+        [notification]
+        all = { type = "webhook", url = "http://127.0.0.1:9/" }
+        vn = { type = "webhook", url = "http://127.0.0.1:9/", events = ["pool", "address"], pools = ["vn-*"] }
+        shop = { type = "webhook", url = "http://127.0.0.1:9/", events = ["domain"], domains = ["*.Shop.test."] }
+    "#;
+    let told = |topic, subject: Subject| {
+        let incident = incident(topic, subject, Phase::Begun, "");
+        let wants = |notification: Notification| {
+            let name = notification.name.clone();
+            let destination = Destination::new(notification, Credentials::default(), String::new());
+            destination.wants(&incident).then_some(name)
+        };
+        notifications(text).into_iter().filter_map(wants).collect::<Vec<_>>().join(" ")
+    };
+    for (topic, subject, expected) in [
+        (Topic::Pool, Subject::pool("vn-1", None), "all vn"),
+        (Topic::Pool, Subject::pool("hk-1", None), "all"),
+        (Topic::Address, Subject::pool("vn-1", Some("a")), "vn"),
+        (Topic::Domain, Subject::domain("www.shop.test"), "all shop"),
+        (Topic::Domain, Subject::domain("www.other.test"), "all"),
+        (Topic::Isolation, Subject::default(), "all"),
+        (Topic::Daemon, Subject::default(), ""),
+    ] {
+        assert_eq!(told(topic, subject.clone()), expected, "{topic:?} {subject}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_tells_waits_for_nobody_and_what_finds_no_room_is_counted() {
+    let counted = Arc::new(Mutex::new(0));
+    let counting = Arc::clone(&counted);
+    let count: Count = Arc::new(move |name, outcome, messages| {
+        assert!(name == "hook" && (outcome == Outcome::Dropped || messages == 0));
+        *counting.lock().expect("nobody panics with it") += messages;
+    });
+    let notifier = Notifier::new(Handle::current(), count);
+    let text =
+        "notification.hook = { type = \"webhook\", url = \"http://127.0.0.1:9/\", group_wait = \"1h\" }";
+    let destinations: Vec<_> =
+        notifications(text).into_iter().map(|it| (it, Credentials::default())).collect();
+    assert!(notifier.replace(destinations.clone()));
+    // Its task has no turn before this one waits for something.
+    let surplus = 5;
+    for pool in 0..ON_THEIR_WAY + surplus {
+        let pool = incident(Topic::Pool, Subject::pool(pool.to_string(), None), Phase::Begun, "");
+        notifier.tell(pool);
+    }
+    while notifier.status()[0].dropped == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(notifier.status()[0].dropped, surplus as u64);
+    assert_eq!(*counted.lock().expect("nobody panics with it"), surplus as u64);
+
+    assert!(!notifier.replace(destinations.clone()), "nothing has changed");
+    assert_eq!(notifier.status()[0].dropped, surplus as u64, "it is the same one");
+    let mut other = destinations;
+    other[0].0.timeout *= 2;
+    assert!(notifier.replace(other));
+    assert_eq!(notifier.status()[0].dropped, 0, "it is another one");
+}
