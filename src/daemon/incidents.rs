@@ -176,3 +176,45 @@ pub(super) fn daemon(summary: &str, at: Duration) -> Incident {
     let (subject, summary) = (Subject::default(), summary.to_owned());
     Incident { topic: Topic::Daemon, subject, phase: Phase::Once, summary, at }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_lasts_at_a_start_is_what_another_has_believed() {
+        let address = |name: &str, health: &str| {
+            json!({
+                "name": name, "target": "192.0.2.1", "weight": 1, "health": health, "available": true, "share": 1.0,
+                "state": "auto", "streak": 2, "since_seconds": 60.0, "last_failure": "connection refused",
+            })
+        };
+        let pool = |name: &str, standing: &str, addresses: Vec<serde_json::Value>| {
+            json!({
+                "name": name, "policy": "priority", "standing": standing, "reason": "so it is", "share": 0.0,
+                "available": 0, "addresses": addresses, "names": [],
+            })
+        };
+        let status = json!({
+            "generation": 7, "domains": [], "pools": [
+                pool("vn", "down", vec![address("a", "down")]),
+                pool("hk", "in-service", vec![address("a", "up"), address("b", "unknown")]),
+                pool("sg", "awaits-release", vec![address("a", "up")]),
+            ],
+        });
+        let status: Status = serde_json::from_value(status).expect("it is a status");
+        let told: Vec<(Topic, String, u64)> = standing(&status, Duration::from_secs(1000))
+            .into_iter()
+            .map(|incident| (incident.topic, incident.subject.to_string(), incident.at.as_secs()))
+            .collect();
+        let expected = [
+            (Topic::Pool, "pool vn", 1000),
+            (Topic::Address, "address vn/a", 940),
+            (Topic::Pool, "pool sg", 1000),
+            (Topic::Release, "pool sg", 1000),
+        ];
+        assert_eq!(told, expected.map(|(topic, subject, at)| (topic, subject.to_owned(), at)));
+    }
+}
