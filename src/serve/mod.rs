@@ -47,8 +47,6 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 pub struct Listeners {
     endpoints: Vec<Endpoint>,
     workers: usize,
-    /// How many workers an address has at most: as many as it was given sockets, if these are more.
-    most: usize,
 }
 
 impl Listeners {
@@ -83,8 +81,7 @@ impl Listeners {
             .iter()
             .map(|address| Endpoint::beside(*address, workers, given))
             .collect::<Result<Vec<_>, _>>()?;
-        let most = endpoints.iter().map(|endpoint| endpoint.udp.len()).max().unwrap_or_default();
-        Ok(Listeners { endpoints, workers, most: workers.max(most) })
+        Ok(Listeners { endpoints, workers })
     }
 
     /// Each of the sockets once more, for another process.
@@ -104,7 +101,7 @@ impl Listeners {
 
     /// How many UDP threads an address has at most, among which the kernel divides the clients.
     pub fn workers(&self) -> usize {
-        self.most
+        self.endpoints.iter().map(|endpoint| endpoint.udp.len()).fold(self.workers, usize::max)
     }
 
     /// Begins to answer: UDP on new threads, TCP on the current tokio runtime. `answerer` is
@@ -123,7 +120,7 @@ impl Listeners {
         limits: TcpLimits,
         mut answerer: impl FnMut(WorkerId) -> A,
     ) -> io::Result<Serving> {
-        let cores = udp::allowed_cores();
+        let (cores, workers) = (udp::allowed_cores(), self.workers());
         let (holder, released) = mpsc::channel(1);
         let mut serving = Serving {
             stop: Arc::default(),
@@ -143,7 +140,7 @@ impl Listeners {
             for (worker, socket) in endpoint.udp.into_iter().chain(shared).enumerate() {
                 let id = WorkerId::Udp(serving.threads.len());
                 // Fewer threads than cores are better left to the scheduler.
-                let core = if cores.len() == self.most { cores.get(worker).copied() } else { None };
+                let core = if cores.len() == workers { cores.get(worker).copied() } else { None };
                 let thread = UdpThread {
                     socket,
                     answerer: answerer(id),
@@ -158,7 +155,7 @@ impl Listeners {
                     .push(thread::Builder::new().name(id.to_string()).spawn(move || thread.run())?);
             }
         }
-        let server = tcp::Server::new(limits, self.most, &mut answerer, Arc::clone(&serving.tcp));
+        let server = tcp::Server::new(limits, workers, &mut answerer, Arc::clone(&serving.tcp));
         server.start(listeners, &serving.phase, &holder);
         Ok(serving)
     }

@@ -360,3 +360,79 @@ async fn shutdown_cuts_off_who_is_not_done_in_time() {
     assert!(!serving.shutdown(Duration::from_millis(200)).await);
     assert!(at_end(&mut stream).await);
 }
+
+/// Asks by as many clients, and sees that each is answered.
+fn assert_all_are_answered(server: SocketAddr, clients: u16) {
+    let asking: Vec<_> = (0..clients).map(|id| (id, udp_client(server.ip(), server))).collect();
+    for (id, client) in &asking {
+        client.send(&query(*id, "word")).unwrap();
+    }
+    for (id, client) in &asking {
+        assert_eq!(receive(client), query(*id, "word"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_that_are_given_are_all_served_by_any_number_of_workers() {
+    for (sockets, workers) in [(1, 3), (3, 1), (2, 2)] {
+        let (first, at) = bind("127.0.0.1:0", sockets);
+        let (stray, elsewhere) = bind("127.0.0.1:0", 1);
+        let mut given = first.copies().unwrap();
+        assert_eq!(given.len(), sockets + 1);
+        given.extend(stray.copies().unwrap());
+        let listeners = Listeners::bind_beside(&[at], workers, &mut given).unwrap();
+        assert!(given.len() == 2 && given.iter().all(|stray| stray.address == elsewhere));
+        assert_eq!(
+            (listeners.workers(), listeners.copies().unwrap().len()),
+            (sockets.max(workers), sockets + 1)
+        );
+        let serving = listeners.start(TcpLimits::default(), |_| Echo).unwrap();
+        assert_eq!(serving.udp_counters().len(), sockets.max(workers));
+        assert_all_are_answered(at, 64);
+        assert!(serving.shutdown(TOO_LONG).await);
+        // Whoever has them as well has what comes from then on.
+        let serving = first.start(TcpLimits::default(), |_| Echo).unwrap();
+        assert_all_are_answered(at, 64);
+        drop(serving);
+    }
+}
+
+#[test]
+fn a_given_socket_that_takes_both_versions_of_ip_is_refused() {
+    let socket = Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None).unwrap();
+    socket.set_only_v6(false).unwrap();
+    socket.bind(&address("[::]:0").into()).unwrap();
+    let at = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut given = vec![Bound { address: at, transport: Transport::Udp, socket: socket.into() }];
+    let refused = Listeners::bind_beside(&[at], 1, &mut given).err().unwrap().to_string();
+    assert!(refused.contains("(UDP): ") && refused.contains("BindIPv6Only=ipv6-only"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_end_when_they_pause_or_behind_an_answer_when_they_do_not() {
+    let (serving, at) = serve("127.0.0.1:0", 1);
+    let mut idle = TcpStream::connect(at).await.unwrap();
+    let mut busy = TcpStream::connect(at).await.unwrap();
+    let message = framed(&query(1, "word"));
+    let mut reply = vec![0; message.len()];
+    for stream in [&mut idle, &mut busy] {
+        stream.write_all(&message).await.unwrap();
+        stream.read_exact(&mut reply).await.unwrap();
+    }
+    // Longer than an idle connection is kept.
+    let leaving = tokio::spawn(serving.hand_over(Duration::from_millis(1500)));
+    let mut answers = 0;
+    loop {
+        // Whoever was told that it ends sees so before the next query.
+        match timeout(Duration::from_millis(20), busy.read(&mut reply)).await {
+            Ok(ended) => break assert_eq!(ended.unwrap(), 0, "it ends in good order"),
+            Err(_) => busy.write_all(&message).await.unwrap(),
+        }
+        timeout(TOO_LONG, busy.read_exact(&mut reply)).await.expect("it is answered").unwrap();
+        answers += 1;
+    }
+    assert!(answers > 10, "it has gone on: {answers}");
+    assert_eq!(timeout(TOO_LONG, idle.read(&mut reply)).await.unwrap().unwrap(), 0);
+    assert!(leaving.await.unwrap(), "nobody was cut off");
+    assert!(TcpStream::connect(at).await.is_err());
+}
