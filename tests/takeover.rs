@@ -181,8 +181,11 @@ fn a_new_process_that_does_not_start_leaves_the_old_one_as_it_was() {
 fn a_new_process_that_dies_before_it_answers_leaves_the_old_one_as_it_was() {
     let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
     // Probes end when the test says so.
-    let daemon = scene.start(&scene.two_sites([&first, &second], [ONCE, ONCE]));
+    let text = scene.two_sites([&first, &second], [ONCE, ONCE]);
+    let daemon = scene.start(&text);
     weigh(&daemon, 2);
+    // By another check nothing is known.
+    scene.configure(&text.replace("/health", "/healthy"));
     first.hang();
     let probed = first.connections();
     let new = Process::start(successor(&scene));
@@ -204,7 +207,7 @@ fn a_new_process_that_dies_before_it_answers_leaves_the_old_one_as_it_was() {
     daemon.signal(Signal::SIGKILL);
     drop(daemon);
     first.answer(200);
-    assert_eq!(weight(&scene.start(&scene.two_sites([&first, &second], [ONCE, ONCE]))), 3);
+    assert_eq!(weight(&scene.start(&text)), 3);
 }
 
 /// Speaks as a new process does.
@@ -281,8 +284,11 @@ fn wherever_a_takeover_breaks_off_the_old_process_goes_on() {
 #[test]
 fn a_process_whose_predecessor_dies_starts_as_after_a_crash() {
     let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
-    let daemon = scene.start(&scene.two_sites([&first, &second], [ONCE, ONCE]));
+    let text = scene.two_sites([&first, &second], [ONCE, ONCE]);
+    let daemon = scene.start(&text);
     weigh(&daemon, 2);
+    // By another check nothing is known.
+    scene.configure(&text.replace("/health", "/healthy"));
     first.hang();
     let probed = first.connections();
     let new = scene.attach(Process::start(successor(&scene)));

@@ -113,10 +113,7 @@ impl Given {
 
     /// Takes the listener of the admin API that fits `configured`.
     pub(super) fn take_admin_tcp(&mut self, configured: SocketAddr) -> Option<TcpListener> {
-        let is_port = |port| configured.port() == 0 || configured.port() == port;
-        let fits =
-            |(address, _): &(SocketAddr, _)| address.ip() == configured.ip() && is_port(address.port());
-        let at = self.admin_tcp.iter().position(fits)?;
+        let at = self.admin_tcp.iter().position(|(address, _)| *address == configured)?;
         Some(self.admin_tcp.remove(at).1)
     }
 

@@ -169,6 +169,13 @@ pub(super) fn encode(message: &Message) -> Result<Vec<u8>, WireError> {
     Ok([&length.to_be_bytes()[..], &payload].concat())
 }
 
+/// Whether a memory is short enough to be told.
+pub(super) fn fits(memory: &Value) -> bool {
+    /// Octets of what is around it.
+    const ENVELOPE: usize = 100;
+    memory.to_string().len() + ENVELOPE <= LONGEST_MEMORY
+}
+
 /// How long the message is that follows, of at most `longest` octets.
 pub(super) fn length(header: [u8; 4], longest: usize) -> Result<usize, WireError> {
     let length = usize::try_from(u32::from_be_bytes(header)).unwrap_or(usize::MAX);
@@ -250,6 +257,12 @@ mod tests {
         assert_eq!(length([0, 0x10, 0, 0], LONGEST).ok(), Some(LONGEST));
         assert!(matches!(length([0, 0x10, 0, 1], LONGEST), Err(WireError::TooLong(_))));
         assert!(matches!(length([0xff; 4], LONGEST_MEMORY), Err(WireError::TooLong(_))));
+        for (octets, is_short) in [(1, true), (LONGEST_MEMORY - 102, true), (LONGEST_MEMORY - 101, false)] {
+            let memory = Value::from("x".repeat(octets));
+            assert_eq!(fits(&memory), is_short, "{octets}");
+            let whole = encode(&Message::Released { memory }).expect("it can be sent").len() - 4;
+            assert!(!is_short || whole <= LONGEST_MEMORY, "{octets}");
+        }
     }
 
     #[test]
