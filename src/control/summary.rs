@@ -45,9 +45,11 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Summary { domains, pools, in_service, watched, up } = self;
         let plural = if *domains == 1 { "" } else { "s" };
-        write!(
-            f,
-            "{domains} domain{plural}, {in_service} of {pools} pools in service, {up} of {watched} addresses up"
-        )
+        write!(f, "{domains} domain{plural}, {in_service} of {pools} pools in service")?;
+        // Where nothing is watched, nothing is known of addresses.
+        if *watched > 0 {
+            write!(f, ", {up} of {watched} addresses up")?;
+        }
+        Ok(())
     }
 }
