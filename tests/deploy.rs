@@ -188,6 +188,20 @@ fn the_configuration_of_the_chart_is_good() {
 }
 
 #[test]
+fn the_rules_of_the_chart_are_those_for_prometheus() {
+    let objects = objects("most", &[]);
+    let rules = fs::read(top().join("deploy/prometheus/rules.yml")).expect("they are there");
+    let rules = &documents(&rules, &[])[0];
+    let found = of_kind(&objects, &["PrometheusRule"]).next().expect("it is wanted");
+    assert_eq!(found["spec"], *rules);
+    // They are about the jobs of this name.
+    assert!(rules.to_string().contains(r#"job=\"rhumb\""#), "{rules}");
+    let monitor = of_kind(&objects, &["ServiceMonitor"]).next().expect("it is wanted");
+    let relabelled = &monitor["spec"]["endpoints"][0]["relabelings"][0];
+    assert_eq!((&relabelled["targetLabel"], &relabelled["replacement"]), (&"job".into(), &"rhumb".into()));
+}
+
+#[test]
 fn only_what_needs_a_restart_restarts_the_pods() {
     let pods = |more: &[&str]| template(&objects("least", more)).clone();
     let before = pods(&[]);
@@ -226,7 +240,7 @@ fn the_demonstration_in_containers_is_whole() {
     for (name, service) in services.as_object().expect("services") {
         for volume in list(&service["volumes"]) {
             let source = volume.as_str().expect("text").split(':').next().expect("a part");
-            assert!(!source.starts_with("./") || directory.join(source).exists(), "{name}: {source}");
+            assert!(!source.starts_with('.') || directory.join(source).exists(), "{name}: {source}");
         }
     }
 
