@@ -148,7 +148,8 @@ fn everything_may_be_depended_on() {
         }
         // The project itself has none.
         let registry = source.as_deref().map(|source| source.strip_prefix("registry+").unwrap_or(source));
-        if registry.is_some_and(|registry| !sources.allow_registry.iter().any(|allowed| allowed == registry)) {
+        if registry.is_some_and(|registry| !sources.allow_registry.iter().any(|allowed| allowed == registry))
+        {
             fault(format!("it comes from {source:?}"));
         }
     }

@@ -9,8 +9,8 @@ use utoipa::OpenApi;
 
 use self::operations::operations;
 use super::{
-    LogState, Problem, QueryLogState, ReloadReport, audit, insight, latency, listing, notifications, principal,
-    transactions,
+    LogState, Problem, QueryLogState, ReloadReport, audit, insight, latency, listing, notifications,
+    principal, transactions,
 };
 use crate::config::LogLevel;
 use crate::control::{AddressStatus, DomainStatus, HistoryStatus, PoolStatus, Status};

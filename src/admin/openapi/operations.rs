@@ -38,9 +38,8 @@ const JSON: &str = "application/json";
 
 pub(super) fn operations() -> Vec<Operation> {
     let objects = OBJECTS.into_iter().flat_map(of_objects);
-    let parts = [
-        process(), telling(), state(), pools(), edits(), insight(), latency(), notifications(), access(),
-    ];
+    let parts =
+        [process(), telling(), state(), pools(), edits(), insight(), latency(), notifications(), access()];
     objects.chain(parts.into_iter().flatten()).collect()
 }
 
