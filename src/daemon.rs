@@ -8,7 +8,6 @@
 //! 5. On a stop, or when another takes over, finish what was asked.
 
 use std::fmt::Display;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,17 +20,15 @@ use tokio::task::JoinSet;
 
 use crate::admin::{self, Audit, Feed, Insight, ReloadTrigger};
 use crate::cli::{self, Beginning};
-use crate::config::{
-    Loaded, LogFormat, LogSettings, ServerSettings, TcpSettings, Unfit, UnreadSecret, UnreadTokens,
-};
+use crate::config::{Loaded, LogFormat, LogSettings, ServerSettings, TcpSettings};
 use crate::control::{Controller, Event};
 use crate::notify::Notifier;
 use crate::plan::ConditionRule;
 use crate::routing::{Service, Worker};
-use crate::serve::{BindError, Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
-use crate::store::{Claim, JournalError, Taken};
+use crate::serve::{Listeners, Serving, TableAnswerer, TcpLimits, WorkerId};
+use crate::store::Claim;
 use crate::telemetry::query_log::QueryLog;
-use crate::telemetry::{self, Ledger, LogGuard, Metrics, NoTraces, Traces};
+use crate::telemetry::{self, Ledger, LogGuard, Metrics, Traces};
 
 mod access;
 mod changes;
@@ -40,6 +37,7 @@ mod counted;
 mod descriptors;
 mod destinations;
 mod edits;
+mod error;
 mod flow;
 mod happenings;
 mod incidents;
@@ -49,6 +47,7 @@ mod overview;
 mod privileges;
 mod query_log;
 mod remembering;
+mod said;
 mod service;
 mod takeover;
 mod telling;
@@ -63,12 +62,13 @@ use control_loop::ControlLoop;
 use counted::Counted;
 use destinations::Destinations;
 use edits::Journal;
+pub use error::DaemonError;
 use flow::Counting;
 use manager::Manager;
 use measured::Measured;
 use remembering::Remembering;
 pub use takeover::TakeoverError;
-use takeover::{Ask, Estate, Given, Holding, Offer, Program, Unfitting};
+use takeover::{Ask, Estate, Given, Holding, Offer, Program};
 use telling::Telling;
 use vitals::Vitals;
 use watching::Watching;
@@ -97,60 +97,6 @@ const FIRST_ROUND_GRACE: Duration = Duration::from_secs(5);
 
 /// Requests to the control loop that may wait; more make their senders wait.
 const REQUESTS: usize = 64;
-
-/// Why the daemon did not start, or did not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    /// A DNS socket cannot be had.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The admin API cannot be served there.
-    #[error("admin API: cannot listen on {0}: {1}")]
-    Admin(SocketAddr, io::Error),
-    /// The token file cannot be used.
-    #[error("{}", match .1 {
-        UnreadTokens::Unreadable(error) => format!("admin API: token file {}: {error}", .0.display()),
-        UnreadTokens::Mistaken(mistakes) => format!("admin API: mistakes in the token file\n{mistakes}"),
-    })]
-    Tokens(PathBuf, UnreadTokens),
-    /// The certificate cannot be used.
-    #[error("admin API: tls: {0}")]
-    Certificate(Unfit),
-    /// The Unix socket cannot be had.
-    #[error("admin API: socket {path}: {error}", path = .0.display(), error = .1)]
-    Socket(PathBuf, io::Error),
-    /// The file with the secrets of cookies cannot be used.
-    #[error("cookie secret file {path}: {error}", path = .0.display(), error = .1)]
-    CookieSecret(PathBuf, io::Error),
-    /// Another daemon keeps its state there.
-    #[error(transparent)]
-    StateTaken(#[from] Taken),
-    /// What was ordered of addresses cannot be read.
-    #[error("edits: {0}\nhint: --ignore-edits starts without them, and puts the file aside")]
-    Edits(#[from] JournalError),
-    /// The daemon that runs is not to be taken over from.
-    #[error(transparent)]
-    Takeover(#[from] TakeoverError),
-    /// The service manager has given sockets that are not for this daemon.
-    #[error(transparent)]
-    Unfitting(#[from] Unfitting),
-    /// Nobody can be told of the steps of the control path.
-    #[error(transparent)]
-    Traces(#[from] NoTraces),
-    /// Secrets of a destination of notifications cannot be read.
-    #[error("notifications: {}", destinations::listed(.0))]
-    Notification(Vec<UnreadSecret>),
-    /// The user to become is missing, or this process may not become it.
-    #[error("cannot become user `{0}`: {1}")]
-    User(String, io::Error),
-    /// The operating system refused something else.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// A part of the daemon has ended on its own. Without its control loop it would answer for
-    /// ever what was true at that moment; whoever watches over it should start it anew.
-    #[error("a part of the daemon has ended unexpectedly; the log says which")]
-    Ended,
-}
 
 /// A running daemon.
 pub struct Daemon {

@@ -16,13 +16,13 @@ use super::telling::Telling;
 use super::traced::{self, Probed};
 use super::unprobed::Unprobed;
 use super::vitals::Pulse;
-use super::{descriptors, happenings, incidents, list};
+use super::{descriptors, happenings, incidents, said};
 use crate::admin::{
     Audit, Feed, NotEdited, NotMeasured, ReloadReport, ReloadTrigger, Request, Snapshot, Told,
 };
-use crate::config::{Change as EditChange, Edit, Settings, Stamp};
+use crate::config::Settings;
 use crate::control::{Absence, Controller, Event, Notice, Prepared};
-use crate::health::{Failure, Outcome, Stage, Verdict};
+use crate::health::{Failure, Outcome};
 use crate::notify::Notifier;
 use crate::probe::{Limits, ProbeThread, Prober, Report, Trigger};
 use crate::resolver::{Answer, Resolver};
@@ -334,7 +334,7 @@ impl ControlLoop {
         }
         let objects: Vec<String> = added.iter().chain(&gone).map(|edit| edit.object.to_string()).collect();
         traced::edited(&self.telling.traces, self.changes.took(), &kept, swap, &objects);
-        log_edits(&added, &gone);
+        said::edited(&added, &gone);
         Metrics::edited(added.len(), gone.len());
         for Told { object, before, after, is_order: _ } in ended {
             self.audit.note_cause("expiry", "expire", object, before, after);
@@ -462,67 +462,11 @@ impl ControlLoop {
             for incident in incidents::noticed(&notice, edits::now()) {
                 self.notifier.tell(incident);
             }
+            said::noticed(&notice);
             match notice {
-                Notice::Turned { watch, transition } => {
-                    self.ledger.turned(&watch, &transition);
-                    let (pool, address) = (watch.pool_or_none(), &watch.address);
-                    let (target, port) = (&watch.endpoint, watch.port);
-                    match transition.to {
-                        Verdict::Up => tracing::info!(%pool, %address, %target, port, "up: {transition}"),
-                        _ => tracing::warn!(%pool, %address, %target, port, "down: {transition}"),
-                    }
-                }
-                Notice::Damped { watch, hold } => {
-                    let (pool, address, flips) = (watch.pool_or_none(), &watch.address, hold.flips);
-                    let left = hold.until.saturating_duration_since(now()).as_secs_f64().round();
-                    let left = humantime::format_duration(Duration::from_secs(left as u64));
-                    tracing::warn!(%pool, %address, "damped: it has flipped {flips} times, and is held down until it has kept still for {left}");
-                }
-                Notice::Undamped { watch } => {
-                    let (pool, address) = (watch.pool_or_none(), &watch.address);
-                    tracing::info!(%pool, %address, "damped no longer");
-                }
-                Notice::Moved { pool, stage, standing: _, reason } => match stage {
-                    Stage::Out | Stage::AwaitsRelease => tracing::warn!(%pool, "{stage}: {reason}"),
-                    Stage::InService | Stage::Returning { .. } | Stage::Held { .. } => {
-                        tracing::info!(%pool, "{stage}: {reason}");
-                    }
-                },
-                Notice::Suspected { pool, reason } => {
-                    tracing::warn!(%pool, "is its check right? {reason}");
-                }
-                Notice::Isolated { silent, of } => {
-                    tracing::error!(
-                        "isolated: {silent} of {of} sites are silent, and nobody is called down for it until others are heard"
-                    );
-                }
-                Notice::Reconnected { after } => {
-                    let seconds = after.as_secs_f64();
-                    tracing::warn!("isolated no longer, after {seconds:.1} s");
-                }
-                Notice::OrderEnded { pool, address, state, follows } => {
-                    let address = address.as_deref().unwrap_or("all");
-                    tracing::info!(%pool, address, "{follows} again, no longer {state}: the order has expired");
-                }
-                Notice::Back { pool, address } => {
-                    let address = address.as_deref().unwrap_or("all");
-                    tracing::info!(%pool, address, "reported away no longer");
-                }
-                Notice::Drained { pool, address } => {
-                    let address = address.as_deref().unwrap_or("all");
-                    tracing::info!(%pool, address, "drained: no answer that named it is still in use");
-                }
+                Notice::Turned { watch, transition } => self.ledger.turned(&watch, &transition),
                 Notice::Settled => {
                     self.settled.send_replace(true);
-                }
-                Notice::Resolved { name, addresses } => {
-                    tracing::info!(%name, addresses = list(&addresses), "resolved");
-                }
-                Notice::Unresolved { name, reason, kept } if kept.is_empty() => {
-                    tracing::warn!(%name, "cannot be resolved: {reason}");
-                }
-                Notice::Unresolved { name, reason, kept } => {
-                    tracing::warn!(%name, kept = list(&kept), "cannot be resolved, what is known stays: {reason}");
                 }
                 Notice::Rewatch { started, stopped } => {
                     self.prober.rewatch(started, &stopped);
@@ -532,10 +476,10 @@ impl ControlLoop {
                 Notice::Rewatched { started, stopped } => self.prober.rewatch(started, &stopped),
                 Notice::Published { generation } => {
                     Metrics::published(edits::now());
-                    tracing::debug!(generation, "table published");
                     self.feed.published(generation);
                     self.news.notify_one();
                 }
+                _ => {}
             }
         }
         if let Some(remains) = self.controller.take_remains() {
@@ -557,34 +501,6 @@ pub(super) async fn until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-fn log_edits(added: &[Arc<Edit>], gone: &[Arc<Edit>]) {
-    let replaced =
-        |edit: &Edit| gone.iter().find(|gone| gone.object == edit.object && gone.change == edit.change);
-    for edit in added {
-        let Stamp { reason, by, .. } = &edit.stamp;
-        let reason = reason.as_deref().unwrap_or("none given");
-        let (id, object) = (edit.id, &edit.object);
-        match (&edit.change, replaced(edit)) {
-            // Who renews a lease every few seconds need not be told of each time.
-            (EditChange::State(state), Some(before)) if before.stamp.reason == edit.stamp.reason => {
-                tracing::debug!(edit = id, %object, %state, by, reason, "ordered again");
-            }
-            (EditChange::State(state), _) => {
-                tracing::info!(edit = id, %object, %state, by, reason, "ordered by the operator");
-            }
-            (EditChange::Put(_) | EditChange::Merge(_), _) => {
-                tracing::info!(edit = id, %object, by, reason, "edited by the operator");
-            }
-            (EditChange::Remove, _) => {
-                tracing::info!(edit = id, %object, by, reason, "removed by the operator")
-            }
-        }
-    }
-    for edit in gone.iter().filter(|gone| !added.iter().any(|edit| edit.object == gone.object)) {
-        tracing::info!(edit = edit.id, object = %edit.object, "the edit no longer stands");
     }
 }
 

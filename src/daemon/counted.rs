@@ -13,10 +13,13 @@ use crate::telemetry::{self, Answers, Sources};
 /// The counters of everything that answers. Filled while the daemon starts, read at each scrape.
 #[derive(Clone, Default)]
 pub(super) struct Counted {
-    workers: Arc<Mutex<Vec<(Transport, Arc<Counters>)>>>,
+    workers: Arc<Mutex<Vec<Worker>>>,
     tables: Arc<Mutex<Vec<Arc<TableCounters>>>>,
     sockets: Arc<OnceLock<Sockets>>,
 }
+
+/// The counters of one that answers, and over what.
+type Worker = (Transport, Arc<Counters>);
 
 /// The counters of the sockets.
 struct Sockets {
