@@ -10,16 +10,16 @@ use crate::serve::{Serving, TableCounters, TcpCounters, UdpCounters, WorkerId};
 use crate::store::JOURNAL;
 use crate::telemetry::{self, Answers, Sources};
 
+/// What a worker counts, and what it answers over.
+type Counting = (Transport, Arc<Counters>);
+
 /// The counters of everything that answers. Filled while the daemon starts, read at each scrape.
 #[derive(Clone, Default)]
 pub(super) struct Counted {
-    workers: Arc<Mutex<Vec<Worker>>>,
+    workers: Arc<Mutex<Vec<Counting>>>,
     tables: Arc<Mutex<Vec<Arc<TableCounters>>>>,
     sockets: Arc<OnceLock<Sockets>>,
 }
-
-/// The counters of one that answers, and over what.
-type Worker = (Transport, Arc<Counters>);
 
 /// The counters of the sockets.
 struct Sockets {

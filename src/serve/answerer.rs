@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Cache};
 
@@ -99,7 +99,9 @@ impl Answerer for TableAnswerer {
             if let Some(counters) = &self.counters {
                 counters.uses(&self.table);
                 if let Some(decided) = self.table.decided() {
-                    counters.taken_up.record_span(instant().saturating_duration_since(decided));
+                    counters
+                        .taken_up
+                        .record_span(crate::serve::now().into_std().saturating_duration_since(decided));
                 }
             }
         }
@@ -135,11 +137,6 @@ fn seconds(since: Duration) -> u32 {
     since.as_secs() as u32
 }
 
-#[allow(clippy::disallowed_methods, reason = "one look at the clock for each new table")]
-fn instant() -> Instant {
-    Instant::now()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +167,7 @@ mod tests {
         published.store(Arc::new(next(None)));
         answerer.refresh();
         assert_eq!((counters.generation(), counters.taken_up.read().count()), (1, 0));
-        published.store(Arc::new(next(Some(instant()))));
+        published.store(Arc::new(next(Some(crate::serve::now().into_std()))));
         answerer.refresh();
         answerer.refresh();
         assert_eq!((counters.generation(), counters.taken_up.read().count()), (2, 1));

@@ -245,6 +245,11 @@ impl Phase {
     }
 }
 
+/// For spans: nobody sets it. Tokio's, which is the system's but in tests that let time pass as they like.
+fn now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 struct UdpThread<A> {
     socket: Socket,
     answerer: A,

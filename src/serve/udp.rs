@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -14,6 +14,7 @@ use socket2::Socket;
 use super::answerer::Answerer;
 use super::counters::UdpCounters;
 use super::mmsg::{self, BATCH, Batch, Message, Wait};
+use super::now;
 use super::tap::Exchange;
 use crate::routing::{Client, Transport};
 
@@ -132,11 +133,6 @@ fn answer_timed(batch: &mut Batch, answerer: &mut impl Answerer, counters: &UdpC
         before = after;
         length
     });
-}
-
-#[allow(clippy::disallowed_methods, reason = "one batch in many is timed")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// What the kernel has dropped of a socket, as it was told last.

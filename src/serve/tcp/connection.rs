@@ -13,6 +13,7 @@ use super::crowd::{Place, WaitsFor};
 use super::{Phase, Seat, Server};
 use crate::routing::{Client, Transport};
 use crate::serve::answerer::Answerer;
+use crate::serve::now;
 use crate::serve::tap::Exchange;
 
 /// Octets of a message's header; what is shorter is no DNS message.
@@ -290,5 +291,5 @@ fn first_message(input: &[u8]) -> Framed<'_> {
 }
 
 fn from_now(duration: Duration) -> Instant {
-    Instant::now() + duration.min(FAR)
+    now() + duration.min(FAR)
 }
