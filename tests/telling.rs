@@ -351,7 +351,7 @@ fn take_request(mut stream: &TcpStream, bodies: &mpsc::Sender<Vec<u8>>) -> Optio
     let mut length = 0;
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|_| line.starts_with("POST /v1/traces "))?;
-    while line.trim() != "" {
+    while !line.trim().is_empty() {
         line.clear();
         reader.read_line(&mut line).ok()?;
         if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
