@@ -10,15 +10,14 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Audit, Feed, Insight, ReloadTrigger};
+use crate::admin::{self, Audit, Feed, Insight};
 use crate::cli::{self, Beginning};
 use crate::config::{Loaded, LogFormat, LogSettings, ServerSettings, TcpSettings};
 use crate::control::{Controller, Event};
@@ -37,6 +36,7 @@ mod counted;
 mod descriptors;
 mod destinations;
 mod edits;
+mod ending;
 mod error;
 mod flow;
 mod happenings;
@@ -49,6 +49,7 @@ mod query_log;
 mod remembering;
 mod said;
 mod service;
+mod signals;
 mod takeover;
 mod telling;
 mod traced;
@@ -64,11 +65,10 @@ use destinations::Destinations;
 use edits::Journal;
 pub use error::DaemonError;
 use flow::Counting;
-use manager::Manager;
 use measured::Measured;
 use remembering::Remembering;
 pub use takeover::TakeoverError;
-use takeover::{Ask, Estate, Given, Holding, Offer, Program};
+use takeover::{Ask, Estate, Given, Holding, Offer};
 use telling::Telling;
 use vitals::Vitals;
 use watching::Watching;
@@ -80,15 +80,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long clients of the admin API have after that. Replies take milliseconds; who is longer
 /// has not asked anything, and may hold an idle connection for ever.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
-
-/// How long the last records of the audit log may take, on a disk that works.
-const AUDIT_DRAIN: Duration = Duration::from_secs(1);
-
-/// How long the last records of the query log may take.
-const QUERY_LOG_DRAIN: Duration = Duration::from_secs(2);
-
-/// How long the last spans may take to whoever collects them.
-const TRACES_DRAIN: Duration = Duration::from_secs(1);
 
 /// How much longer than its slowest probe the first round may take before DNS is answered
 /// without it. Nothing known should ever take as long; a resolver that has to ask around for the
@@ -355,91 +346,6 @@ impl Daemon {
     pub fn admin(&self) -> SocketAddr {
         self.admin
     }
-
-    /// Stops: queued datagrams and TCP queries under way are answered first.
-    pub async fn shutdown(self) {
-        self.end(End::Stopped).await;
-    }
-
-    /// Waits until another process has taken over, which answers by then.
-    async fn taken(offer: &mut Option<Offer>) {
-        match offer {
-            Some(offer) => offer.taken().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    async fn end(self, end: End) {
-        let Daemon {
-            dns: _,
-            admin: _,
-            holding,
-            offer,
-            audit,
-            requests: _,
-            ready,
-            asks,
-            front,
-            stop,
-            feed,
-            notifier,
-            mut tasks,
-            serving,
-            vitals: _,
-            queries,
-            traces,
-            log,
-        } = self;
-        // Whoever balances load by it should look elsewhere from here on.
-        ready.send_replace(false);
-        // The copies of the sockets, which would go on accepting.
-        if let Some(offer) = offer {
-            offer.withdraw().await;
-        }
-        let is_done = match end {
-            End::Stopped => serving.shutdown(DRAIN).await,
-            End::Taken => {
-                // What comes in from here on is for the other process.
-                let _ = asks.send(Ask::Leave).await;
-                // What is left to be told is; what happens from here on the other process tells.
-                notifier.replace(Vec::new());
-                feed.end();
-                front.send_replace(true);
-                // Health is followed to the end: whoever is still connected gets right answers.
-                serving.hand_over(DRAIN).await
-            }
-        };
-        if !is_done {
-            tracing::warn!(after = ?DRAIN, "cut off TCP clients that were not done");
-        }
-        // What it has to write for that, and whoever reads it, is no reason to stay.
-        let ended = tokio::task::spawn_blocking(move || queries.end(QUERY_LOG_DRAIN));
-        notifier.tell(incidents::daemon("the daemon stops", edits::now()));
-        // Those who follow would be waited for.
-        feed.end();
-        front.send_replace(true);
-        stop.send_replace(true);
-        // A task that panicked has said so; there is nothing left to stop.
-        while tasks.join_next().await.is_some() {}
-        notifier.close().await;
-        if tokio::time::timeout(AUDIT_DRAIN, audit.flush()).await.is_err() {
-            tracing::error!("the last changes may be missing in the audit log");
-        }
-        let told = tokio::task::spawn_blocking(move || traces.end(TRACES_DRAIN));
-        // They do not panic; if one did, it has said so.
-        let _ = (ended.await, told.await);
-        tracing::info!("stopped");
-        holding.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(log);
-    }
-}
-
-/// Why a daemon ends.
-enum End {
-    /// It was told to.
-    Stopped,
-    /// Another process has taken over.
-    Taken,
 }
 
 impl cli::Daemon for Daemon {
@@ -462,74 +368,7 @@ impl cli::Daemon for Daemon {
     }
 
     async fn serve(loaded: Loaded, file: &Path, beginning: Beginning) -> Result<(), DaemonError> {
-        serve(loaded, file, beginning).await
-    }
-}
-
-/// Runs the daemon with `loaded` until SIGTERM or SIGINT, of which a second one cuts the stop
-/// short, or until another process takes over; SIGHUP reads `file` anew, SIGUSR2 starts a process that
-/// takes over.
-async fn serve(loaded: Loaded, file: &Path, beginning: Beginning) -> Result<(), DaemonError> {
-    let program = Program::of_this_process();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    // Registered before the start, so that an early SIGHUP does not end the process.
-    let hangup = signal(SignalKind::hangup())?;
-    let upgrade = signal(SignalKind::user_defined2())?;
-    let manager = Manager::of_environment();
-    manager.starting().await;
-    let mut daemon = tokio::select! {
-        started = Daemon::start(loaded, Some(file.to_owned()), beginning) => started?,
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
-    };
-    manager.ready(&daemon.vitals).await;
-    let requests = daemon.requests.clone();
-    let mut end = End::Stopped;
-    let ended = tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        () = Daemon::taken(&mut daemon.offer) => {
-            end = End::Taken;
-            Ok(())
-        }
-        // Before a stop, no task ends unless it panics.
-        _ = daemon.tasks.join_next() => Err(DaemonError::Ended),
-        () = reload_on(hangup, requests, &manager, &daemon.vitals) => Err(DaemonError::Ended),
-        () = program.start_on(upgrade) => Err(DaemonError::Ended),
-        never = manager.watch_over(&daemon.vitals) => match never {},
-    };
-    if matches!(end, End::Stopped) {
-        // Otherwise it is for the other process to speak.
-        manager.stopping().await;
-        program.stop();
-    }
-    tokio::select! {
-        () = daemon.end(end) => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    ended
-}
-
-/// Reloads at every signal, as long as there is a control loop; it logs what came of it.
-async fn reload_on(
-    mut hangup: Signal,
-    requests: mpsc::Sender<admin::Request>,
-    manager: &Manager,
-    vitals: &Vitals,
-) {
-    while hangup.recv().await.is_some() {
-        manager.reloading().await;
-        let (reply, done) = oneshot::channel();
-        if requests.send(admin::Request::Reload(ReloadTrigger::Signal, reply)).await.is_err() {
-            return;
-        }
-        match done.await {
-            Ok(_) => {}
-            Err(_) => return,
-        }
-        manager.ready(vitals).await;
+        signals::serve(loaded, file, beginning).await
     }
 }
 

@@ -1,0 +1,90 @@
+//! A daemon from its start to its end, and the signals in between.
+
+use std::path::Path;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::ending::End;
+use super::manager::Manager;
+use super::takeover::{Offer, Program};
+use super::vitals::Vitals;
+use super::{Daemon, DaemonError};
+use crate::admin::{self, ReloadTrigger};
+use crate::cli::Beginning;
+use crate::config::Loaded;
+
+/// Runs the daemon with `loaded` until SIGTERM or SIGINT, of which a second one cuts the stop
+/// short, or until another process takes over; SIGHUP reads `file` anew, SIGUSR2 starts a process that
+/// takes over.
+pub(super) async fn serve(loaded: Loaded, file: &Path, beginning: Beginning) -> Result<(), DaemonError> {
+    let program = Program::of_this_process();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Registered before the start, so that an early SIGHUP does not end the process.
+    let hangup = signal(SignalKind::hangup())?;
+    let upgrade = signal(SignalKind::user_defined2())?;
+    let manager = Manager::of_environment();
+    manager.starting().await;
+    let mut daemon = tokio::select! {
+        started = Daemon::start(loaded, Some(file.to_owned()), beginning) => started?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    manager.ready(&daemon.vitals).await;
+    let requests = daemon.requests.clone();
+    let mut end = End::Stopped;
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        () = taken(&mut daemon.offer) => {
+            end = End::Taken;
+            Ok(())
+        }
+        // Before a stop, no task ends unless it panics.
+        _ = daemon.tasks.join_next() => Err(DaemonError::Ended),
+        () = reload_on(hangup, requests, &manager, &daemon.vitals) => Err(DaemonError::Ended),
+        () = program.start_on(upgrade) => Err(DaemonError::Ended),
+        never = manager.watch_over(&daemon.vitals) => match never {},
+    };
+    if matches!(end, End::Stopped) {
+        // Otherwise it is for the other process to speak.
+        manager.stopping().await;
+        program.stop();
+    }
+    tokio::select! {
+        () = daemon.end(end) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    ended
+}
+
+/// Reloads at every signal, as long as there is a control loop; it logs what came of it.
+async fn reload_on(
+    mut hangup: Signal,
+    requests: mpsc::Sender<admin::Request>,
+    manager: &Manager,
+    vitals: &Vitals,
+) {
+    while hangup.recv().await.is_some() {
+        manager.reloading().await;
+        let (reply, done) = oneshot::channel();
+        if requests.send(admin::Request::Reload(ReloadTrigger::Signal, reply)).await.is_err() {
+            return;
+        }
+        match done.await {
+            Ok(_) => {}
+            Err(_) => return,
+        }
+        manager.ready(vitals).await;
+    }
+}
+
+/// Waits until another process has taken over, which answers by then.
+async fn taken(offer: &mut Option<Offer>) {
+    match offer {
+        Some(offer) => offer.taken().await,
+        None => std::future::pending().await,
+    }
+}
