@@ -1,5 +1,6 @@
 //! What the process tells of itself: metrics, logs, traces, and the log of queries.
 
+mod clock;
 mod exposition;
 mod ledger;
 mod logs;

@@ -13,6 +13,7 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer
 
 mod transport;
 
+use super::clock;
 use transport::Transport;
 
 /// How long a collector may take for one delivery: the thread that delivers does nothing else, and what
@@ -139,9 +140,8 @@ impl Telling {
 struct Clock(Instant, SystemTime);
 
 impl Clock {
-    #[allow(clippy::disallowed_methods, reason = "spans have the time of the calendar")]
     fn now() -> Self {
-        Clock(Instant::now(), SystemTime::now())
+        Clock(clock::now(), clock::calendar())
     }
 
     fn at(&self, moment: Instant) -> SystemTime {

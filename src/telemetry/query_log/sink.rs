@@ -5,8 +5,9 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use super::super::clock;
 use super::frames;
 use super::{Destination, Format, Place};
 
@@ -113,9 +114,8 @@ fn open(path: &Path, format: Format) -> io::Result<File> {
 }
 
 /// Where an earlier file goes, which nothing is: beside it, with the time in its name.
-#[allow(clippy::disallowed_methods, reason = "for the name of a file")]
 fn aside(path: &Path) -> PathBuf {
-    let time = humantime::format_rfc3339_micros(SystemTime::now()).to_string().replace(':', "");
+    let time = humantime::format_rfc3339_micros(clock::calendar()).to_string().replace(':', "");
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{time}"));
     PathBuf::from(name)

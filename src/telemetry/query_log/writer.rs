@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::super::clock::now;
 use super::recorder::{Ring, Share};
 use super::sink::Sink;
 use super::{Counts, Destination, Format, Place, dnstap, json};
@@ -307,9 +308,4 @@ impl Writer {
         }
         *known = problem;
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "when to try again what has failed")]
-fn now() -> Instant {
-    Instant::now()
 }
