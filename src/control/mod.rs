@@ -44,7 +44,7 @@ pub use history::{HistoryStatus, ProbeStatus, TransitionStatus};
 pub use memory::{Memory, Moment, Recalled, Snapshot};
 pub use names::{Found, Lookup};
 pub use ordering::NoSuch;
-pub use orders::{Absence, Order};
+pub use orders::{Absence, Following, Order};
 pub use prepared::Prepared;
 pub use readings::{PoolReadings, Readings};
 pub use remains::Remains;

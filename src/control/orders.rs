@@ -15,23 +15,33 @@ pub struct Order {
     pub reason: Option<String>,
     /// How long it stands; `None`: until it is taken back.
     pub lasts: Option<Duration>,
-    /// What stands when it has ended, which lasts longer, as of now; `None`: nothing.
-    pub then: Option<Box<Order>>,
+    /// What stands when it has ended, and so on: each lasts longer than the one before it, as of now.
+    pub then: Vec<Following>,
 }
 
 impl Order {
     /// Takes back an earlier order.
-    pub const AUTO: Order = Order { state: AddressState::Auto, reason: None, lasts: None, then: None };
+    pub const AUTO: Order = Order { state: AddressState::Auto, reason: None, lasts: None, then: Vec::new() };
 
-    /// What is left of it, with what follows it, for whoever is under another order for `lasts`.
-    pub fn outlasting(self, lasts: Option<Duration>) -> Option<Order> {
-        let lasts = lasts?;
-        let mut order = self;
-        while order.lasts.is_some_and(|own| own <= lasts) {
-            order = *order.then?;
+    /// The same order over `below`, of which there is left what outlasts it.
+    pub fn over(mut self, below: Option<Order>) -> Order {
+        if let (Some(lasts), Some(Order { state, reason, lasts: its, then })) = (self.lasts, below) {
+            let below = std::iter::once(Following { state, reason, lasts: its }).chain(then);
+            self.then = below.skip_while(|below| below.lasts.is_some_and(|its| its <= lasts)).collect();
         }
-        Some(order)
+        self
     }
+}
+
+/// An order below another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Following {
+    /// As in [`Order`].
+    pub state: AddressState,
+    /// Likewise.
+    pub reason: Option<String>,
+    /// Likewise, as of now.
+    pub lasts: Option<Duration>,
 }
 
 /// What a site says of an address of its own: not to send anybody for a while.
@@ -66,7 +76,7 @@ pub(super) struct Standing {
     /// When nobody uses a drained address any more who honours TTLs.
     pub(super) empty: Option<Instant>,
     told_empty: bool,
-    then: Option<Box<Order>>,
+    then: Vec<Following>,
     /// When it was given, and how long clients may use then what they had got before.
     given: Instant,
     ttl: Duration,
@@ -155,7 +165,7 @@ impl Orders {
         let mut passed = Vec::new();
         for (address, said) in &mut self.said {
             let has_ended = |order: &mut Standing| order.until.is_some_and(|until| until <= now);
-            if let Some(order) = said.order.take_if(has_ended) {
+            if let Some(mut order) = said.order.take_if(has_ended) {
                 said.order = order.followed(now);
                 let follows = said.order.as_ref().map_or(AddressState::Auto, |order| order.state);
                 passed.push(Passed::Order(address.clone(), order.state, follows));
@@ -217,24 +227,21 @@ impl Standing {
 
     /// Whether it says anything, now or later.
     fn is_needed(&self) -> bool {
-        self.state != AddressState::Auto || self.then.is_some()
+        self.state != AddressState::Auto || !self.then.is_empty()
     }
 
     /// What stands at `now`, when this has ended: what was said to follow, if that has not ended as well.
-    fn followed(&self, now: Instant) -> Option<Standing> {
-        let mut then = self.then.as_deref();
-        while let Some(order) = then {
-            let until = order.lasts.map(|lasts| self.given + lasts.min(MAX_LAST));
-            if until.is_none_or(|until| until > now) {
-                let mut standing = Standing::after(Some(self), order.clone(), self.ttl, now);
-                // It was told as of the moment at which this was.
-                standing.until = until;
-                standing.given = self.given;
-                return Some(standing).filter(Standing::is_needed);
-            }
-            then = order.then.as_deref();
-        }
-        None
+    fn followed(&mut self, now: Instant) -> Option<Standing> {
+        let until = |lasts: Option<Duration>| lasts.map(|lasts| self.given + lasts.min(MAX_LAST));
+        let has_ended = |below: &Following| until(below.lasts).is_some_and(|until| until <= now);
+        let mut then = mem::take(&mut self.then).into_iter().skip_while(has_ended);
+        let Following { state, reason, lasts } = then.next()?;
+        let until = until(lasts);
+        let order = Order { state, reason, lasts, then: then.collect() };
+        // It was told as of the moment at which this was.
+        let following =
+            Standing { until, given: self.given, ..Standing::after(Some(self), order, self.ttl, now) };
+        Some(following).filter(Standing::is_needed)
     }
 }
 
@@ -250,7 +257,7 @@ mod tests {
     }
 
     fn order(state: AddressState, lasts: Option<u64>) -> Order {
-        Order { state, reason: None, lasts: lasts.map(secs), then: None }
+        Order { state, reason: None, lasts: lasts.map(secs), then: Vec::new() }
     }
 
     #[test]
@@ -300,13 +307,10 @@ mod tests {
     fn what_is_below_an_order_follows_it_at_once() {
         let start = Instant::now();
         let mut orders = Orders::default();
-        let over = |mut order: Order, then: Order| {
-            order.then = Some(Box::new(then));
-            order
-        };
         let lasting = order(AddressState::Drain, None);
-        let middle = over(order(AddressState::Up, Some(60)), lasting);
-        let top = over(order(AddressState::Down, Some(10)), middle);
+        let middle = order(AddressState::Up, Some(60)).over(Some(lasting));
+        let hidden = order(AddressState::Up, Some(9)).over(Some(middle));
+        let top = order(AddressState::Down, Some(10)).over(Some(hidden));
         let forced = |orders: &Orders| orders.forced("a");
         let passes = |orders: &mut Orders, seconds| orders.pass(start + secs(seconds));
         let ended = |from, to| vec![Passed::Order(None, from, to)];

@@ -314,10 +314,7 @@ fn standing_orders(
             && let Some(order) = ordered(edit, now)
         {
             let below = orders.remove(object);
-            orders.insert(
-                object,
-                Order { then: below.and_then(|below| below.outlasting(order.lasts)).map(Box::new), ..order },
-            );
+            orders.insert(object, order.over(below));
         }
     }
     orders
@@ -344,7 +341,7 @@ fn ordered(edit: &Edit, now: Duration) -> Option<Order> {
     if lasts.is_some_and(|lasts| lasts.is_zero()) {
         return None;
     }
-    Some(Order { state, reason: edit.stamp.reason.clone(), lasts, then: None })
+    Some(Order { state, reason: edit.stamp.reason.clone(), lasts, then: Vec::new() })
 }
 
 /// Since the beginning of 1970: what is kept has to mean the same after a restart.
@@ -379,7 +376,7 @@ mod tests {
                 state: AddressState::Drain,
                 reason: reason.clone(),
                 lasts: lasts.map(at),
-                then: None,
+                then: Vec::new(),
             };
             assert_eq!(found, left.map(order), "{until:?} after {later} s");
         }

@@ -219,7 +219,7 @@ impl World {
         state: AddressState,
         lasts: Option<Duration>,
     ) -> Vec<Notice> {
-        let order = Order { state, reason: None, lasts, then: None };
+        let order = Order { state, reason: None, lasts, then: Vec::new() };
         let (pool, address) = (pool.to_owned(), address.map(str::to_owned));
         self.controller.handle(Event::Ordered { pool, address, order }, self.now)
     }
