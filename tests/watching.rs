@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use support::daemon::{Daemon, run};
+use support::eventually;
 use support::http::{get, request, sample};
 use support::process::Process;
 use support::scene::Scene;
@@ -122,7 +123,11 @@ fn links_may_lead_elsewhere() {
     let from = daemon.said();
     write(&elsewhere.join("rhumb.toml"), &with_host(&scene, "192.0.2.10"));
     daemon.await_line(from, &["configuration reloaded"]);
-    assert_eq!((reloads(&daemon, "accepted"), reloads(&daemon, "refused")), (5.0, 0.0));
+    // It is counted just after it is logged.
+    let accepted = eventually("the last reload to be counted", || {
+        Some(reloads(&daemon, "accepted")).filter(|accepted| *accepted >= 5.0)
+    });
+    assert_eq!((accepted, reloads(&daemon, "refused")), (5.0, 0.0));
 }
 
 #[test]

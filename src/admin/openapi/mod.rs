@@ -133,6 +133,8 @@ fn shapes() -> Map<String, Value> {
     });
     let span = |about: &str| json!({"type": ["string", "null"], "description": about, "examples": ["30m"]});
     let expires = span("How long it is to stand, as a span of time; left out: until it is taken back");
+    let levels: Vec<Option<&str>> =
+        LogLevel::ALL.map(LogLevel::word).map(Some).into_iter().chain([None]).collect();
     let passes = span("How long that is so; left out: until it is taken back, or the next start");
     let state = json!({
         "type": "string",
@@ -193,9 +195,9 @@ fn shapes() -> Map<String, Value> {
             "description": "What is to be logged; what is left out is as in the configuration, but not both",
             "additionalProperties": false,
             "properties": {
-                "level": {"type": "string", "enum": LogLevel::ALL.map(LogLevel::word)},
+                "level": {"type": ["string", "null"], "enum": levels},
                 "filter": {
-                    "type": "string",
+                    "type": ["string", "null"],
                     "description": "What else is logged of some modules, or less",
                     "examples": ["rhumb::probe=debug"],
                 },
