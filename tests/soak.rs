@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
+use socket2::SockRef;
 use support::daemon::Daemon;
 use support::dns::{ask_by_tcp, query, socket_to};
 use support::http::{post, send_json};
@@ -27,6 +28,9 @@ const NAMES: usize = 1_000;
 
 /// Message ids, each of which is under way once at most.
 const IDS: usize = 1 << 16;
+
+/// As much as the daemon asks for.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Connections that send an octet now and then, to DNS and to the admin API, and are let go of in turn.
 const SLOW_CLIENTS: usize = 40;
@@ -189,8 +193,11 @@ impl Stream {
         let names = (0..NAMES).map(|name| format!("w{name}.ai.example.com"));
         let names = std::iter::once(DOMAIN.to_owned()).chain(names);
         let queries = names.map(|name| query(&name, RecordType::A).to_vec().expect("it can be written"));
+        let socket = socket_to(server);
+        // Replies wait there while this machine is busy with other things; that is no loss of the daemon's.
+        SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER).expect("any size can be asked for");
         Stream {
-            socket: socket_to(server),
+            socket,
             queries: queries.collect(),
             sites,
             under_way: (0..IDS).map(|_| AtomicU64::new(0)).collect(),
