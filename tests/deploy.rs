@@ -222,6 +222,7 @@ fn values_that_cannot_work_are_refused() {
         ("least", "replicaz=1", "replicaz"),
         ("least", "admin.tokens[0]=secret", "admin.tokens.0"),
         ("nodes", "icmp=true", "icmp: with hostNetwork"),
+        ("least", "hostNetwork=true", "hostNetwork: inside the pod is the node"),
         ("least", "persistence.hostPath=/srv", "persistence.hostPath: two pods"),
         ("stateless", "service.perReplica=true", "service.perReplica: only the replicas of a StatefulSet"),
         ("least", "metrics.serviceMonitor.enabled=true", "it needs a token"),

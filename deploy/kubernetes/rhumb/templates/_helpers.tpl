@@ -78,6 +78,9 @@ level = "{{ .Values.log.level }}"
 {{- if and .Values.icmp .Values.hostNetwork }}
 {{- fail "icmp: with hostNetwork, set net.ipv4.ping_group_range on the nodes" }}
 {{- end }}
+{{- if and .Values.hostNetwork (not (include "rhumb.isExposed" .)) }}
+{{- fail "hostNetwork: inside the pod is the node then, where anybody could do everything: give admin.tokens or admin.existingSecret" }}
+{{- end }}
 {{- if and .Values.persistence.hostPath (ne .Values.kind "DaemonSet") }}
 {{- fail "persistence.hostPath: two pods on one node would share it; it is for a DaemonSet" }}
 {{- end }}
