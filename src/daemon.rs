@@ -193,7 +193,7 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         let (front, front_stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
-        let notifier = Notifier::new(Handle::current(), destinations::counting());
+        let notifier = Notifier::new(Handle::current(), query_log::host_name(), destinations::counting());
         let told_of_it = destinations.to_vec();
         notifier.tell(incidents::orphaned(&edits::not_in_force(&desired), edits::now()));
         for incident in incidents::standing(&controller.status(control_loop::now()), edits::now()) {

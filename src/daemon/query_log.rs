@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use nix::unistd::gethostname;
+
 use crate::config::{QueryLogFormat, QueryLogSettings, QueryLogTarget};
 use crate::serve::{Exchange, Tap, WorkerId};
 use crate::telemetry::query_log::{Destination, Format, Place, QueryLog, Recorder};
@@ -49,7 +51,7 @@ pub(super) fn destination(settings: &QueryLogSettings) -> Destination {
 
 /// What this host is called; `rhumb` if that cannot be told.
 pub(super) fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "rhumb".to_owned() } else { name.to_owned() }
+    // Not from /proc, of which the unit leaves no more than processes.
+    let name = gethostname().unwrap_or_default();
+    if name.is_empty() { "rhumb".to_owned() } else { name.to_string_lossy().into_owned() }
 }

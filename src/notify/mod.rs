@@ -4,7 +4,6 @@
 //! task of its own with an [`outbox`], which says what is sent when; and a `delivery`, which sends it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,9 +39,6 @@ use task::Destination;
 /// Incidents on their way to a task, which takes them as fast as they can be made: the addresses of a large installation
 /// may all go down at once.
 const ON_THEIR_WAY: usize = 4096;
-
-/// Where the kernel says what this host is called.
-const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// Tells destinations what happens. Clones are the same.
 #[derive(Clone)]
@@ -92,9 +88,9 @@ pub struct DestinationStatus {
 }
 
 impl Notifier {
-    /// Tells nobody so far. Its tasks run on `runtime`, and have `count` count what comes of messages.
-    pub fn new(runtime: Handle, count: Count) -> Self {
-        let instance = fs::read_to_string(HOST_NAME).unwrap_or_default().trim().to_owned();
+    /// Tells nobody so far; later, in the name of `instance`, which is this host. Its tasks run on `runtime`, and have
+    /// `count` count what comes of messages.
+    pub fn new(runtime: Handle, instance: String, count: Count) -> Self {
         let running = ArcSwap::from_pointee(Vec::new());
         Notifier {
             shared: Arc::new(Shared {

@@ -1,5 +1,6 @@
 //! What destinations are sent, and who is told.
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::json;
@@ -175,7 +176,7 @@ async fn whoever_tells_waits_for_nobody_and_what_finds_no_room_is_counted() {
         assert!(name == "hook" && (outcome == Outcome::Dropped || messages == 0));
         *counting.lock().expect("nobody panics with it") += messages;
     });
-    let notifier = Notifier::new(Handle::current(), count);
+    let notifier = Notifier::new(Handle::current(), "here".to_owned(), count);
     let text =
         "notification.hook = { type = \"webhook\", url = \"http://127.0.0.1:9/\", group_wait = \"1h\" }";
     let destinations: Vec<_> =

@@ -1,6 +1,8 @@
 //! The clocks, for those who tell when something was.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::time::ClockId;
 
 /// The clock that never goes back.
 #[allow(clippy::disallowed_methods, reason = "the one look at it in this room")]
@@ -12,4 +14,9 @@ pub(super) fn now() -> Instant {
 #[allow(clippy::disallowed_methods, reason = "the one look at it in this room")]
 pub(super) fn calendar() -> SystemTime {
     SystemTime::now()
+}
+
+/// How long this machine is up, suspended or not. `None`: it has no such clock.
+pub(super) fn uptime() -> Option<Duration> {
+    ClockId::CLOCK_BOOTTIME.now().ok().map(Duration::from)
 }

@@ -43,6 +43,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     sources: Sources,
     ledger: Ledger,
+    process_started: Option<Duration>,
 }
 
 impl Metrics {
@@ -63,7 +64,7 @@ impl Metrics {
         let _ = metrics::set_global_recorder(recorder);
         describe();
         begin();
-        Metrics { handle, sources, ledger }
+        Metrics { handle, sources, ledger, process_started: process::started() }
     }
 
     /// Everything, in Prometheus' text exposition format. `in_flight`: how many probes are under way. It takes long where
@@ -82,7 +83,7 @@ impl Metrics {
         told.gauge("rhumb_probes_in_flight", "Probes that are under way.").count(&[], in_flight as u64);
         state::tell_edits(desired, (self.sources.journal)(), &mut told);
         self.ledger.tell(readings, state::has_addresses(readings), &mut told);
-        process::tell(&mut told);
+        process::tell(self.process_started, &mut told);
         self.handle.run_upkeep();
         told.behind(self.handle.render())
     }
