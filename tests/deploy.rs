@@ -16,8 +16,9 @@ const CHART: &str = "deploy/kubernetes/rhumb";
 /// The files of values, in tests/deploy, and whether the chart makes the configuration of each.
 const VALUES: [(&str, bool); 4] = [("least", true), ("most", true), ("nodes", false), ("stateless", true)];
 
-/// What may follow on SIGTERM, in seconds: ten for clients, one for those of the admin API, one for the audit log.
-const STOP: i64 = 12;
+/// What may follow on SIGTERM, in seconds (src/daemon/ending.rs): ten for clients, one for those of the admin API, two for
+/// notifications, one for the audit log, one for traces.
+const STOP: i64 = 15;
 
 fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -32,8 +32,8 @@ spec:
   hostNetwork: true
   dnsPolicy: ClusterFirstWithHostNet
   {{- end }}
-  # The daemon's 10 s for clients, and 2 s for all that follows, rounded up.
-  terminationGracePeriodSeconds: {{ add .Values.stopDelay 15 }}
+  # The daemon's 10 s for clients, and 5 s to tell and write what is left; and some for a busy node.
+  terminationGracePeriodSeconds: {{ add .Values.stopDelay 20 }}
   securityContext:
     runAsNonRoot: true
     runAsUser: 65532
