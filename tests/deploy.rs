@@ -171,6 +171,7 @@ fn the_configuration_of_the_chart_is_good() {
         // What is not guarded is not for others.
         let is_guarded = text.contains("token_file");
         assert_eq!(is_guarded, values == "most");
+        assert_eq!(text.contains("level = \"debug\""), values == "most", "{text}");
         assert_ne!(is_guarded, text.contains("listen = \"127.0.0.1:8053\""), "{text}");
         // Both in the form of a projected volume, by which its files are one.
         let sources = &template(&objects)["spec"]["volumes"][0]["projected"]["sources"];
@@ -209,7 +210,8 @@ fn only_what_needs_a_restart_restarts_the_pods() {
     let zone = "config=[[zone]]\nname = \"example.net\"\nnameservers = [\"ns1.example.org\"]\n";
     assert_eq!(pods(&["--set-literal", zone]), before);
     assert_eq!(pods(&["--set", "image.pullPolicy=IfNotPresent"]), before);
-    assert_ne!(pods(&["--set", "log.level=debug"]), before);
+    assert_eq!(pods(&["--set", "log.level=debug"]), before);
+    assert_ne!(pods(&["--set", "log.format=text"]), before);
     assert_ne!(pods(&["--set-literal", "server.extra=workers = 2"]), before);
 }
 

@@ -40,7 +40,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- first .Values.server.listen | splitList ":" | last }}
 {{- end }}
 
-{{/* What is read at the start alone, in TOML: a change of it is a change of the pods. */}}
+{{/* What is read at the start alone, in TOML: a change of it is a change of the pods. It ends in [log]. */}}
 {{- define "rhumb.settings" -}}
 [server]
 listen = {{ .Values.server.listen | toJson }}
@@ -64,7 +64,6 @@ socket = { path = "/run/rhumb/admin.sock", role = "{{ .Values.admin.socketRole }
 
 [log]
 format = "{{ .Values.log.format }}"
-level = "{{ .Values.log.level }}"
 {{- end }}
 
 {{/* What would only be found out in the cluster. */}}
