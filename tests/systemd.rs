@@ -112,7 +112,7 @@ fn every_check(scene: &Scene, nobody: IpAddr) -> String {
 }
 
 #[test]
-fn all_that_the_daemon_does_is_within_its_filter() {
+fn the_daemon_makes_no_call_outside_its_filter() {
     let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
     let nobody = support::own_address().into();
     let socket = scene.path().join("admin.sock");
@@ -120,8 +120,11 @@ fn all_that_the_daemon_does_is_within_its_filter() {
         .two_sites([&first, &second], [QUICK, QUICK])
         .replace("workers = 1\nwatch = false", "watch = true")
         .replace("[[zone]]", &format!("socket = {{ path = \"{}\" }}\n\n[[zone]]", socket.display()));
+    let queries = scene.path().join("queries.json");
+    let told = format!("http://{}:8080", second.ip());
     let text = format!(
-        "{text}{}\n[pool.named]\nhealth_check = \"tcp\"\n[[pool.named.address]]\nname = \"a\"\n\
+        "{text}{}\n[query_log]\nfile = {queries:?}\n[traces]\notlp = \"{told}\"\n\
+         [notification.hook]\ntype = \"webhook\"\nurl = \"{told}/hook\"\n[pool.named]\nhealth_check = \"tcp\"\n[[pool.named.address]]\nname = \"a\"\n\
          resolve = \"localhost\"\nport = 9\n",
         every_check(&scene, nobody)
     );
@@ -143,6 +146,9 @@ fn all_that_the_daemon_does_is_within_its_filter() {
     for path in ["/metrics", "/v1/pools", "/v1/audit", "/openapi.json"] {
         assert_eq!(get(daemon.admin(), path).status, 200, "{path}");
     }
+    // Whether it arrives takes no other calls.
+    let tried = send_json(daemon.admin(), "POST", "/v1/notifications/hook/test", "{}");
+    assert_eq!(tried.status, 200, "{tried:?}");
     let by_socket = support::daemon::run(&["status", "--admin", &format!("unix:{}", socket.display())]);
     assert!(by_socket.status.success(), "{}", String::from_utf8_lossy(&by_socket.stderr));
     let from = daemon.said();
@@ -154,6 +160,8 @@ fn all_that_the_daemon_does_is_within_its_filter() {
     daemon.signal(Signal::SIGTERM);
     let (status, log) = daemon.into_process().await_end();
     assert_eq!((status.code(), status.signal()), (Some(0), None), "{log}");
+    let logged = fs::read_to_string(queries).expect("it is the daemon's, and so ours");
+    assert!(logged.contains(DOMAIN), "{logged}");
 }
 
 #[test]
