@@ -255,7 +255,8 @@ fn the_demonstration_in_containers_is_whole() {
     let script = script.replace("cd /tokens", &format!("cd {}/tokens", scene.path().display()));
     let made = program("sh").arg("-c").arg(script).output().expect("it runs");
     assert!(made.status.success(), "{}", told(&made));
-    let text = String::from_utf8(read("rhumb.toml")).expect("it is text");
+    let text = String::from_utf8(read("rhumb/rhumb.toml")).expect("it is text");
+    let text = text.replace("\"/tokens/", &format!("\"{}/tokens/", scene.path().display()));
     checked(scene.configure(&text));
 
     // Prometheus's may see the metrics, and the other does what it likes.
