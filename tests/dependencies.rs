@@ -1,4 +1,4 @@
-//! What deny.toml says of licences, bans and sources, held without the network.
+//! What .deny.toml says of licences, bans and sources, held without the network.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,7 +48,7 @@ struct Package {
 }
 
 fn policy() -> Policy {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deny.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".deny.toml");
     let text = std::fs::read_to_string(path).expect("it stands at the top");
     toml::from_str(&text).expect("it says all of these")
 }
@@ -140,7 +140,7 @@ fn everything_may_be_depended_on() {
         match &license {
             Some(license) if is_allowed(license, &licenses.allow) => {}
             license => {
-                fault(format!("its licence is not among those of deny.toml: {license:?}"));
+                fault(format!("its licence is not among those of .deny.toml: {license:?}"));
             }
         }
         if bans.deny.iter().any(|banned| banned.name == name) {

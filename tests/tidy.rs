@@ -13,12 +13,9 @@ const UNSAFE_FILE: &str = "src/serve/mmsg.rs";
 /// The lowest floor that may ask a clock.
 const FIRST_FLOOR_WITH_CLOCK: u8 = 4;
 /// What the top level holds besides files that start with a dot.
-const TOP_LEVEL: [&str; 19] = [
+const TOP_LEVEL: [&str; 16] = [
     "Cargo.toml",
     "Cargo.lock",
-    "clippy.toml",
-    "deny.toml",
-    "rustfmt.toml",
     "src",
     "tests",
     "bench",
