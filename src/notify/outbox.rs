@@ -206,8 +206,10 @@ impl Outbox {
         // From half of it to all of it, so that many daemons do not come back in step.
         let wait = doubled.min(LONGEST_RETRY).mul_f64(0.5 + self.random.f64() / 2.0);
         self.failures += 1;
+        // What it asks for may be more than a clock can hold.
+        let asked = hurdle.retry_after.unwrap_or_default().min(self.pace.give_up_after);
         // The last attempt is at the end.
-        self.retry_at = Some((now + wait.max(hurdle.retry_after.unwrap_or_default())).min(end));
+        self.retry_at = Some((now + wait.max(asked)).min(end));
         self.waiting.push_front(message);
         Fate::Retried
     }

@@ -197,6 +197,15 @@ fn a_destination_that_says_so_is_left_alone_and_one_that_refuses_is_not_asked_ag
     world.outbox.take(world.now).expect("it is due again");
     assert_eq!(world.outbox.failed(Hurdle { is_final: true, ..DOWN }, world.now), Fate::GivenUp);
     assert!(world.outbox.is_done());
+
+    world.address("vn", "b", Phase::Begun);
+    world.pass(2.0);
+    let made = world.now;
+    world.outbox.take(world.now).expect("it is due");
+    let hurdle = Hurdle { retry_after: Some(Duration::MAX), ..DOWN };
+    assert_eq!(world.outbox.failed(hurdle, world.now), Fate::Retried);
+    world.go_on();
+    assert_eq!(world.now - made, PACE.give_up_after, "as late as it can be");
 }
 
 #[test]
