@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::edits;
 use crate::config::Topic;
-use crate::notify::{Incident, Key, Notifier, Phase, Subject};
+use crate::notify::{Incident, Notifier, Phase, Subject};
 use crate::plan::{Addresses, Domain, DomainId, Plan, PoolId, WhenAllDown};
 use crate::routing::RoutingTable;
 
@@ -49,7 +49,7 @@ pub(super) async fn run(
                 let looked = tokio::task::spawn_blocking(move || {
                     let table = published.load_full();
                     let seen = if is_asked { overview.look(&table, edits::now()) } else { Vec::new() };
-                    for incident in seen.into_iter().chain(gone(&table, notifier.troubles(), edits::now())) {
+                    for incident in seen.into_iter().chain(gone(&table, &notifier.troubles(), edits::now())) {
                         notifier.tell(incident);
                     }
                     overview
@@ -158,12 +158,12 @@ fn consequence(plan: &Plan, domain: &Domain) -> String {
 }
 
 /// The end of troubles whose subject the configuration, or a resolved name, has no more.
-fn gone(table: &RoutingTable, standing: Vec<Key>, at: Duration) -> Vec<Incident> {
+fn gone(table: &RoutingTable, standing: &[Arc<Incident>], at: Duration) -> Vec<Incident> {
     if standing.is_empty() {
         return Vec::new();
     }
     let plan = table.plan();
-    let wanted: HashSet<&str> = standing.iter().filter_map(|key| key.subject.pool.as_deref()).collect();
+    let wanted: HashSet<&str> = standing.iter().filter_map(|it| it.subject.pool.as_deref()).collect();
     let names = plan.pools.iter().map(|pool| &pool.name[..]).zip((0..).map(PoolId));
     let pools: BTreeMap<&str, PoolId> = names.filter(|(name, _)| wanted.contains(name)).collect();
     let is_there = |Subject { pool, address, domain, name }: &Subject| match (pool, address, domain, name) {
@@ -179,10 +179,11 @@ fn gone(table: &RoutingTable, standing: Vec<Key>, at: Duration) -> Vec<Incident>
         }),
         _ => true,
     };
-    let gone = standing.iter().filter(|key| !is_there(&key.subject));
-    gone.map(|Key { topic, subject }| {
+    let gone = standing.iter().filter(|trouble| !is_there(&trouble.subject));
+    gone.map(|trouble| {
+        let (topic, subject) = (trouble.topic, trouble.subject.clone());
         let summary = format!("{subject} is there no more");
-        Incident { topic: *topic, subject: subject.clone(), phase: Phase::Over, summary, at }
+        Incident { topic, subject, phase: Phase::Over, summary, at }
     })
     .collect()
 }

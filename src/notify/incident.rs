@@ -50,11 +50,11 @@ pub struct Subject {
 
 /// What tells one trouble from another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
+pub(super) struct Key {
     /// What it is about.
-    pub topic: Topic,
+    pub(super) topic: Topic,
     /// Whom it concerns.
-    pub subject: Subject,
+    pub(super) subject: Subject,
 }
 
 /// What is told together: a site that dies is one message.
@@ -83,6 +83,14 @@ impl Subject {
     pub fn name(name: impl Into<String>) -> Self {
         Subject { name: Some(name.into()), ..Subject::default() }
     }
+
+    pub(super) fn group(&self) -> Group {
+        match self {
+            Subject { pool: Some(pool), .. } => Group::Pool(pool.clone()),
+            Subject { domain: Some(_), .. } => Group::Domains,
+            _ => Group::Daemon,
+        }
+    }
 }
 
 impl fmt::Display for Subject {
@@ -108,10 +116,6 @@ impl Incident {
     }
 
     pub(super) fn group(&self) -> Group {
-        match &self.subject {
-            Subject { pool: Some(pool), .. } => Group::Pool(pool.clone()),
-            Subject { domain: Some(_), .. } => Group::Domains,
-            _ => Group::Daemon,
-        }
+        self.subject.group()
     }
 }

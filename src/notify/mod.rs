@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -30,15 +30,20 @@ mod tests;
 mod text;
 mod webhook;
 
-pub use incident::{Incident, Key, Phase, Subject};
+pub use incident::{Incident, Phase, Subject};
 pub use task::{Count, Outcome};
 
+use incident::Key;
 use outbox::Message;
 use task::Destination;
 
 /// Incidents on their way to a task, which takes them as fast as they can be made: the addresses of a large installation
 /// may all go down at once.
 const ON_THEIR_WAY: usize = 4096;
+
+/// The troubles that last. Whoever is told of a change is so while it is locked, so that all hear of changes in
+/// the order in which they were made.
+type Troubles = Arc<Mutex<BTreeMap<Key, Arc<Incident>>>>;
 
 /// Tells destinations what happens. Clones are the same.
 #[derive(Clone)]
@@ -48,8 +53,7 @@ pub struct Notifier {
 
 struct Shared {
     running: ArcSwap<Vec<Running>>,
-    /// The troubles that last.
-    begun: Mutex<BTreeMap<Key, Arc<Incident>>>,
+    troubles: Troubles,
     tasks: Mutex<JoinSet<()>>,
     runtime: Handle,
     count: Count,
@@ -95,7 +99,7 @@ impl Notifier {
         Notifier {
             shared: Arc::new(Shared {
                 running,
-                begun: Mutex::default(),
+                troubles: Troubles::default(),
                 tasks: Mutex::default(),
                 runtime,
                 count,
@@ -108,12 +112,12 @@ impl Notifier {
     /// that are not any more are told what is left, if they take it at once; those that are new are told what lasts. Returns whether anything has
     /// changed.
     pub fn replace(&self, destinations: Vec<(Notification, Credentials)>) -> bool {
-        let Shared { running, begun, tasks, runtime, count, instance } = &*self.shared;
+        let Shared { running, troubles, tasks, runtime, count, instance } = &*self.shared;
         let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         let before = running.load_full();
         // Held until the new ones are there, so that nothing happens between what they are told first and all else.
-        let begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let _held = lock(troubles);
         let is_same = |running: &Running, (notification, credentials): &(Notification, Credentials)| {
             running.destination.notification == *notification
                 && running.destination.credentials == *credentials
@@ -127,16 +131,12 @@ impl Notifier {
             let (notification, credentials) = wanted;
             let destination = Arc::new(Destination::new(notification, credentials, instance.clone()));
             let (incidents, told) = mpsc::channel(ON_THEIR_WAY);
-            for incident in begun.values().filter(|incident| destination.wants(incident)) {
-                if incidents.try_send(Arc::clone(incident)).is_err() {
-                    destination.lost.fetch_add(1, Ordering::Relaxed);
-                }
-            }
             // Who counts how much more of something happens has to see it begin at 0.
             for outcome in [Outcome::Delivered, Outcome::Failed, Outcome::Dropped] {
                 count(&destination.notification.name, outcome, 0);
             }
-            tasks.spawn_on(task::run(Arc::clone(&destination), told, Arc::clone(count)), runtime);
+            let telling = task::run(Arc::clone(&destination), told, Arc::clone(count), Arc::clone(troubles));
+            tasks.spawn_on(telling, runtime);
             after.push(Running { destination, incidents });
         }
         let is_kept = |(one, other): (&Running, &Running)| Arc::ptr_eq(&one.destination, &other.destination);
@@ -148,7 +148,8 @@ impl Notifier {
     /// Tells those who want to know of it. Waits for nobody: what finds no room is counted.
     pub fn tell(&self, incident: Incident) {
         let incident = Arc::new(incident);
-        if !self.is_news(&incident) {
+        let mut troubles = lock(&self.shared.troubles);
+        if !is_news(&mut troubles, &incident) {
             return;
         }
         let running = self.shared.running.load();
@@ -165,26 +166,15 @@ impl Notifier {
         !self.shared.running.load().is_empty()
     }
 
-    /// Whether it is not what it was before: that every address is up at first is told to nobody.
-    fn is_news(&self, incident: &Arc<Incident>) -> bool {
-        let mut begun = self.shared.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        match incident.phase {
-            Phase::Begun => begun.insert(incident.key(), Arc::clone(incident)).is_none(),
-            Phase::Over => begun.remove(&incident.key()).is_some(),
-            Phase::Once => true,
-        }
-    }
-
     /// Whether there are troubles that last.
     pub fn has_troubles(&self) -> bool {
-        let begun = self.shared.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        !begun.is_empty()
+        !lock(&self.shared.troubles).is_empty()
     }
 
     /// The troubles that last, in order.
-    pub fn troubles(&self) -> Vec<Key> {
-        let begun = self.shared.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.keys().cloned().collect()
+    pub fn troubles(&self) -> Vec<Arc<Incident>> {
+        // The control loop waits for it meanwhile.
+        lock(&self.shared.troubles).values().cloned().collect()
     }
 
     /// Every destination, in the order of the configuration.
@@ -222,6 +212,19 @@ impl Notifier {
             std::mem::take(&mut *tasks)
         };
         while tasks.join_next().await.is_some() {}
+    }
+}
+
+fn lock(troubles: &Troubles) -> MutexGuard<'_, BTreeMap<Key, Arc<Incident>>> {
+    troubles.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether it is not what it was before: that every address is up at first is told to nobody.
+fn is_news(troubles: &mut BTreeMap<Key, Arc<Incident>>, incident: &Arc<Incident>) -> bool {
+    match incident.phase {
+        Phase::Begun => troubles.insert(incident.key(), Arc::clone(incident)).is_none(),
+        Phase::Over => troubles.remove(&incident.key()).is_some(),
+        Phase::Once => true,
     }
 }
 

@@ -5,7 +5,8 @@
 //! the next attempt while the destination is down. The last message that the rate lets through has all in it
 //! that waits.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::incident::{Group, Incident, Key, Phase};
@@ -102,10 +103,12 @@ pub(super) struct Outbox {
     spaced: Option<Instant>,
     resend_at: Option<Instant>,
     dropped: u64,
+    /// Whether something may have begun or ended that never came here.
+    is_amiss: bool,
 }
 
 impl Outbox {
-    /// Nothing to tell.
+    /// Nothing to tell so far; what lasts already is to be [reconciled](Self::reconcile).
     pub(super) fn new(pace: Pace, random: fastrand::Rng) -> Self {
         Outbox {
             pace,
@@ -121,35 +124,85 @@ impl Outbox {
             spaced: None,
             resend_at: None,
             dropped: 0,
+            is_amiss: true,
         }
     }
 
     /// Takes in what has happened.
     pub(super) fn note(&mut self, incident: Incident, now: Instant) {
-        if self.gathered_count >= GATHERED {
+        let lasts = incident.phase != Phase::Once;
+        if !self.put(incident, now) {
             self.dropped += 1;
-            return;
+            self.is_amiss |= lasts;
+        }
+    }
+
+    /// Incidents were lost on their way here: what was believed to last may be over.
+    pub(super) fn lose(&mut self) {
+        self.is_amiss = true;
+    }
+
+    /// Whether what it takes to last is to be [reconciled](Self::reconcile), and there is room for what comes of it.
+    pub(super) fn is_amiss(&self) -> bool {
+        self.is_amiss && self.gathered_count <= GATHERED / 2
+    }
+
+    /// Takes in how what it takes to last differs from the `truth`, as of `at`, since the beginning of 1970. What finds
+    /// no room is left for another time.
+    pub(super) fn reconcile(&mut self, truth: &BTreeMap<Key, Arc<Incident>>, at: Duration, now: Instant) {
+        self.is_amiss = false;
+        let begun = self.gathered.values().flat_map(|gathering| gathering.lasting.keys());
+        let known: BTreeSet<&Key> = begun.chain(self.standing.keys()).collect();
+        let over = known.into_iter().filter(|key| self.lasts(key) && !truth.contains_key(key));
+        let over = over.map(|Key { topic, subject }| {
+            let summary = format!("what was told of {subject} lasts no longer");
+            Incident { topic: *topic, subject: subject.clone(), phase: Phase::Over, summary, at }
+        });
+        let missed = truth.iter().filter(|(key, _)| !self.lasts(key));
+        let missed = missed.map(|(_, incident)| Incident::clone(incident));
+        let differences: Vec<Incident> = over.chain(missed).collect();
+        for incident in differences {
+            if !self.put(incident, now) {
+                self.is_amiss = true;
+                return;
+            }
+        }
+    }
+
+    /// Whether, as far as is known here, this lasts.
+    fn lasts(&self, key: &Key) -> bool {
+        let gathered =
+            self.gathered.get(&key.subject.group()).and_then(|gathering| gathering.lasting.get(key));
+        match gathered {
+            Some((_, incident)) => incident.phase == Phase::Begun,
+            None => self.standing.contains_key(key),
+        }
+    }
+
+    /// Gathers `incident`. Returns whether there is room for it.
+    fn put(&mut self, incident: Incident, now: Instant) -> bool {
+        let (group, key) = (incident.group(), incident.key());
+        let is_once = incident.phase == Phase::Once;
+        let known = self.gathered.get(&group);
+        let is_another = is_once || known.is_none_or(|gathering| !gathering.lasting.contains_key(&key));
+        if is_another && self.gathered_count >= GATHERED {
+            return false;
         }
         let due = now + self.pace.group_wait;
-        let gathering = self.gathered.entry(incident.group()).or_insert_with(|| Gathering {
+        let gathering = self.gathered.entry(group).or_insert_with(|| Gathering {
             due,
             lasting: BTreeMap::new(),
             once: Vec::new(),
         });
         let numbered = (self.came, incident);
         self.came += 1;
-        if numbered.1.phase == Phase::Once {
+        if is_once {
             gathering.once.push(numbered);
-        } else if gathering.lasting.insert(numbered.1.key(), numbered).is_some() {
-            return;
+        } else {
+            gathering.lasting.insert(key, numbered);
         }
-        self.gathered_count += 1;
-    }
-
-    /// Incidents were lost on their way here: what was believed to last may be over. A destination that
-    /// remembers nothing for itself forgets it in time.
-    pub(super) fn lose(&mut self) {
-        self.standing.clear();
+        self.gathered_count += usize::from(is_another);
+        true
     }
 
     /// What is gathered is told at once.

@@ -11,6 +11,7 @@ use super::clock::{now, since_1970};
 use super::delivery::{Failure, Route};
 use super::incident::Incident;
 use super::outbox::{Fate, Message, Outbox, Pace};
+use super::{Troubles, lock};
 use crate::config::{Credentials, Notification, NotificationKind};
 
 /// What a destination that is given up hears within so long is all that it hears.
@@ -120,6 +121,7 @@ pub(super) async fn run(
     destination: Arc<Destination>,
     mut incidents: mpsc::Receiver<Arc<Incident>>,
     count: Count,
+    troubles: Troubles,
 ) {
     let mut outbox = Outbox::new(destination.pace(), fastrand::Rng::new());
     let mut delivering: JoinSet<(Message, Result<(), Failure>)> = JoinSet::new();
@@ -134,6 +136,10 @@ pub(super) async fn run(
                 let delivered = destination.deliver(&message).await;
                 (message, delivered)
             });
+        }
+        // What is on its way is taken in first.
+        if outbox.is_amiss() && incidents.is_empty() && end.is_none() {
+            reconcile(&destination, &mut outbox, &mut incidents, &troubles);
         }
         show(&destination, &mut outbox, &count);
         if end.is_some_and(|end| end <= now() || outbox.is_done() || outbox.is_retrying()) {
@@ -205,6 +211,27 @@ fn note_losses(destination: &Destination, outbox: &mut Outbox, lost: &mut u64, c
         *lost = total;
         outbox.lose();
     }
+}
+
+/// Has `outbox` take to last what does.
+fn reconcile(
+    destination: &Destination,
+    outbox: &mut Outbox,
+    incidents: &mut mpsc::Receiver<Arc<Incident>>,
+    troubles: &Troubles,
+) {
+    let (truth, arrived) = {
+        let troubles = lock(troubles);
+        let truth: Vec<Arc<Incident>> = troubles.values().cloned().collect();
+        // All of it was told before: later it would be taken for news.
+        let arrived: Vec<Arc<Incident>> = std::iter::from_fn(|| incidents.try_recv().ok()).collect();
+        (truth, arrived)
+    };
+    for incident in arrived {
+        outbox.note(Incident::clone(&incident), now());
+    }
+    let truth = truth.into_iter().filter(|incident| destination.wants(incident));
+    outbox.reconcile(&truth.map(|incident| (incident.key(), incident)).collect(), since_1970(), now());
 }
 
 fn show(destination: &Destination, outbox: &mut Outbox, count: &Count) {

@@ -45,6 +45,11 @@ fn table(plan: &Arc<Plan>, down: &[&str]) -> RoutingTable {
     ids.fold(well, |table, (id, _)| table.with_up(id, |_| false))
 }
 
+fn trouble(topic: Topic, subject: Subject) -> Arc<Incident> {
+    let (phase, summary, at) = (Phase::Begun, String::new(), Duration::ZERO);
+    Arc::new(Incident { topic, subject, phase, summary, at })
+}
+
 fn told(incidents: Vec<Incident>) -> Vec<String> {
     incidents.into_iter().map(|incident| format!("{:?}: {}", incident.phase, incident.summary)).collect()
 }
@@ -83,19 +88,18 @@ fn what_is_down_at_first_or_in_another_configuration_is_told_too() {
 #[test]
 fn troubles_of_what_is_there_no_more_are_over() {
     let plan = plan(WORLD);
-    let key = |topic, subject| Key { topic, subject };
-    let standing = vec![
-        key(Topic::Address, Subject::pool("vn", Some("a"))),
-        key(Topic::Address, Subject::pool("vn", Some("c"))),
-        key(Topic::Pool, Subject::pool("hk", None)),
-        key(Topic::Pool, Subject::pool("sg", None)),
-        key(Topic::Domain, Subject::domain("inner.z.test")),
-        key(Topic::Domain, Subject::domain("gone.z.test")),
-        key(Topic::Name, Subject::name("gone.test")),
-        key(Topic::Isolation, Subject::default()),
+    let standing = [
+        trouble(Topic::Address, Subject::pool("vn", Some("a"))),
+        trouble(Topic::Address, Subject::pool("vn", Some("c"))),
+        trouble(Topic::Pool, Subject::pool("hk", None)),
+        trouble(Topic::Pool, Subject::pool("sg", None)),
+        trouble(Topic::Domain, Subject::domain("inner.z.test")),
+        trouble(Topic::Domain, Subject::domain("gone.z.test")),
+        trouble(Topic::Name, Subject::name("gone.test")),
+        trouble(Topic::Isolation, Subject::default()),
     ];
     assert_eq!(
-        told(gone(&table(&plan, &[]), standing, Duration::ZERO)),
+        told(gone(&table(&plan, &[]), &standing, Duration::ZERO)),
         [
             "Over: address vn/c is there no more",
             "Over: pool sg is there no more",

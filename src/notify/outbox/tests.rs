@@ -251,8 +251,61 @@ fn what_lasts_is_told_again_where_it_would_be_forgotten() {
     world.address("vn", "a", Phase::Begun);
     world.go_on();
     world.send().expect("it is told");
+}
+
+#[test]
+fn what_was_lost_on_its_way_is_made_up_for() {
+    let mut world = World::new(Pace { resend_after: Some(Duration::from_secs(60)), ..PACE });
+    let reconcile = |world: &mut World, addresses: &[&str]| {
+        let truth = addresses.iter().map(|address| {
+            let subject = Subject::pool("vn", Some(address));
+            let summary = format!("{subject} Begun");
+            let (topic, phase, at) = (Topic::Address, Phase::Begun, Duration::ZERO);
+            let incident = Incident { topic, subject, phase, summary, at };
+            (incident.key(), Arc::new(incident))
+        });
+        assert!(world.outbox.is_amiss());
+        world.outbox.reconcile(&truth.collect(), world.now - world.start, world.now);
+        assert!(!world.outbox.is_amiss());
+    };
+    reconcile(&mut world, &["a", "b"]);
+    world.go_on();
+    assert_eq!(world.send().expect("what lasts at first").len(), 2);
+
+    world.address("vn", "c", Phase::Begun);
     world.outbox.lose();
-    assert_eq!(world.outbox.due(world.now), None, "nobody knows whether it lasts");
+    // The end of "a" and of "c" did not come, and neither did the beginning of "d".
+    reconcile(&mut world, &["b", "d"]);
+    world.go_on();
+    let expected = ["what was told of address vn/a lasts no longer", "address vn/d Begun"];
+    assert_eq!(world.send(), Some(expected.map(str::to_owned).to_vec()));
+    world.go_on();
+    let reminder = world.outbox.take(world.now).expect("a reminder");
+    assert_eq!(told(&reminder), ["address vn/b Begun", "address vn/d Begun"]);
+}
+
+#[test]
+fn what_finds_no_room_is_told_when_there_is_some() {
+    let mut world = World::new(PACE);
+    let names: Vec<String> = (0..GATHERED + 5).map(|address| address.to_string()).collect();
+    names.iter().for_each(|name| world.address("vn", name, Phase::Begun));
+    assert_eq!(world.outbox.take_dropped(), 5);
+    assert!(!world.outbox.is_amiss(), "there is no room");
+    world.address("vn", "0", Phase::Over);
+    assert_eq!(world.outbox.take_dropped(), 0, "it takes the place of its beginning");
+    world.go_on();
+    world.send().expect("as many as there was room for");
+    assert!(world.outbox.is_amiss());
+    let truth = names.iter().skip(1).map(|name| {
+        let subject = Subject::pool("vn", Some(name));
+        let (topic, phase, at) = (Topic::Address, Phase::Begun, Duration::ZERO);
+        let incident = Incident { topic, subject, phase, summary: name.clone(), at };
+        (incident.key(), Arc::new(incident))
+    });
+    world.outbox.reconcile(&truth.collect(), Duration::ZERO, world.now);
+    world.go_on();
+    let rest: Vec<String> = (GATHERED..GATHERED + 5).map(|address| address.to_string()).collect();
+    assert_eq!(world.send(), Some(rest));
 }
 
 #[test]
