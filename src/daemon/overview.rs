@@ -47,9 +47,11 @@ pub(super) async fn run(
                 let (published, notifier) = (Arc::clone(&published), notifier.clone());
                 // A large configuration takes a while.
                 let looked = tokio::task::spawn_blocking(move || {
+                    // Before the table: what has trouble is in a table by then, and not yet in the one before.
+                    let troubles = notifier.troubles();
                     let table = published.load_full();
                     let seen = if is_asked { overview.look(&table, edits::now()) } else { Vec::new() };
-                    for incident in seen.into_iter().chain(gone(&table, &notifier.troubles(), edits::now())) {
+                    for incident in seen.into_iter().chain(gone(&table, &troubles, edits::now())) {
                         notifier.tell(incident);
                     }
                     overview
