@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::edits;
 use crate::config::Topic;
+use crate::dns::Name;
 use crate::notify::{Incident, Notifier, Phase, Subject};
 use crate::plan::{Addresses, Domain, DomainId, Plan, PoolId, WhenAllDown};
 use crate::routing::RoutingTable;
@@ -168,17 +169,17 @@ fn gone(table: &RoutingTable, standing: &[Arc<Incident>], at: Duration) -> Vec<I
     let wanted: HashSet<&str> = standing.iter().filter_map(|it| it.subject.pool.as_deref()).collect();
     let names = plan.pools.iter().map(|pool| &pool.name[..]).zip((0..).map(PoolId));
     let pools: BTreeMap<&str, PoolId> = names.filter(|(name, _)| wanted.contains(name)).collect();
+    // Who asks for none need not have them listed.
+    let has_names = standing.iter().any(|it| it.subject.name.is_some());
+    let names = plan.pools.iter().filter(|_| has_names).flat_map(|pool| &pool.resolved);
+    let resolved: HashSet<&Name> = names.map(|it| &it.address.target).collect();
     let is_there = |Subject { pool, address, domain, name }: &Subject| match (pool, address, domain, name) {
         (Some(pool), Some(address), ..) => {
             pools.get(&pool[..]).is_some_and(|id| has_address(&table.pool(*id).addresses, address))
         }
         (Some(pool), ..) => pools.contains_key(&pool[..]),
-        (_, _, Some(domain), _) => {
-            domain.parse().is_ok_and(|domain| plan.domains.iter().any(|it| it.name == domain))
-        }
-        (.., Some(name)) => name.parse().is_ok_and(|name| {
-            plan.pools.iter().flat_map(|pool| &pool.resolved).any(|it| it.address.target == name)
-        }),
+        (_, _, Some(domain), _) => domain.parse().is_ok_and(|domain| table.domain(&domain).is_some()),
+        (.., Some(name)) => name.parse().is_ok_and(|name: Name| resolved.contains(&name)),
         _ => true,
     };
     let gone = standing.iter().filter(|trouble| !is_there(&trouble.subject));
