@@ -131,6 +131,11 @@ impl Controller {
         self.targets.get(&target).map(|target| &target.watch).or_else(|| self.network.canary(target))
     }
 
+    /// Whether `target` is held down for flipping too often.
+    pub fn is_held_down(&self, target: TargetId) -> bool {
+        self.targets.get(&target).is_some_and(|target| target.seen().is_damped)
+    }
+
     /// Whether something of today is known of every name and every address, since the start or the last event.
     pub fn is_settled(&self) -> bool {
         self.untold == 0 && self.names.untold() == 0 && !self.network.doubts_the_first_word()

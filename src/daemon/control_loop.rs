@@ -463,6 +463,15 @@ impl ControlLoop {
                 self.notifier.tell(incident);
             }
             said::noticed(&notice);
+            if let Notice::Rewatch { started, .. } | Notice::Rewatched { started, .. } = &notice
+                && self.notifier.has_troubles()
+            {
+                let (troubles, is_held_down) =
+                    (self.notifier.troubles(), |target| self.controller.is_held_down(target));
+                for incident in incidents::rewatched(started, is_held_down, &troubles, edits::now()) {
+                    self.notifier.tell(incident);
+                }
+            }
             match notice {
                 Notice::Turned { watch, transition } => self.ledger.turned(&watch, &transition),
                 Notice::Settled => {

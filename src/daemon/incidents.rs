@@ -1,12 +1,15 @@
 //! What happens, as it is told to people and programs elsewhere.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::ReloadReport;
 use crate::config::Topic;
 use crate::control::{Notice, Status};
-use crate::health::{Stage, Verdict};
+use crate::health::{Belief, Stage, TargetId, Verdict};
 use crate::notify::{Incident, Phase, Subject};
+use crate::plan::Watch;
 
 /// What `notice` means to those who are told, at `at` since the beginning of 1970.
 pub(super) fn noticed(notice: &Notice, at: Duration) -> Vec<Incident> {
@@ -110,6 +113,37 @@ pub(super) fn noticed(notice: &Notice, at: Duration) -> Vec<Incident> {
     }
 }
 
+/// What of the troubles that last, `standing`, is over as `started` are watched in another way than before, or only now,
+/// and are believed to be up or not held down already: what does not change is noticed by nobody.
+pub(super) fn rewatched(
+    started: &[(TargetId, Arc<Watch>, Belief)],
+    is_held_down: impl Fn(TargetId) -> bool,
+    standing: &[Arc<Incident>],
+    at: Duration,
+) -> Vec<Incident> {
+    let with_trouble: HashSet<&str> = standing.iter().filter_map(|it| it.subject.pool.as_deref()).collect();
+    let mut told = Vec::new();
+    for (target, watch, belief) in started {
+        let Some(pool) = watch.pool.as_deref().filter(|pool| with_trouble.contains(pool)) else { continue };
+        let address = || Subject::pool(pool, Some(&watch.address));
+        let mut over = |topic, subject: Subject, summary| {
+            told.push(Incident { topic, subject, phase: Phase::Over, summary, at });
+        };
+        if belief.verdict == Verdict::Up {
+            let (address, checked) = (address(), Subject::pool(pool, None));
+            let summary = format!("{address} ({}) is up, as it is watched now", watch.endpoint);
+            over(Topic::Address, address, summary);
+            over(Topic::Check, checked, format!("the check of pool {pool} is another one"));
+        }
+        if !is_held_down(*target) {
+            let address = address();
+            let summary = format!("{address} is watched in another way, and is held down no longer");
+            over(Topic::Damping, address, summary);
+        }
+    }
+    told
+}
+
 /// What lasts already when a daemon starts, as another has believed.
 pub(super) fn standing(status: &Status, at: Duration) -> Vec<Incident> {
     let mut told = Vec::new();
@@ -179,9 +213,48 @@ pub(super) fn daemon(summary: &str, at: Duration) -> Incident {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use serde_json::json;
 
+    use super::super::control_loop;
     use super::*;
+    use crate::config;
+    use crate::control::Controller;
+    use crate::geo::GeoTable;
+
+    #[test]
+    fn what_is_watched_anew_and_is_up_has_no_trouble_any_more() {
+        let text = r#"
+            geoip.databases = []
+            health_check.web = { type = "tcp", port = 80 }
+            [pool]
+            vn = { health_check = "web", address = [{ name = "a", ip = "192.0.2.1" }] }
+            hk = { health_check = "web", address = [{ name = "a", ip = "192.0.2.2" }] }
+        "#;
+        let loaded = config::parse("test.toml", text, Path::new(""));
+        let plan = Arc::new(loaded.unwrap_or_else(|mistakes| panic!("{mistakes}")).plan);
+        let controller = Controller::new(plan, Arc::new(GeoTable::empty()), control_loop::now());
+        let standing = ["vn", "sg"].map(|pool| {
+            let (topic, subject) = (Topic::Address, Subject::pool(pool, Some("a")));
+            let (phase, summary, at) = (Phase::Begun, String::new(), Duration::ZERO);
+            Arc::new(Incident { topic, subject, phase, summary, at })
+        });
+        let told = |verdict: Verdict, is_held_down: bool| {
+            let started: Vec<_> =
+                controller.watches().map(|(id, watch, _)| (id, watch, verdict.into())).collect();
+            assert_eq!(started.len(), 2);
+            let over = rewatched(&started, |_| is_held_down, &standing, Duration::ZERO);
+            assert!(over.iter().all(|incident| incident.phase == Phase::Over));
+            let over = over.into_iter().map(|incident| (incident.topic, incident.subject.to_string()));
+            over.collect::<Vec<_>>()
+        };
+        let (address, pool) = ("address vn/a".to_owned(), "pool vn".to_owned());
+        let up = [(Topic::Address, address.clone()), (Topic::Check, pool)];
+        assert_eq!(told(Verdict::Up, true), up);
+        assert_eq!(told(Verdict::Unknown, false), [(Topic::Damping, address)]);
+        assert_eq!(told(Verdict::Down, true), []);
+    }
 
     #[test]
     fn what_lasts_at_a_start_is_what_another_has_believed() {

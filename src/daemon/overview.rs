@@ -160,7 +160,8 @@ fn consequence(plan: &Plan, domain: &Domain) -> String {
     }
 }
 
-/// The end of troubles whose subject the configuration, or a resolved name, has no more.
+/// The end of troubles whose subject the configuration, or a resolved name, has no more; and of those that only a check
+/// finds, where there is none any more.
 fn gone(table: &RoutingTable, standing: &[Arc<Incident>], at: Duration) -> Vec<Incident> {
     if standing.is_empty() {
         return Vec::new();
@@ -182,10 +183,17 @@ fn gone(table: &RoutingTable, standing: &[Arc<Incident>], at: Duration) -> Vec<I
         (.., Some(name)) => name.parse().is_ok_and(|name: Name| resolved.contains(&name)),
         _ => true,
     };
-    let gone = standing.iter().filter(|trouble| !is_there(&trouble.subject));
+    // Without a check, nobody says any more that it is over.
+    let is_checked = |trouble: &Incident| {
+        let pool = trouble.subject.pool.as_deref().and_then(|pool| pools.get(pool));
+        pool.is_none_or(|id| plan.pools[id.index()].health_check.is_some())
+            || !matches!(trouble.topic, Topic::Address | Topic::Damping | Topic::Check)
+    };
+    let gone = standing.iter().filter(|trouble| !is_there(&trouble.subject) || !is_checked(trouble));
     gone.map(|trouble| {
         let (topic, subject) = (trouble.topic, trouble.subject.clone());
-        let summary = format!("{subject} is there no more");
+        let what = if is_there(&subject) { "checked" } else { "there" };
+        let summary = format!("{subject} is {what} no more");
         Incident { topic, subject, phase: Phase::Over, summary, at }
     })
     .collect()

@@ -14,8 +14,12 @@ name = "z.test"
 nameservers = ["ns.other.test"]
 contact = "a.z.test"
 
+[health_check.web]
+type = "tcp"
+port = 80
+
 [pool]
-vn = { address = [{ name = "a", ip = "192.0.2.1" }, { name = "b", ip = "192.0.2.2" }] }
+vn = { health_check = "web", address = [{ name = "a", ip = "192.0.2.1" }, { name = "b", ip = "192.0.2.2" }] }
 hk = { address = [{ name = "a", ip = "192.0.2.3" }] }
 spare = { address = [{ name = "a", ip = "192.0.2.4" }] }
 inner = { domain = "inner.z.test" }
@@ -92,6 +96,10 @@ fn troubles_of_what_is_there_no_more_are_over() {
         trouble(Topic::Address, Subject::pool("vn", Some("a"))),
         trouble(Topic::Address, Subject::pool("vn", Some("c"))),
         trouble(Topic::Pool, Subject::pool("hk", None)),
+        trouble(Topic::Address, Subject::pool("hk", Some("a"))),
+        trouble(Topic::Damping, Subject::pool("hk", Some("a"))),
+        trouble(Topic::Check, Subject::pool("hk", None)),
+        trouble(Topic::Check, Subject::pool("vn", None)),
         trouble(Topic::Pool, Subject::pool("sg", None)),
         trouble(Topic::Domain, Subject::domain("inner.z.test")),
         trouble(Topic::Domain, Subject::domain("gone.z.test")),
@@ -102,6 +110,9 @@ fn troubles_of_what_is_there_no_more_are_over() {
         told(gone(&table(&plan, &[]), &standing, Duration::ZERO)),
         [
             "Over: address vn/c is there no more",
+            "Over: address hk/a is checked no more",
+            "Over: address hk/a is checked no more",
+            "Over: pool hk is checked no more",
             "Over: pool sg is there no more",
             "Over: domain gone.z.test is there no more",
             "Over: name gone.test is there no more",
