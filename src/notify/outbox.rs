@@ -253,6 +253,8 @@ impl Outbox {
         if hurdle.is_final || now >= end {
             self.failures = 0;
             self.retry_at = None;
+            // It may be back when it is to hear again of what lasts.
+            self.resend_at = self.pace.resend_after.map(|after| now + after);
             return Fate::GivenUp;
         }
         let doubled = FIRST_RETRY * 2_u32.pow(self.failures.min(10));

@@ -254,6 +254,17 @@ fn what_lasts_is_told_again_where_it_would_be_forgotten() {
 }
 
 #[test]
+fn what_lasts_is_told_again_though_the_first_message_of_it_was_given_up() {
+    let mut world = World::new(Pace { resend_after: Some(Duration::from_secs(60)), ..PACE });
+    world.address("vn", "a", Phase::Begun);
+    world.go_on();
+    world.outbox.take(world.now).expect("it is due");
+    assert_eq!(world.outbox.failed(Hurdle { is_final: true, ..DOWN }, world.now), Fate::GivenUp);
+    world.go_on();
+    assert_eq!(world.send(), Some(vec!["address vn/a Begun".to_owned()]));
+}
+
+#[test]
 fn what_was_lost_on_its_way_is_made_up_for() {
     let mut world = World::new(Pace { resend_after: Some(Duration::from_secs(60)), ..PACE });
     let reconcile = |world: &mut World, addresses: &[&str]| {
