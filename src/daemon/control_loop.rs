@@ -342,6 +342,8 @@ impl ControlLoop {
         for (kind, data) in happenings::edited(&added, &gone, edits::now()) {
             self.feed.send(kind, data);
         }
+        let not_in_force = edits::not_in_force(&desired);
+        self.notifier.tell(incidents::orphaned(&not_in_force, edits::now()));
         for (reply, result) in replies {
             if let Err(reason) = &result {
                 Metrics::edit_refused(reason.label());
