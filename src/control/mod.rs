@@ -133,7 +133,7 @@ impl Controller {
 
     /// Whether `target` is held down for flipping too often.
     pub fn is_held_down(&self, target: TargetId) -> bool {
-        self.targets.get(&target).is_some_and(|target| target.seen().is_damped)
+        self.targets.get(&target).is_some_and(Target::is_held_down)
     }
 
     /// Whether something of today is known of every name and every address, since the start or the last event.

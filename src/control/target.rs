@@ -354,6 +354,11 @@ impl Target {
         self.heard
     }
 
+    /// Whether it was held down for flipping too often when it was last looked at.
+    pub(super) fn is_held_down(&self) -> bool {
+        self.seen.is_damped
+    }
+
     /// The hold that it is under at `now`.
     pub(super) fn hold(&self, now: Instant) -> Option<Hold> {
         self.damping.hold(now)
