@@ -16,7 +16,7 @@ use crate::config::{MessageRate, Severity};
 const GATHERED: usize = 10_000;
 /// Messages that may wait: hours of them, at the rate at which people read.
 const WAITING: usize = 64;
-/// Incidents that a message has: a screenful or two. Those beyond are counted.
+/// Incidents that a message for people has: a screenful or two.
 pub(super) const SHOWN: usize = 50;
 /// The first wait after an attempt that has failed.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -31,6 +31,8 @@ pub(super) struct Pace {
     pub(super) give_up_after: Duration,
     /// How often it is told again of what lasts; `None`: it remembers by itself.
     pub(super) resend_after: Option<Duration>,
+    /// How many incidents a message has. Those beyond are counted.
+    pub(super) shown: usize,
 }
 
 /// Something that has changed for a destination.
@@ -228,7 +230,7 @@ impl Outbox {
             self.spaced = Some(self.spaced.map_or(now, |spaced| spaced.max(now)) + self.space());
             let first = self.waiting.pop_front()?;
             let is_last = self.allowed_at(now) > now;
-            if is_last { merged(first, self.waiting.drain(..)) } else { first }
+            if is_last { merged(first, self.waiting.drain(..), self.pace.shown) } else { first }
         };
         self.is_under_way = Some(message.clone());
         Some(message)
@@ -317,7 +319,7 @@ impl Outbox {
             let changes: Vec<Change> =
                 incidents.into_iter().filter_map(|(_, incident)| self.change(incident)).collect();
             if !changes.is_empty() {
-                self.enqueue(cut(changes, 0, now));
+                self.enqueue(cut(changes, 0, now, self.pace.shown));
             }
         }
     }
@@ -392,19 +394,19 @@ impl Message {
 }
 
 /// All of them in one, which is as old as the first.
-fn merged(first: Message, others: impl Iterator<Item = Message>) -> Message {
+fn merged(first: Message, others: impl Iterator<Item = Message>, shown: usize) -> Message {
     let Message { mut changes, mut more, made, is_reminder } = first;
     for other in others {
         changes.extend(other.changes);
         more += other.more;
     }
-    Message { is_reminder, ..cut(changes, more, made) }
+    Message { is_reminder, ..cut(changes, more, made, shown) }
 }
 
-/// As many as are shown, the worst of them, in the order in which they came.
-fn cut(mut changes: Vec<Change>, more: usize, made: Instant) -> Message {
-    let more = more + changes.len().saturating_sub(SHOWN);
-    while changes.len() > SHOWN {
+/// As many as are `shown`, the worst of them, in the order in which they came.
+fn cut(mut changes: Vec<Change>, more: usize, made: Instant, shown: usize) -> Message {
+    let more = more + changes.len().saturating_sub(shown);
+    while changes.len() > shown {
         // The last of the least important goes.
         let least = changes.iter().map(|change| change.incident.severity()).min();
         let Some(at) = changes.iter().rposition(|change| Some(change.incident.severity()) == least) else {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::clock::{now, since_1970};
 use super::delivery::{Failure, Route};
 use super::incident::Incident;
-use super::outbox::{Fate, Message, Outbox, Pace};
+use super::outbox::{Fate, Message, Outbox, Pace, SHOWN};
 use super::{Troubles, lock};
 use crate::config::{Credentials, Notification, NotificationKind};
 
@@ -112,7 +112,12 @@ impl Destination {
             NotificationKind::Alertmanager { resend_after, .. } => Some(*resend_after),
             _ => None,
         };
-        Pace { group_wait: *group_wait, rate: *rate_limit, give_up_after: *give_up_after, resend_after }
+        // What programs are not told, they take for well.
+        let shown = match kind {
+            NotificationKind::Webhook { .. } | NotificationKind::Alertmanager { .. } => usize::MAX,
+            _ => SHOWN,
+        };
+        Pace { group_wait: *group_wait, rate: *rate_limit, give_up_after: *give_up_after, resend_after, shown }
     }
 }
 

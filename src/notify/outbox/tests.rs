@@ -9,6 +9,7 @@ const PACE: Pace = Pace {
     rate: MessageRate { messages: 3, per: Duration::from_secs(60) },
     give_up_after: Duration::from_secs(600),
     resend_after: None,
+    shown: SHOWN,
 };
 
 const DOWN: Hurdle = Hurdle { is_final: false, retry_after: None };
@@ -251,6 +252,18 @@ fn what_lasts_is_told_again_where_it_would_be_forgotten() {
     world.address("vn", "a", Phase::Begun);
     world.go_on();
     world.send().expect("it is told");
+}
+
+#[test]
+fn a_program_is_told_all_of_it() {
+    let mut world = World::new(Pace { shown: usize::MAX, ..PACE });
+    for pool in ["vn", "hk", "sg"] {
+        (0..SHOWN).for_each(|address| world.address(pool, &address.to_string(), Phase::Begun));
+        world.address(pool, "one more", Phase::Begun);
+    }
+    world.go_on();
+    let messages: Vec<usize> = (0..3).map(|_| world.send().expect("it is told").len()).collect();
+    assert_eq!(messages, [SHOWN + 1; 3]);
 }
 
 #[test]
