@@ -74,13 +74,16 @@ impl Route {
     }
 
     /// What a server says may be what it was told.
-    fn without_secrets(&self, reason: String) -> String {
+    pub(super) fn without_secrets(&self, reason: String) -> String {
         const LONGEST: usize = 300;
-        let secrets: Vec<&str> = match self {
-            Route::Http(http) => http.secrets(),
-            Route::Mail(mail) => mail.secrets(),
+        let (secrets, sent) = match self {
+            Route::Http(http) => (http.secrets(), None),
+            Route::Mail(mail) => (mail.secrets(), mail.plain()),
         };
         let mut reason: String = reason.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+        if let Some(sent) = sent {
+            reason = reason.replace(&*sent, "***");
+        }
         for secret in secrets {
             reason = reason.replace(secret, "***").replace(&BASE64.encode(secret.as_bytes()), "***");
         }

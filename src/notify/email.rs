@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor};
+use zeroize::Zeroizing;
 
 use super::delivery::Failure;
 use super::outbox::Message;
@@ -70,6 +72,13 @@ impl Mail {
 
     pub(super) fn secrets(&self) -> Vec<&str> {
         self.password.iter().map(Secret::reveal).collect()
+    }
+
+    /// What a server is sent by AUTH PLAIN (RFC 4616).
+    pub(super) fn plain(&self) -> Option<Zeroizing<String>> {
+        let (login, password) = (self.settings.login.as_ref()?, self.password.as_ref()?);
+        let sent = Zeroizing::new(format!("\0{}\0{}", login.username, password.reveal()));
+        Some(Zeroizing::new(BASE64.encode(sent.as_bytes())))
     }
 
     fn letter(&self, message: &Message) -> Result<Letter, lettre::error::Error> {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::delivery::Route;
 use super::outbox::Change;
 use super::*;
 use crate::config;
@@ -107,6 +108,26 @@ fn dingtalk_says_in_its_answer_whether_it_has_taken_a_message() {
     ] {
         let failure = dingtalk::check(answer.as_bytes()).err();
         assert_eq!(failure.map(|failure| failure.hurdle.is_final), is_final, "{answer}");
+    }
+}
+
+#[test]
+fn what_a_mail_server_says_of_a_login_has_no_password_in_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("password");
+    fs::write(&file, "geheim!\n").expect("it can be written");
+    let text = format!(
+        "notification.mail = {{ type = \"email\", host = \"127.0.0.1\", tls = \"none\", from = \"a@b.test\", \
+         to = [\"c@d.test\"], username = \"user\", password_file = \"{}\" }}",
+        file.display()
+    );
+    let notification = &notifications(&text)[0];
+    let credentials = notification.read_credentials().expect("it is there");
+    let route = Route::new(notification, credentials, "ns1".to_owned()).expect("there is a way");
+    // As Python's base64 makes it of b"\0user\0geheim!", and of the password.
+    for said in ["AHVzZXIAZ2VoZWltIQ==", "geheim!", "Z2VoZWltIQ=="] {
+        let reason = route.without_secrets(format!("535 5.7.8 what is {said}?"));
+        assert_eq!(reason, "535 5.7.8 what is ***?");
     }
 }
 
