@@ -256,7 +256,7 @@ fn what_is_logged_is_changed_by_reload_by_api_and_for_a_while() {
     // A swap of the table is told at debug.
     let from = reload("level = \"debug\"");
     daemon.await_line(from, &["DEBUG", "table published"]);
-    let from = reload("level = \"info\"\nfilter = \"rhumb::daemon::control_loop=debug\"");
+    let from = reload("level = \"info\"\nfilter = \"rhumb::daemon=debug\"");
     daemon.await_line(from, &["DEBUG", "table published"]);
     let from = reload("level = \"info\"");
     daemon.await_line(from, &["configuration reloaded"]);
