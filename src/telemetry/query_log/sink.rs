@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use socket2::{Domain, SockAddr, Socket, Type};
+
 use super::super::clock;
 use super::frames;
 use super::{Destination, Format, Place};
@@ -38,7 +40,7 @@ impl Sink {
         match &destination.place {
             Place::File(path) => Ok(Sink::File { file: open(path, format)?, path: path.clone(), format }),
             Place::Socket(path) => {
-                let mut stream = UnixStream::connect(path)?;
+                let mut stream = connect(path)?;
                 stream.set_write_timeout(Some(GREETING))?;
                 stream.set_read_timeout(Some(GREETING))?;
                 if format == Format::Dnstap {
@@ -95,11 +97,22 @@ impl Sink {
     }
 }
 
+/// Connects to whoever listens there. One that takes no connections, with a queue that is full of them,
+/// would be waited for without end.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    socket.set_nonblocking(false)?;
+    Ok(socket.into())
+}
+
 /// Opens a file to be appended to. A stream of frames has one beginning and one end: what a file of
 /// that kind has already is put aside.
 fn open(path: &Path, format: Format) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true).mode(MODE);
+    // A pipe that nobody reads, or reads slowly, would be waited for without end.
+    options.create(true).append(true).mode(MODE).custom_flags(libc::O_NONBLOCK);
     let mut file = options.open(path)?;
     if format == Format::Json {
         return Ok(file);

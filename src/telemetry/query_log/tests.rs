@@ -6,6 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use serde_json::Value;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::*;
 use crate::routing::{Client, Transport};
@@ -81,6 +82,61 @@ fn a_reader_that_does_not_read_delays_nothing_and_what_is_lost_is_counted() {
     log.end(TOO_LONG);
     assert_eq!(reader.join().expect("it reads"), log.health().written);
     assert_eq!(sum(), recorded);
+}
+
+#[test]
+fn a_reader_that_takes_no_connection_is_not_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    let address = SockAddr::unix(&path).expect("it is short");
+    let socket = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        socket.set_nonblocking(true).expect("it can be");
+        socket
+    };
+    let listener = socket();
+    listener.bind(&address).expect("nothing is there");
+    listener.listen(0).expect("it is bound");
+    let queue =
+        std::iter::repeat_with(socket).map_while(|socket| socket.connect(&address).ok().map(|()| socket));
+    let queue: Vec<Socket> = queue.collect();
+    assert!(!queue.is_empty());
+    let (log, mut recorder) = log_to(Place::Socket(path));
+    eventually("it to be told", || log.health().problem.is_some());
+    // In its turn it is written to.
+    record(&mut recorder, 0, 10);
+    for _ in &queue {
+        let accepted = listener.accept().expect("it is in the queue");
+        drop(accepted);
+    }
+    eventually("the next try", || {
+        let Ok((stream, _)) = listener.accept() else { return false };
+        stream.set_read_timeout(Some(TOO_LONG)).expect("it is not zero");
+        let mut lines = BufReader::new(UnixStream::from(stream)).lines();
+        (0..10).all(|n| port(&lines.next().expect("a line").expect("text")) == n)
+    });
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_not_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("it runs");
+    assert!(made.success());
+    let (log, mut recorder) = log_to(Place::File(path.clone()));
+    eventually("it to be told", || log.health().problem.is_some());
+    let pipe = std::fs::File::options().read(true).write(true).open(&path).expect("it is there");
+    let recorded = 30_000_u64;
+    record(&mut recorder, 0, recorded as u16);
+    // Now somebody reads, and not all of it at once.
+    eventually("it to be full", || log.health().written > 0);
+    let reader = thread::spawn(move || {
+        let lines = BufReader::new(pipe).lines().take(1000);
+        lines.map(|line| port(&line.expect("text"))).collect::<Vec<u16>>()
+    });
+    assert_eq!(reader.join().expect("it reads"), (0..1000).collect::<Vec<u16>>());
+    log.end(TOO_LONG);
+    assert!(log.health().written < recorded, "it is not waited for at the end");
 }
 
 #[test]
