@@ -223,10 +223,12 @@ impl ControlLoop {
         match ask {
             Ask::Suspend(reply) => {
                 self.remembering.suspend();
+                self.telling.leave_path(true);
                 self.tenure = Tenure::Suspended(waiting, Some(reply));
             }
             Ask::Resume => {
                 self.remembering.resume();
+                self.telling.leave_path(false);
                 waiting.into_iter().for_each(|request| self.serve(request));
             }
             Ask::Leave => self.tenure = Tenure::Over,

@@ -113,6 +113,11 @@ impl Telling {
         self.carry_out(&state);
     }
 
+    /// Leaves the path of the query log to another process, or has it back.
+    pub(super) fn leave_path(&self, is_left: bool) {
+        self.queries.stay(is_left);
+    }
+
     /// What a start logs before anything can be changed.
     pub(super) fn first_directives(settings: &LogSettings) -> String {
         directives_of_environment().unwrap_or_else(|| match &settings.filter[..] {

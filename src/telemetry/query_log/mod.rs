@@ -117,6 +117,12 @@ impl QueryLog {
         self.ask(Ask::Direct(destination));
     }
 
+    /// Has the log stay with the file that is open, even if its path leads to another by now: to that of a
+    /// process that takes over, which would be put aside. `false`: the path is followed again.
+    pub fn stay(&self, stays: bool) {
+        self.ask(Ask::Stay(stays));
+    }
+
     /// Has this share of the queries be recorded, from 0 to 1.
     pub fn sample(&self, share: f32) {
         self.share.set(f64::from(share));

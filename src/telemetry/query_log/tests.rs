@@ -264,3 +264,35 @@ fn a_file_of_frames_never_follows_another_in_one_file() {
         .collect();
     assert_eq!(aside, ["what was there"]);
 }
+
+#[test]
+fn who_leaves_and_who_takes_over_do_not_put_each_other_aside() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("frames");
+    let files = || std::fs::read_dir(directory.path()).expect("a directory").count();
+    let begin = |log: &QueryLog| {
+        let place = Place::File(path.clone());
+        log.direct(Some(Destination { format: Format::Dnstap, place, identity: "ns1".to_owned() }));
+    };
+    let [(old, mut of_old), (new, mut of_new)] = [(); 2].map(|()| log_to(Place::File("/dev/null".into())));
+    begin(&old);
+    eventually("the first file", || files() == 1);
+    old.stay(true);
+    begin(&new);
+    eventually("the second file", || files() == 2);
+    // It would follow its path now.
+    begin(&old);
+    record(&mut of_old, 0, 10);
+    record(&mut of_new, 0, 10);
+    eventually("both to write", || [&old, &new].iter().all(|log| log.health().written == 10));
+    assert_eq!(files(), 2);
+    // The other one goes, and the path is its own again.
+    new.end(TOO_LONG);
+    old.stay(false);
+    begin(&old);
+    eventually("the third file", || files() == 3);
+    record(&mut of_old, 10, 10);
+    old.end(TOO_LONG);
+    assert_eq!((old.health().written, files()), (20, 3));
+    assert!(std::fs::metadata(&path).expect("it is there").len() > 42 + 12);
+}

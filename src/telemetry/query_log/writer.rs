@@ -32,6 +32,8 @@ pub(super) enum Ask {
     Empty(Ring),
     /// To write there from now on.
     Direct(Option<Destination>),
+    /// To stay with the file that is open, wherever its path leads, or no longer to.
+    Stay(bool),
     /// To look whether there is something to do again.
     Look,
     /// To write what there is, say so, and end.
@@ -47,6 +49,8 @@ pub(super) struct Writer {
     destination: Option<Destination>,
     encoder: dnstap::Encoder,
     sink: Option<Sink>,
+    /// Whether the path is another process's.
+    stays: bool,
     pending: Pending,
     /// When to try again what has failed, and to look whether the file was moved.
     due: Instant,
@@ -102,6 +106,7 @@ impl Writer {
             destination: None,
             encoder: dnstap::Encoder::new(""),
             sink: None,
+            stays: false,
             pending: Pending::default(),
             due: now(),
         }
@@ -128,6 +133,7 @@ impl Writer {
             match ask {
                 Some(Ask::Empty(ring)) => self.rings.push(ring),
                 Some(Ask::Direct(destination)) => self.direct(destination),
+                Some(Ask::Stay(stays)) => self.stays = stays,
                 Some(Ask::End(done)) => {
                     while self.write() {}
                     self.close();
@@ -194,7 +200,7 @@ impl Writer {
 
     /// Lets go of a file that is not what its path leads to any more.
     fn follow_path(&mut self) {
-        if self.sink.as_ref().is_some_and(Sink::has_moved) {
+        if !self.stays && self.sink.as_ref().is_some_and(Sink::has_moved) {
             self.close();
         }
     }
