@@ -257,7 +257,7 @@ impl Daemon {
             tasks.spawn(watching.run(front_stopped.clone()));
         }
         let sockets = takeover::copies(&listeners, &door)?;
-        let admin_file = door.socket().map(admin::Socket::is_anothers);
+        let admin_file = door.socket().map(admin::Socket::file);
         tasks.spawn(telling.run(front_stopped.clone()));
         let serve_admin = run_admin(door.listeners, context, front_stopped);
         // An edit that this process had acknowledged would be lost if the other one went on.
@@ -303,6 +303,9 @@ impl Daemon {
             // What has been read from the sockets is answered.
             serving.hand_over(DRAIN).await;
             return Err(error.into());
+        }
+        if let Some(file) = &admin_file {
+            file.take();
         }
         if let Some(serve_admin) = serve_later {
             tasks.spawn(serve_admin);

@@ -178,6 +178,39 @@ fn a_new_process_that_does_not_start_leaves_the_old_one_as_it_was() {
 }
 
 #[test]
+fn a_takeover_that_fails_leaves_the_admin_socket_as_it_was() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let path = scene.path().join("admin.sock");
+    let listen = format!("listen = \"{}\"\n", scene.admin);
+    let with_socket = |mode: &str| {
+        let socket = format!("socket = {{ path = \"{}\", mode = \"{mode}\" }}\n", path.display());
+        let text = scene.two_sites([&first, &second], [QUICK, QUICK]);
+        text.replacen(&listen, &format!("{listen}{socket}"), 1)
+    };
+    let mode = || std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777;
+    let daemon = scene.start(&with_socket("0660"));
+    let narrower = with_socket("0600");
+    // It has opened the door of the admin API by then.
+    let secrets = format!("state_dir = \"{}\"\n", state(&scene).display());
+    let missing = format!("{secrets}cookie_secret_file = \"{}/none\"\n", scene.path().display());
+    scene.configure(&narrower.replacen(&secrets, &missing, 1));
+    let (status, log) = Process::start(successor(&scene)).await_end();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("error: cookie secret file"), "{log}");
+    daemon.await_line(0, &["nothing came of a takeover, this process goes on"]);
+    UnixStream::connect(&path).expect("it listens there still");
+    assert_eq!(mode(), 0o660);
+    scene.configure(&narrower);
+    let new = take_over(&scene, daemon);
+    UnixStream::connect(&path).expect("it is the new one's");
+    assert_eq!(mode(), 0o600);
+    new.signal(Signal::SIGTERM);
+    let (status, log) = new.into_process().await_end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!path.exists());
+}
+
+#[test]
 fn a_new_process_that_dies_before_it_answers_leaves_the_old_one_as_it_was() {
     let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
     // Probes end when the test says so.

@@ -73,7 +73,7 @@ pub use notifications::{Destination, Notifications};
 pub use precondition::Expected;
 pub use problem::Problem;
 pub use reload::{ReloadReport, ReloadTrigger};
-pub use socket::Socket;
+pub use socket::{Socket, SocketFile};
 pub use telling::{LogState, LogWanted, QueryLogState, Telling};
 pub use tls::Tls;
 

@@ -17,48 +17,96 @@ use crate::config::{Role, SocketSettings};
 /// As the audit log says where a request came from.
 const FROM: &str = "socket";
 
-/// A Unix socket, which is removed when it is dropped.
+/// A Unix socket. Its file is removed when it is dropped, if it is this process's.
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
-    /// Device and inode: another may take its place in the meantime.
-    file: (u64, u64),
+    file: Arc<SocketFile>,
     role: Role,
-    /// Whether it is left where it is when this one is dropped: it is another's.
-    is_anothers: Arc<AtomicBool>,
+}
+
+/// The file of a Unix socket: whose it is, and how it is to be.
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: another may take its place in the meantime.
+    identity: (u64, u64),
+    /// Whether the service manager has made it, and keeps it.
+    is_managers: bool,
+    /// Whether it is this process's to remove.
+    is_own: AtomicBool,
+    /// What is still to be made of it when it becomes this process's.
+    wanted: Option<Wanted>,
+}
+
+/// Whose a file is to be, and who may open it; `None`: as it is.
+struct Wanted {
+    owner: Option<u32>,
+    group: Option<u32>,
+    mode: u32,
+}
+
+impl SocketFile {
+    /// Whether the service manager has made it, and keeps it.
+    pub fn is_managers(&self) -> bool {
+        self.is_managers
+    }
+
+    /// Has it be this process's from now on, unless the service manager keeps it. What was adopted gets the owner,
+    /// the group and the mode that it is to have; where that cannot be, the log says so.
+    pub fn take(&self) {
+        self.is_own.store(!self.is_managers, Ordering::Relaxed);
+        if let Some(wanted) = &self.wanted
+            && !self.is_managers
+            && let Err(error) = self.make(wanted)
+        {
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "the admin socket's owner, group or mode stay until a restart");
+        }
+    }
+
+    /// Leaves it to another process.
+    pub fn leave(&self) {
+        self.is_own.store(false, Ordering::Relaxed);
+    }
+
+    fn make(&self, wanted: &Wanted) -> io::Result<()> {
+        let Wanted { owner, group, mode } = *wanted;
+        let narrow = fs::symlink_metadata(&self.path)?.mode() & 0o7777 & mode;
+        // At no time is anybody let in whom neither way would let in.
+        set_mode(&self.path, narrow)?;
+        give(&self.path, owner, group)?;
+        set_mode(&self.path, mode)
+    }
 }
 
 impl Socket {
-    /// The socket that somebody else has made and listens on: the process before this one, whose file
-    /// becomes this one's, or the service manager, whose file it stays (`is_anothers`). Mode and group
-    /// are made to be as `settings` say.
+    /// The socket that somebody else has made and listens on: the process before this one, or the service
+    /// manager (`is_managers`). Nothing is done to its file, which stays the other's until
+    /// [`SocketFile::take`].
     ///
     /// # Errors
     ///
-    /// If the file is not there, or is not this process's to change and is to be another.
+    /// If the file is not there, or there is no such group or user.
     pub fn adopt(
         listener: std::os::unix::net::UnixListener,
         settings: &SocketSettings,
         user: Option<&str>,
-        is_anothers: bool,
+        is_managers: bool,
     ) -> io::Result<Self> {
         let SocketSettings { path, mode, role, .. } = settings;
         let found = fs::symlink_metadata(path)?;
-        if !is_anothers {
+        let wanted = if is_managers {
+            None
+        } else {
             let (owner, group) = owners(settings, user)?;
-            let owner = owner.filter(|uid| *uid != found.uid());
-            let group = group.filter(|gid| *gid != found.gid());
-            if owner.is_some() || group.is_some() {
-                chown(path, owner, group)?;
-            }
-            if found.mode() & 0o7777 != *mode {
-                fs::set_permissions(path, Permissions::from_mode(*mode))?;
-            }
-        }
+            Some(Wanted { owner, group, mode: *mode })
+        };
         listener.set_nonblocking(true)?;
-        let (listener, file) = (UnixListener::from_std(listener)?, (found.dev(), found.ino()));
-        let is_anothers = Arc::new(AtomicBool::new(is_anothers));
-        Ok(Socket { listener, path: path.clone(), file, role: *role, is_anothers })
+        let listener = UnixListener::from_std(listener)?;
+        let (path, identity) = (path.clone(), (found.dev(), found.ino()));
+        let is_own = AtomicBool::new(false);
+        let file = SocketFile { path: path.clone(), identity, is_managers, is_own, wanted };
+        Ok(Socket { listener, path, file: Arc::new(file), role: *role })
     }
 
     /// Where it is.
@@ -71,9 +119,9 @@ impl Socket {
         &self.listener
     }
 
-    /// Whether its file is left alone in the end, which whoever hands it on can set.
-    pub fn is_anothers(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.is_anothers)
+    /// Its file, which whoever hands it on can leave to another.
+    pub fn file(&self) -> Arc<SocketFile> {
+        Arc::clone(&self.file)
     }
 
     /// Makes the socket, for the group that `settings` name, and for `user` if the process becomes
@@ -99,8 +147,11 @@ impl Socket {
             .and_then(|()| fs::symlink_metadata(path));
         match made {
             Ok(file) => {
-                let (file, is_anothers) = ((file.dev(), file.ino()), Arc::default());
-                Ok(Socket { listener, path: path.clone(), file, role: *role, is_anothers })
+                let (path, identity) = (path.clone(), (file.dev(), file.ino()));
+                let is_own = AtomicBool::new(true);
+                let file =
+                    SocketFile { path: path.clone(), identity, is_managers: false, is_own, wanted: None };
+                Ok(Socket { listener, path, file: Arc::new(file), role: *role })
             }
             Err(error) => {
                 let _ = fs::remove_file(&making);
@@ -121,9 +172,9 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let is_own = fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.file);
-        if is_own
-            && !self.is_anothers.load(Ordering::Relaxed)
+        let is_it = |file: fs::Metadata| (file.dev(), file.ino()) == self.file.identity;
+        if self.file.is_own.load(Ordering::Relaxed)
+            && fs::symlink_metadata(&self.path).is_ok_and(is_it)
             && let Err(error) = fs::remove_file(&self.path)
         {
             // The next start replaces it.
@@ -156,6 +207,13 @@ fn give(path: &Path, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
     let is = fs::symlink_metadata(path)?;
     let is_theirs = user.is_none_or(|user| user == is.uid()) && group.is_none_or(|group| group == is.gid());
     if is_theirs { Ok(()) } else { chown(path, user, group) }
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    match fs::symlink_metadata(path)?.mode() & 0o7777 == mode {
+        true => Ok(()),
+        false => fs::set_permissions(path, Permissions::from_mode(mode)),
+    }
 }
 
 /// That nothing is at `path` but what a daemon that is gone has left.

@@ -164,7 +164,7 @@ pub(super) fn copies(listeners: &Listeners, door: &Door) -> io::Result<Vec<(Use,
         sockets.push((Use::AdminTcp { address }, listener.as_fd().try_clone_to_owned()?));
     }
     if let Some(socket) = door.socket() {
-        let is_managers = socket.is_anothers().load(std::sync::atomic::Ordering::Relaxed);
+        let is_managers = socket.file().is_managers();
         let label = Use::AdminUnix { path: socket.path().to_owned(), is_managers };
         sockets.push((label, socket.listener().as_fd().try_clone_to_owned()?));
     }

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use tokio::time::timeout;
 use super::protocol::{self, DESCRIPTORS, LONGEST, Message, PROTOCOL, Use, VERSION, WireError};
 use super::wire::Peer;
 use super::{Ask, FILE};
-use crate::admin::Audit;
+use crate::admin::{Audit, SocketFile};
 use crate::daemon::edits::Journal;
 use crate::daemon::manager::Manager;
 use crate::store::Claim;
@@ -53,8 +52,8 @@ pub(in crate::daemon) struct Estate {
     pub(in crate::daemon) holding: Holding,
     /// Each socket once more.
     pub(in crate::daemon) sockets: Vec<(Use, OwnedFd)>,
-    /// Whether the file of the admin socket is another's.
-    pub(in crate::daemon) admin_file: Option<Arc<AtomicBool>>,
+    /// The file of the admin socket.
+    pub(in crate::daemon) admin_file: Option<Arc<SocketFile>>,
     pub(in crate::daemon) journal: Journal,
     pub(in crate::daemon) audit: Audit,
     /// The way to the control loop.
@@ -245,13 +244,17 @@ impl Estate {
             other => return Err(WireError::Unexpected(other.name()).into()),
         }
         // Before it is told: from then on its word counts for the manager, and the file is its own.
-        self.own_admin_file(false);
+        if let Some(file) = &self.admin_file {
+            file.leave();
+        }
         let manager = Manager::of_environment();
         manager.main_process(process).await;
         let said = peer.say(&Message::Farewell, &[]).await;
         if said.is_err() {
             manager.main_process(i32::try_from(std::process::id()).unwrap_or_default()).await;
-            self.own_admin_file(true);
+            if let Some(file) = &self.admin_file {
+                file.take();
+            }
         }
         Ok(said?)
     }
@@ -278,12 +281,6 @@ impl Estate {
             Err(error) => tracing::error!(%error, "edits will be refused"),
         }
         let _ = self.asks.send(Ask::Resume).await;
-    }
-
-    fn own_admin_file(&self, is_own: bool) {
-        if let Some(is_anothers) = &self.admin_file {
-            is_anothers.store(!is_own, Ordering::Relaxed);
-        }
     }
 
     fn holding(&self) -> std::sync::MutexGuard<'_, Option<Claim>> {
