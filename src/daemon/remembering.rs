@@ -100,6 +100,7 @@ impl Remembering {
         if writer.send(controller.snapshot(moment())).is_err() {
             // It has panicked, and has said so.
             self.writer = None;
+            return;
         }
         (self.is_writing, self.is_old, self.is_wrong) = (true, false, false);
     }
@@ -120,9 +121,9 @@ impl Remembering {
         self.is_suspended = false;
     }
 
-    /// Whether nothing is being written.
+    /// Whether nothing is being written, or ever will be.
     pub(super) fn is_idle(&self) -> bool {
-        !self.is_writing
+        !self.is_writing || self.written.is_closed()
     }
 
     /// Has written down what `controller` believes at the end, unless the file is another process's by then.
@@ -221,7 +222,28 @@ pub(super) fn moment() -> Moment {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::geo::GeoTable;
+
+    #[test]
+    fn who_writes_no_more_is_idle() {
+        let (writer, snapshots) = mpsc::channel();
+        let (done, written) = unbounded_channel();
+        let mut remembering =
+            Remembering { writer: Some(writer), written, ..Remembering::start(None, EVERY) };
+        remembering.is_writing = true;
+        assert!(!remembering.is_idle(), "it is being written");
+        drop(done);
+        assert!(remembering.is_idle(), "the thread has ended in the middle");
+        remembering.is_writing = false;
+        let (_done, written) = unbounded_channel();
+        remembering.written = written;
+        drop(snapshots);
+        remembering.write(&Controller::new(Arc::default(), Arc::new(GeoTable::empty()), now()));
+        assert!(remembering.is_idle(), "nobody writes it");
+    }
 
     #[test]
     fn what_changes_is_written_at_once_and_what_does_not_as_often_as_is_good_for_the_disk() {

@@ -261,19 +261,12 @@ impl Estate {
 
     /// Has everything be as if nobody had come.
     async fn take_back(&self) {
-        let mut is_told = false;
-        let claim = loop {
-            match Claim::of(&self.directory) {
-                Ok(claim) => break claim,
-                Err(error) if !is_told => {
-                    is_told = true;
-                    tracing::warn!("edits and reloads go on waiting: {error}");
-                }
-                Err(_) => {}
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        };
-        *self.holding() = Some(claim);
+        // What was not let go of is still held, and would not be given a second time.
+        let is_held = self.holding().is_some();
+        if !is_held {
+            let claim = self.claim().await;
+            *self.holding() = Some(claim);
+        }
         let journal = self.journal.clone();
         match tokio::task::spawn_blocking(move || journal.resume()).await {
             Ok(Ok(())) => tracing::info!("edits and reloads are accepted again"),
@@ -281,6 +274,22 @@ impl Estate {
             Err(error) => tracing::error!(%error, "edits will be refused"),
         }
         let _ = self.asks.send(Ask::Resume).await;
+    }
+
+    /// Waits until the other process has let go of the state.
+    async fn claim(&self) -> Claim {
+        let mut is_told = false;
+        loop {
+            match Claim::of(&self.directory) {
+                Ok(claim) => return claim,
+                Err(error) if !is_told => {
+                    is_told = true;
+                    tracing::warn!("edits and reloads go on waiting: {error}");
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     fn holding(&self) -> std::sync::MutexGuard<'_, Option<Claim>> {
@@ -342,4 +351,33 @@ fn listen(directory: &Path) -> io::Result<(UnixListener, File)> {
     let identity = identity(&making)?;
     fs::rename(&making, &path)?;
     Ok((listener, File { path, identity, is_own: true }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_not_let_go_of_is_not_waited_for() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let claim = Claim::of(directory.path()).expect("nobody holds it");
+        let (asks, mut asked) = mpsc::channel(1);
+        let estate = Estate {
+            directory: directory.path().to_owned(),
+            holding: Arc::new(Mutex::new(Some(claim))),
+            sockets: Vec::new(),
+            admin_file: None,
+            journal: Journal::open(Some(directory.path()), false).expect("it can be written"),
+            audit: Audit::start(None).expect("a thread"),
+            asks,
+        };
+        for is_held in [true, false] {
+            if !is_held {
+                estate.holding().take();
+            }
+            timeout(Duration::from_secs(10), estate.take_back()).await.expect("nobody else holds it");
+            assert!(matches!(asked.try_recv(), Ok(Ask::Resume)));
+            assert!(Claim::of(directory.path()).is_err(), "it is held again");
+        }
+    }
 }
