@@ -77,13 +77,13 @@ pub struct Bound {
     pub socket: OwnedFd,
 }
 
-/// The sockets of one address: one of UDP for each worker, or those that were given, and the TCP
-/// listener.
+/// The sockets of one address: one of UDP for each worker and one TCP listener, or those that were
+/// given.
 pub(super) struct Endpoint {
     /// With the port that was chosen, if 0 was asked for.
     pub(super) address: SocketAddr,
     pub(super) udp: Vec<Socket>,
-    pub(super) tcp: TcpListener,
+    pub(super) tcp: Vec<TcpListener>,
 }
 
 impl Endpoint {
@@ -94,7 +94,7 @@ impl Endpoint {
             attempts -= 1;
             let (bound, udp) = bind_udp(address, workers).map_err(failed(Transport::Udp))?;
             match bind_tcp(bound) {
-                Ok(tcp) => return Ok(Endpoint { address: bound, udp, tcp }),
+                Ok(tcp) => return Ok(Endpoint { address: bound, udp, tcp: vec![tcp] }),
                 Err(cause) if attempts > 0 && cause.kind() == io::ErrorKind::AddrInUse => {}
                 Err(cause) => return Err(failed(Transport::Tcp)(cause)),
             }
@@ -124,9 +124,9 @@ impl Endpoint {
             _ => udp.into_iter().map(|udp| given_udp(udp.socket, address)).collect(),
         };
         let udp = udp.map_err(failed(Transport::Udp))?;
-        let tcp = match tcp.into_iter().next() {
-            None => bind_tcp(address),
-            Some(tcp) => given_tcp(tcp.socket),
+        let tcp: io::Result<Vec<TcpListener>> = match &tcp[..] {
+            [] => bind_tcp(address).map(|listener| vec![listener]),
+            _ => tcp.into_iter().map(|tcp| given_tcp(tcp.socket)).collect(),
         };
         Ok(Endpoint { address, udp, tcp: tcp.map_err(failed(Transport::Tcp))? })
     }
@@ -136,8 +136,8 @@ impl Endpoint {
         let bound = |transport, socket| Bound { address: self.address, transport, socket };
         let udp =
             self.udp.iter().map(|socket| Ok(bound(Transport::Udp, socket.as_fd().try_clone_to_owned()?)));
-        let tcp = std::iter::once(&self.tcp)
-            .map(|socket| Ok(bound(Transport::Tcp, socket.as_fd().try_clone_to_owned()?)));
+        let tcp =
+            self.tcp.iter().map(|socket| Ok(bound(Transport::Tcp, socket.as_fd().try_clone_to_owned()?)));
         udp.chain(tcp).collect()
     }
 }

@@ -133,7 +133,9 @@ impl Listeners {
 
         let mut listeners = Vec::new();
         for endpoint in self.endpoints {
-            listeners.push(tokio::net::TcpListener::from_std(endpoint.tcp)?);
+            for listener in endpoint.tcp {
+                listeners.push(tokio::net::TcpListener::from_std(listener)?);
+            }
             let given = endpoint.udp.len();
             let shared = (given..self.workers).map(|worker| endpoint.udp[worker % given].try_clone());
             let shared = shared.collect::<io::Result<Vec<_>>>()?;
