@@ -170,6 +170,8 @@ fn udp_socket(address: SocketAddr) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     set_up_udp(&socket, address)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     Ok(socket)
 }
 
@@ -179,8 +181,6 @@ fn set_up_udp(socket: &Socket, address: SocketAddr) -> io::Result<()> {
         mmsg::tell_asked_address(socket.as_fd(), address.ip())?;
     }
     mmsg::ignore_path_mtu(socket.as_fd(), address.ip())?;
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_read_timeout(Some(udp::IDLE_WAKE))
 }
 
@@ -195,6 +195,14 @@ fn given_udp(socket: OwnedFd, address: SocketAddr) -> io::Result<Socket> {
     // A thread sleeps in it.
     socket.set_nonblocking(false)?;
     set_up_udp(&socket, address)?;
+    // Whoever has bound it may have been allowed more than the kernel grants to this process.
+    let granted = udp_socket(address)?;
+    if socket.recv_buffer_size()? < granted.recv_buffer_size()? {
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    }
+    if socket.send_buffer_size()? < granted.send_buffer_size()? {
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+    }
     Ok(socket)
 }
 

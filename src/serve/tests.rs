@@ -397,6 +397,53 @@ async fn sockets_that_are_given_are_all_served_by_any_number_of_workers() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn listeners_that_share_an_address_are_all_served() {
+    let at = address("127.0.0.1:0");
+    let listener = |at: SocketAddr| {
+        let socket = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_reuse_port(true).unwrap();
+        socket.bind(&at.into()).unwrap();
+        socket.listen(16).unwrap();
+        socket
+    };
+    let first = listener(at);
+    let at = first.local_addr().unwrap().as_socket().unwrap();
+    let sockets = [first, listener(at), listener(at)];
+    let bound = |socket: Socket| Bound { address: at, transport: Transport::Tcp, socket: socket.into() };
+    let mut given = sockets.map(bound).into();
+    let listeners = Listeners::bind_beside(&[at], 1, &mut given).unwrap();
+    assert!(given.is_empty());
+    assert_eq!(listeners.copies().unwrap().len(), 1 + 3);
+    let serving = listeners.start(TcpLimits::default(), |_| Echo).unwrap();
+    // The kernel divides them: that all come to one of three happens once in 10^15 runs.
+    let message = framed(&query(1, "word"));
+    for _ in 0..32 {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream.write_all(&message).await.unwrap();
+        let mut reply = vec![0; message.len()];
+        timeout(TOO_LONG, stream.read_exact(&mut reply)).await.expect("it is answered").unwrap();
+    }
+    assert!(serving.shutdown(TOO_LONG).await);
+}
+
+#[test]
+fn a_given_socket_keeps_a_larger_buffer_and_gets_one_in_place_of_a_smaller() {
+    let own = bind("127.0.0.1:0", 1).0.endpoints.remove(0).udp.remove(0);
+    for octets in [8 * 1024, 16 << 20] {
+        let socket = Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
+        socket.bind(&address("127.0.0.1:0").into()).unwrap();
+        // Only root may have more than others; the rest of it holds for everybody.
+        let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, octets);
+        let before = socket.recv_buffer_size().unwrap();
+        let at = socket.local_addr().unwrap().as_socket().unwrap();
+        let mut given = vec![Bound { address: at, transport: Transport::Udp, socket: socket.into() }];
+        let listeners = Listeners::bind_beside(&[at], 1, &mut given).unwrap();
+        let after = listeners.endpoints[0].udp[0].recv_buffer_size().unwrap();
+        assert_eq!(after, before.max(own.recv_buffer_size().unwrap()), "{octets}");
+    }
+}
+
 #[test]
 fn a_given_socket_that_takes_both_versions_of_ip_is_refused() {
     let socket = Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None).unwrap();
