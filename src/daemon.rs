@@ -298,8 +298,7 @@ impl Daemon {
         if let Some(predecessor) = predecessor
             && let Err(error) = predecessor.relieve().await
         {
-            // The other one waits for it.
-            drop(claim);
+            takeover::give_back(&asks, estate, claim).await;
             // What has been read from the sockets is answered.
             serving.hand_over(DRAIN).await;
             return Err(error.into());

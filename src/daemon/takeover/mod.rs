@@ -41,7 +41,7 @@ mod successor;
 mod wire;
 
 pub(super) use activation::Unfitting;
-pub(super) use new::Predecessor;
+pub(super) use new::{Predecessor, give_back};
 pub use new::TakeoverError;
 pub(super) use old::{Estate, Holding, Offer};
 use protocol::Use;

@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
-use super::FILE;
+use super::{Ask, FILE};
 use super::protocol::{LONGEST, LONGEST_MEMORY, Message, PROTOCOL, Use, VERSION, WireError};
 use super::wire::Peer;
+use crate::daemon::edits::Journal;
+use crate::store::Claim;
 
 /// How long the old process may take to hand over its sockets, or to say farewell: it has to wait for
 /// nothing.
@@ -19,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may take to let go: it finishes the changes that were asked for before, and a large
 /// configuration takes seconds to read.
 const RELEASE: Duration = Duration::from_secs(120);
+
+/// How long this process may take to end what it writes, when the other one is to go on.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// Why nothing comes of it.
 #[derive(Debug, thiserror::Error)]
@@ -134,4 +141,26 @@ impl Predecessor {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Lets go of the state for the process that goes on, and waits for it: from here on this one, which answers for a
+/// moment longer, writes nothing any more. `asks` is the way to its control loop.
+pub(in crate::daemon) async fn give_back(
+    asks: &mpsc::Sender<Ask>,
+    estate: Option<(PathBuf, Journal)>,
+    claim: Option<Claim>,
+) {
+    let (reply, suspended) = oneshot::channel();
+    let quiet = async {
+        // Without a control loop there is nobody who would write.
+        let _ = asks.send(Ask::Suspend(reply)).await;
+        suspended.await
+    };
+    // Longer than a disk that works takes; what is under way then finds the journal closed.
+    let _ = timeout(QUIET, quiet).await;
+    if let Some((_, journal)) = estate {
+        // It waits for whoever writes to it.
+        let _ = tokio::task::spawn_blocking(move || journal.suspend()).await;
+    }
+    drop(claim);
 }
