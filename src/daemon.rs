@@ -225,8 +225,14 @@ impl Daemon {
         let journal_dir = has_file.then(|| settings.server.state_dir.clone());
         let sources = counted.clone().into_sources(answers, is_ready.clone(), journal_dir);
         let metrics = Metrics::start(sources, ledger);
-        // They are counted from here on.
-        notifier.replace(told_of_it);
+        // They are counted from here on. As long as there is another process, it tells them.
+        let told_later = match &predecessor {
+            Some(_) => Some(told_of_it),
+            None => {
+                notifier.replace(told_of_it);
+                None
+            }
+        };
         Metrics::started(edits::now());
         Metrics::published(edits::now());
         let context = admin::Context {
@@ -253,19 +259,18 @@ impl Daemon {
         tasks.spawn(overview::run(tables, news, notifier.clone(), ready.subscribe(), stopped.clone()));
         tasks.spawn(control.run(requested, asked, pulses_asked, stopped.clone()));
         tasks.spawn(counting.clone().run(published.clone(), stopped));
-        if let Some(watching) = watching {
-            tasks.spawn(watching.run(front_stopped.clone()));
-        }
+        let watching = watching.map(|watching| watching.run(front_stopped.clone()));
         let sockets = takeover::copies(&listeners, &door)?;
         let admin_file = door.socket().map(admin::Socket::file);
         tasks.spawn(telling.run(front_stopped.clone()));
         let serve_admin = run_admin(door.listeners, context, front_stopped);
         // An edit that this process had acknowledged would be lost if the other one went on.
-        let serve_later = match &predecessor {
-            Some(_) => Some(serve_admin),
+        let (serve_later, watch_later) = match &predecessor {
+            Some(_) => (Some(serve_admin), watching),
             None => {
                 tasks.spawn(serve_admin);
-                None
+                watching.map(|watching| tasks.spawn(watching));
+                (None, None)
             }
         };
 
@@ -306,8 +311,14 @@ impl Daemon {
         if let Some(file) = &admin_file {
             file.take();
         }
+        if let Some(told_later) = told_later {
+            notifier.replace(told_later);
+        }
         if let Some(serve_admin) = serve_later {
             tasks.spawn(serve_admin);
+        }
+        if let Some(watching) = watch_later {
+            tasks.spawn(watching);
         }
         let holding: Holding = Arc::new(Mutex::new(claim));
         let offer = estate.and_then(|(directory, journal)| {
