@@ -117,7 +117,13 @@ impl Destination {
             NotificationKind::Webhook { .. } | NotificationKind::Alertmanager { .. } => usize::MAX,
             _ => SHOWN,
         };
-        Pace { group_wait: *group_wait, rate: *rate_limit, give_up_after: *give_up_after, resend_after, shown }
+        Pace {
+            group_wait: *group_wait,
+            rate: *rate_limit,
+            give_up_after: *give_up_after,
+            resend_after,
+            shown,
+        }
     }
 }
 

@@ -41,8 +41,8 @@ mod successor;
 mod wire;
 
 pub(super) use activation::Unfitting;
-pub(super) use new::{Predecessor, give_back};
 pub use new::TakeoverError;
+pub(super) use new::{Predecessor, give_back};
 pub(super) use old::{Estate, Holding, Offer};
 use protocol::Use;
 pub(super) use successor::Program;

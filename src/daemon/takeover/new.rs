@@ -10,9 +10,9 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::{Ask, FILE};
 use super::protocol::{LONGEST, LONGEST_MEMORY, Message, PROTOCOL, Use, VERSION, WireError};
 use super::wire::Peer;
+use super::{Ask, FILE};
 use crate::daemon::edits::Journal;
 use crate::store::Claim;
 
