@@ -232,9 +232,17 @@ fn a_new_process_that_dies_before_it_answers_leaves_the_old_one_as_it_was() {
     };
     assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
     assert_eq!(get(daemon.admin(), "/readyz").status, 200);
+    // It would be noted in a log that is the other one's.
+    let log = {
+        let admin = daemon.admin();
+        thread::spawn(move || send_json(admin, "PUT", "/v1/log", r#"{"level": "info"}"#).status)
+    };
+    assert_eq!(get(daemon.admin(), "/v1/audit").json()["records"].as_array().map(Vec::len), Some(1));
+    assert!(!log.is_finished() && !edit.is_finished());
     new.signal(Signal::SIGKILL);
     daemon.await_line(0, &["edits and reloads are accepted again"]);
     assert_eq!(edit.join().expect("it is answered"), 200, "it has waited");
+    assert_eq!(log.join().expect("it is answered"), 200, "likewise");
     assert_eq!((weight(&daemon), daemon.resolve(DOMAIN)), (json!(3), vec![first.ip()]));
     // What is kept is in the journal.
     daemon.signal(Signal::SIGKILL);

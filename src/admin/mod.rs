@@ -157,6 +157,8 @@ pub enum Request {
     /// given before, if that is what is expected; empty: none. The answer, which is how many there are,
     /// means that they are in force, and will be after a restart.
     Measured(Bytes, Option<Expected>, oneshot::Sender<Result<usize, NotMeasured>>),
+    /// Leave to change what is no matter of the control loop, such as what is logged.
+    Permit(oneshot::Sender<()>),
 }
 
 impl Request {
@@ -169,7 +171,8 @@ impl Request {
             | Request::Release(..)
             | Request::Edit(..)
             | Request::Report(..)
-            | Request::Measured(..) => true,
+            | Request::Measured(..)
+            | Request::Permit(..) => true,
             Request::Status(..)
             | Request::Snapshot(..)
             | Request::Pool(..)

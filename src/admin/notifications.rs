@@ -70,6 +70,7 @@ pub(super) async fn test(
     Extension(principal): Extension<Principal>,
     Path(name): Path<String>,
 ) -> Result<Json<Tested>, Problem> {
+    context.permit().await?;
     let notifications = Arc::clone(&context.notifications);
     // Whoever asks may go away; that it was sent is noted all the same.
     let (audit, asked) = (context.audit.clone(), name.clone());

@@ -41,6 +41,16 @@ impl Context {
         Ok(members(&domain))
     }
 
+    /// Waits until this process may change what is no matter of the control loop, and note it: not while another is
+    /// taking over, which has the audit log then.
+    ///
+    /// # Errors
+    ///
+    /// If it has.
+    pub(super) async fn permit(&self) -> Result<(), Problem> {
+        self.ask(Request::Permit).await
+    }
+
     /// What the control loop answers to a request.
     pub(super) async fn ask<T>(
         &self,

@@ -54,6 +54,8 @@ pub(super) struct ControlLoop {
     ledger: Ledger,
     /// Who makes changes.
     tenure: Tenure,
+    /// What was over while another process had the audit log.
+    unnoted: Vec<Told>,
 }
 
 /// Whether this process makes changes, or another is about to.
@@ -113,6 +115,7 @@ impl ControlLoop {
             refusal: None,
             ledger,
             tenure: Tenure::Own,
+            unnoted: Vec::new(),
             remembering,
             telling,
         };
@@ -229,6 +232,8 @@ impl ControlLoop {
             Ask::Resume => {
                 self.remembering.resume();
                 self.telling.leave_path(false);
+                let unnoted = std::mem::take(&mut self.unnoted);
+                self.note_expired(unnoted);
                 waiting.into_iter().for_each(|request| self.serve(request));
             }
             Ask::Leave => self.tenure = Tenure::Over,
@@ -281,6 +286,9 @@ impl ControlLoop {
             }
             Request::Desired(reply) => {
                 let _ = reply.send(Arc::clone(self.changes.desired()));
+            }
+            Request::Permit(reply) => {
+                let _ = reply.send(());
             }
             Request::Edit(editing, reply) => self.changes.ask(Change::Edit(editing, reply)),
             Request::History((pool, address), reply) => {
@@ -338,8 +346,11 @@ impl ControlLoop {
         traced::edited(&self.telling.traces, self.changes.took(), &kept, swap, &objects);
         said::edited(&added, &gone);
         Metrics::edited(added.len(), gone.len());
-        for Told { object, before, after, is_order: _ } in ended {
-            self.audit.note_cause("expiry", "expire", object, before, after);
+        match &mut self.tenure {
+            Tenure::Own => self.note_expired(ended),
+            // If another process takes over, it notes that.
+            Tenure::Suspended(_, _) => self.unnoted.extend(ended),
+            Tenure::Over => {}
         }
         for (kind, data) in happenings::edited(&added, &gone, edits::now()) {
             self.feed.send(kind, data);
@@ -357,6 +368,12 @@ impl ControlLoop {
             }
             // Whoever asked may have gone away.
             let _ = reply.send(result);
+        }
+    }
+
+    fn note_expired(&self, ended: Vec<Told>) {
+        for Told { object, before, after, is_order: _ } in ended {
+            self.audit.note_cause("expiry", "expire", object, before, after);
         }
     }
 

@@ -59,6 +59,17 @@ impl Kept {
         }
     }
 
+    /// Goes on behind what another process has kept meanwhile.
+    pub(super) fn resume(&mut self) {
+        let Place::Directory(log) = &mut self.place else { return };
+        match Log::open(&log.directory, log.longest) {
+            Ok((anew, next)) => (*log, self.next) = (anew, next.max(self.next)),
+            Err(error) => {
+                tracing::error!(%error, "the audit log goes on without what another process has kept")
+            }
+        }
+    }
+
     /// Keeps `record` under the next number.
     pub(super) fn keep(&mut self, mut record: Record) {
         record.seq = self.next;
@@ -246,6 +257,23 @@ mod tests {
             assert_eq!(seqs(&kept, 2, Some(1)), [0; 0]);
             assert_eq!(read(&kept, 1, None)[0], Record { seq: 5, ..record("why") });
         }
+    }
+
+    #[test]
+    fn it_goes_on_behind_what_another_process_has_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut kept = in_files(directory.path(), 2000);
+        kept.keep(record("before"));
+        let mut other = in_files(directory.path(), 2000);
+        // The file is another by then.
+        for _ in 0..12 {
+            other.keep(record("other"));
+        }
+        kept.resume();
+        kept.keep(record("after"));
+        let found = read(&kept, 2, None);
+        assert_eq!((found[0].seq, found[0].reason.as_deref()), (14, Some("after")));
+        assert_eq!((found[1].seq, found[1].reason.as_deref()), (13, Some("other")));
     }
 
     #[test]

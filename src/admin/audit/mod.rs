@@ -65,6 +65,8 @@ enum Ask {
     Keep(Box<Record>),
     /// For these records, or the files in which they are, with all that was asked to be kept before.
     Look(Wanted, oneshot::Sender<Found>),
+    /// To go on behind what another process has kept meanwhile.
+    Resume,
     /// To tell when all that was asked before is done.
     Flush(oneshot::Sender<()>),
 }
@@ -93,6 +95,7 @@ impl Audit {
                         Ask::Keep(record) => kept.keep(*record),
                         // Whoever asked may have gone away.
                         Ask::Look(wanted, reply) => drop(reply.send(kept.look(wanted))),
+                        Ask::Resume => kept.resume(),
                         Ask::Flush(reply) => drop(reply.send(())),
                     }
                 }
@@ -165,6 +168,12 @@ impl Audit {
             records
         });
         reading.await.map_err(|_| Problem::stopping())
+    }
+
+    /// Goes on behind what another process has kept in the same place meanwhile.
+    pub fn resume(&self) {
+        // Where so many wait that there is no room, some of the numbers are there twice.
+        let _ = self.asks.try_send(Ask::Resume);
     }
 
     /// Waits until all that was noted so far is kept.

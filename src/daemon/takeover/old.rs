@@ -266,6 +266,7 @@ impl Estate {
         if !is_held {
             let claim = self.claim().await;
             *self.holding() = Some(claim);
+            self.audit.resume();
         }
         let journal = self.journal.clone();
         match tokio::task::spawn_blocking(move || journal.resume()).await {
