@@ -243,20 +243,19 @@ impl Estate {
             Message::Serving => {}
             other => return Err(WireError::Unexpected(other.name()).into()),
         }
-        // Before it is told: from then on its word counts for the manager, and the file is its own.
+        // Before it is told: from then on the file is its own.
         if let Some(file) = &self.admin_file {
             file.leave();
         }
-        let manager = Manager::of_environment();
-        manager.main_process(process).await;
-        let said = peer.say(&Message::Farewell, &[]).await;
-        if said.is_err() {
-            manager.main_process(i32::try_from(std::process::id()).unwrap_or_default()).await;
+        if let Err(error) = peer.say(&Message::Farewell, &[]).await {
             if let Some(file) = &self.admin_file {
                 file.take();
             }
+            return Err(error.into());
         }
-        Ok(said?)
+        // Not before: it could not be taken back where the other one is gone by then.
+        Manager::of_environment().main_process(process).await;
+        Ok(())
     }
 
     /// Has everything be as if nobody had come.
