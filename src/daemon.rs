@@ -185,7 +185,9 @@ impl Daemon {
         let meanwhile = remembering::recall(&mut controller, memory, state_dir.as_deref(), remember);
         let remembering = Remembering::start(state_dir.as_deref(), remember);
         let published = controller.published().clone();
-        let patience = first_round(&controller);
+        // A process that is to be relieved does not wait for ever.
+        let longest = predecessor.as_ref().map_or(Duration::MAX, |_| takeover::FIRST_ROUND);
+        let patience = first_round(&controller).min(longest);
         let (requests, requested) = mpsc::channel(REQUESTS);
         // One is asked for at a time.
         let (pulses, pulses_asked) = mpsc::channel(1);

@@ -43,7 +43,7 @@ mod wire;
 pub(super) use activation::Unfitting;
 pub use new::TakeoverError;
 pub(super) use new::{Predecessor, give_back};
-pub(super) use old::{Estate, Holding, Offer};
+pub(super) use old::{Estate, FIRST_ROUND, Holding, Offer};
 use protocol::Use;
 pub(super) use successor::Program;
 

@@ -38,6 +38,10 @@ const CHANGES: Duration = Duration::from_secs(100);
 /// once. Edits wait as long.
 const START: Duration = Duration::from_secs(120);
 
+/// How much of that its first round may take at most: the rest is for what comes before and after. What it was told
+/// is known of most addresses even so.
+pub(in crate::daemon) const FIRST_ROUND: Duration = Duration::from_secs(90);
+
 /// How often it is looked whether a process has let go of the state that it was given and made no use of.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
