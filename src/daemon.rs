@@ -55,6 +55,7 @@ mod telling;
 mod traced;
 mod unprobed;
 mod vitals;
+mod waiting;
 mod watching;
 
 use access::{Door, run_admin};

@@ -162,6 +162,27 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether nobody waits for the answer any more.
+    pub fn is_abandoned(&self) -> bool {
+        match self {
+            Request::Status(reply) => reply.is_closed(),
+            Request::Snapshot(reply) => reply.is_closed(),
+            Request::Pool(_, reply) => reply.is_closed(),
+            Request::Pools(_, _, reply) => reply.is_closed(),
+            Request::Domain(_, reply) => reply.is_closed(),
+            Request::Domains(_, _, reply) => reply.is_closed(),
+            Request::Reload(_, reply) => reply.is_closed(),
+            Request::Release(_, reply) => reply.is_closed(),
+            Request::Desired(reply) => reply.is_closed(),
+            Request::Edit(_, reply) => reply.is_closed(),
+            Request::History(_, reply) => reply.is_closed(),
+            Request::Report(_, _, reply) => reply.is_closed(),
+            Request::Latencies(reply) => reply.is_closed(),
+            Request::Measured(_, _, reply) => reply.is_closed(),
+            Request::Permit(reply) => reply.is_closed(),
+        }
+    }
+
     /// Whether it changes something, and must not be carried out by a process from which another is
     /// taking over.
     pub fn is_change(&self) -> bool {

@@ -16,6 +16,7 @@ use super::telling::Telling;
 use super::traced::{self, Probed};
 use super::unprobed::Unprobed;
 use super::vitals::Pulse;
+use super::waiting::Waiting;
 use super::{descriptors, happenings, incidents, said};
 use crate::admin::{
     Audit, Feed, NotEdited, NotMeasured, ReloadReport, ReloadTrigger, Request, Snapshot, Told,
@@ -64,7 +65,7 @@ enum Tenure {
     Own,
     /// Changes wait, in the order in which they were asked for; whoever is to be told when none is under
     /// way any more.
-    Suspended(Vec<Request>, Option<oneshot::Sender<Value>>),
+    Suspended(Waiting, Option<oneshot::Sender<Value>>),
     /// Another one.
     Over,
 }
@@ -221,7 +222,7 @@ impl ControlLoop {
     fn change_tenure(&mut self, ask: Ask) {
         let waiting = match std::mem::replace(&mut self.tenure, Tenure::Own) {
             Tenure::Suspended(waiting, _) => waiting,
-            Tenure::Own | Tenure::Over => Vec::new(),
+            Tenure::Own | Tenure::Over => Waiting::default(),
         };
         match ask {
             Ask::Suspend(reply) => {
@@ -234,7 +235,7 @@ impl ControlLoop {
                 self.telling.leave_path(false);
                 let unnoted = std::mem::take(&mut self.unnoted);
                 self.note_expired(unnoted);
-                waiting.into_iter().for_each(|request| self.serve(request));
+                waiting.into_requests().for_each(|request| self.serve(request));
             }
             Ask::Leave => self.tenure = Tenure::Over,
         }
