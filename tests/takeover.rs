@@ -344,6 +344,27 @@ fn a_process_whose_predecessor_dies_starts_as_after_a_crash() {
 }
 
 #[test]
+fn a_reload_that_waits_when_another_process_takes_over_is_for_that_one() {
+    let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let text = scene.two_sites([&first, &second], [ONCE, ONCE]);
+    let daemon = scene.start(&text);
+    // By another check nothing is known.
+    scene.configure(&text.replace("/health", "/healthy"));
+    first.hang();
+    let probed = first.connections();
+    let new = scene.attach(Process::start(successor(&scene)));
+    first.await_connections(probed + 1);
+    daemon.await_line(0, &["edits and reloads wait"]);
+    scene.configure(&text.replace("/health", "/healthier"));
+    daemon.signal(Signal::SIGHUP);
+    // Signals are taken in before what is asked afterwards.
+    assert_eq!(get(daemon.admin(), "/v1/pools/first").status, 200);
+    first.kill();
+    new.await_line(0, &["configuration reloaded"]);
+    assert_ends_well(daemon);
+}
+
+#[test]
 fn without_a_daemon_it_starts_like_any_other() {
     let scene = Scene::new();
     scene.configure(&scene.ground());

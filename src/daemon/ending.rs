@@ -19,8 +19,8 @@ const TRACES_DRAIN: Duration = Duration::from_secs(1);
 pub(super) enum End {
     /// It was told to.
     Stopped,
-    /// Another process has taken over.
-    Taken,
+    /// Another process, of this number, has taken over.
+    Taken(i32),
 }
 
 impl Daemon {
@@ -59,9 +59,9 @@ impl Daemon {
         }
         let is_done = match end {
             End::Stopped => serving.shutdown(DRAIN).await,
-            End::Taken => {
+            End::Taken(process) => {
                 // What comes in from here on is for the other process.
-                let _ = asks.send(Ask::Leave).await;
+                let _ = asks.send(Ask::Leave(process)).await;
                 // What is left to be told is; what happens from here on the other process tells.
                 notifier.replace(Vec::new());
                 feed.end();

@@ -37,8 +37,8 @@ pub(super) async fn serve(loaded: Loaded, file: &Path, beginning: Beginning) -> 
     let ended = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
-        () = taken(&mut daemon.offer) => {
-            end = End::Taken;
+        process = taken(&mut daemon.offer) => {
+            end = End::Taken(process);
             Ok(())
         }
         // Before a stop, no task ends unless it panics.
@@ -81,8 +81,8 @@ async fn reload_on(
     }
 }
 
-/// Waits until another process has taken over, which answers by then.
-async fn taken(offer: &mut Option<Offer>) {
+/// Waits until another process has taken over, which answers by then; its number.
+async fn taken(offer: &mut Option<Offer>) -> i32 {
     match offer {
         Some(offer) => offer.taken().await,
         None => std::future::pending().await,

@@ -45,7 +45,7 @@ pub use new::TakeoverError;
 pub(super) use new::{Predecessor, give_back};
 pub(super) use old::{Estate, FIRST_ROUND, Holding, Offer};
 use protocol::Use;
-pub(super) use successor::Program;
+pub(super) use successor::{Program, hang_up};
 
 /// The name, in the state directory, of the socket by which another process takes over.
 const FILE: &str = "takeover.sock";
@@ -56,8 +56,8 @@ pub(super) enum Ask {
     Suspend(oneshot::Sender<Value>),
     /// To go on with those that wait.
     Resume,
-    /// To refuse them: another process makes changes from now on.
-    Leave,
+    /// To refuse them: another process, of this number, makes changes from now on.
+    Leave(i32),
 }
 
 /// Sockets that somebody else has bound.

@@ -67,7 +67,8 @@ pub(in crate::daemon) struct Estate {
 /// What waits for a process that takes over. It ends when it is dropped.
 pub(in crate::daemon) struct Offer {
     task: JoinHandle<()>,
-    left: watch::Receiver<bool>,
+    /// For which process.
+    left: watch::Receiver<Option<i32>>,
 }
 
 impl Offer {
@@ -81,22 +82,24 @@ impl Offer {
                 return None;
             }
         };
-        let (leave, left) = watch::channel(false);
+        let (leave, left) = watch::channel(None);
         let task = tokio::spawn(async move {
             // Removed when this is cut short.
             let file = file;
-            estate.wait(&listener).await;
+            let process = estate.wait(&listener).await;
             file.leave();
-            leave.send_replace(true);
+            leave.send_replace(Some(process));
         });
         Some(Offer { task, left })
     }
 
-    /// Waits until another process has taken over.
-    pub(in crate::daemon) async fn taken(&mut self) {
+    /// Waits until another process has taken over; its number.
+    pub(in crate::daemon) async fn taken(&mut self) -> i32 {
         // It ends with nothing said only if it panics; then nobody ever takes over.
-        if self.left.wait_for(|left| *left).await.is_err() {
-            std::future::pending().await
+        let process = self.left.wait_for(Option::is_some).await.ok().and_then(|left| *left);
+        match process {
+            Some(process) => process,
+            None => std::future::pending().await,
         }
     }
 
@@ -128,34 +131,34 @@ enum Abandoned {
 }
 
 impl Estate {
-    /// Waits until a process has taken over.
-    async fn wait(&self, listener: &UnixListener) {
+    /// Waits until a process has taken over; its number.
+    async fn wait(&self, listener: &UnixListener) -> i32 {
         loop {
             let Some(stream) = accept(listener).await else { continue };
             let mut session = pin!(self.session(stream));
-            let is_taken = loop {
+            let taken = loop {
                 tokio::select! {
-                    is_taken = &mut session => break is_taken,
+                    taken = &mut session => break taken,
                     Some(other) = accept(listener) => {
                         let _ = refuse(&mut Peer(other), "another process is taking over").await;
                     }
                 }
             };
-            if is_taken {
-                return;
+            if let Some(process) = taken {
+                return process;
             }
         }
     }
 
-    /// Deals with one process; true: it has taken over.
-    async fn session(&self, stream: UnixStream) -> bool {
+    /// Deals with one process; its number, if it has taken over.
+    async fn session(&self, stream: UnixStream) -> Option<i32> {
         let process = stream.peer_cred().ok().and_then(|peer| peer.pid()).unwrap_or_default();
         let mut peer = Peer(stream);
         let end = self.hand_over(&mut peer, process).await;
         let (reason, is_released) = match end {
             End::Taken => {
                 tracing::info!(process, "another process has taken over: this one leaves");
-                return true;
+                return Some(process);
             }
             End::Unchanged(reason) => (reason, false),
             End::Released(reason) => (reason, true),
@@ -169,7 +172,7 @@ impl Estate {
         if is_released {
             self.take_back().await;
         }
-        false
+        None
     }
 
     async fn hand_over(&self, peer: &mut Peer, process: i32) -> End {

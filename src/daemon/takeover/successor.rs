@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal as Kind, kill};
 use nix::unistd::Pid;
 use tokio::process::Command;
@@ -91,6 +92,16 @@ impl Program {
             // It may have ended, and nobody has waited for it.
             let _ = kill(Pid::from_raw(child), Kind::SIGTERM);
         }
+    }
+}
+
+/// Has `process`, which has taken over, read its configuration anew: it was started before this one was told to.
+pub(in crate::daemon) fn hang_up(process: i32) {
+    // 0: of another namespace, and to signal it would be to signal all of the group.
+    let sent = if process > 0 { kill(Pid::from_raw(process), Kind::SIGHUP) } else { Err(Errno::ESRCH) };
+    match sent {
+        Ok(()) => tracing::info!(process, "the reload that was asked for by signal is for the new process"),
+        Err(error) => tracing::error!(process, %error, "the new process cannot be told to reload"),
     }
 }
 
