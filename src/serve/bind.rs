@@ -83,6 +83,8 @@ pub(super) struct Endpoint {
     /// With the port that was chosen, if 0 was asked for.
     pub(super) address: SocketAddr,
     pub(super) udp: Vec<Socket>,
+    /// Whether those of UDP were given.
+    pub(super) is_given: bool,
     pub(super) tcp: Vec<TcpListener>,
 }
 
@@ -94,7 +96,7 @@ impl Endpoint {
             attempts -= 1;
             let (bound, udp) = bind_udp(address, workers).map_err(failed(Transport::Udp))?;
             match bind_tcp(bound) {
-                Ok(tcp) => return Ok(Endpoint { address: bound, udp, tcp: vec![tcp] }),
+                Ok(tcp) => return Ok(Endpoint { address: bound, udp, is_given: false, tcp: vec![tcp] }),
                 Err(cause) if attempts > 0 && cause.kind() == io::ErrorKind::AddrInUse => {}
                 Err(cause) => return Err(failed(Transport::Tcp)(cause)),
             }
@@ -119,6 +121,7 @@ impl Endpoint {
             return Endpoint::bind(address, workers);
         }
         let failed = |transport| move |cause| BindError { address, transport, cause };
+        let is_given = !udp.is_empty();
         let udp = match &udp[..] {
             [] => bind_udp(address, workers).map(|(_, sockets)| sockets),
             _ => udp.into_iter().map(|udp| given_udp(udp.socket, address)).collect(),
@@ -128,7 +131,7 @@ impl Endpoint {
             [] => bind_tcp(address).map(|listener| vec![listener]),
             _ => tcp.into_iter().map(|tcp| given_tcp(tcp.socket)).collect(),
         };
-        Ok(Endpoint { address, udp, tcp: tcp.map_err(failed(Transport::Tcp))? })
+        Ok(Endpoint { address, udp, is_given, tcp: tcp.map_err(failed(Transport::Tcp))? })
     }
 
     /// Each of its sockets once more.

@@ -14,6 +14,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -38,6 +39,7 @@ pub use bind::{BindError, Bound};
 pub use counters::{TableCounters, Tally, TcpCounters, UdpCounters};
 pub use tap::{Exchange, Tap};
 pub use tcp::TcpLimits;
+use udp::Overflow;
 
 /// How long those connections have for their next answer that have not paused while they could: who
 /// asks less often has paused.
@@ -143,8 +145,13 @@ impl Listeners {
                 let id = WorkerId::Udp(serving.threads.len());
                 // Fewer threads than cores are better left to the scheduler.
                 let core = if cores.len() == workers { cores.get(worker).copied() } else { None };
+                let overflow = (worker < given).then(|| match endpoint.is_given {
+                    true => Overflow::from_now(socket.as_fd()),
+                    false => Overflow::default(),
+                });
                 let thread = UdpThread {
                     socket,
+                    overflow,
                     answerer: answerer(id),
                     counters: Arc::default(),
                     stop: Arc::clone(&serving.stop),
@@ -254,6 +261,7 @@ fn now() -> tokio::time::Instant {
 
 struct UdpThread<A> {
     socket: Socket,
+    overflow: Option<Overflow>,
     answerer: A,
     counters: Arc<UdpCounters>,
     stop: Arc<AtomicBool>,
@@ -267,6 +275,6 @@ impl<A: Answerer> UdpThread<A> {
         if let Some(core) = self.core {
             udp::pin_to(core);
         }
-        udp::serve(&self.socket, &mut self.answerer, &self.counters, &self.stop);
+        udp::serve(&self.socket, self.overflow, &mut self.answerer, &self.counters, &self.stop);
     }
 }

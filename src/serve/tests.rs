@@ -483,3 +483,51 @@ async fn connections_end_when_they_pause_or_behind_an_answer_when_they_do_not() 
     assert!(leaving.await.unwrap(), "nobody was cut off");
     assert!(TcpStream::connect(at).await.is_err());
 }
+
+/// Answers when it may.
+struct Held(Arc<Mutex<()>>);
+
+impl Answerer for Held {
+    fn refresh(&mut self) {}
+
+    fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize {
+        drop(self.0.lock());
+        Echo.answer(client, query, reply)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_datagram_that_the_kernel_drops_is_counted_once() {
+    const WORKERS: usize = 3;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = socket.local_addr().unwrap();
+    let client = udp_client(at.ip(), at);
+    let dropped = |socket: &UdpSocket| mmsg::overflowed(socket.as_fd()).unwrap();
+    let flood = || (0..20_000).for_each(|_| _ = client.send(&query(1, "drop")).unwrap());
+    let other = socket.try_clone().unwrap();
+    socket2::SockRef::from(&socket).set_recv_buffer_size(4096).unwrap();
+    flood();
+    let before = dropped(&other);
+    let mut given = vec![Bound { address: at, transport: Transport::Udp, socket: socket.into() }];
+    let listeners = Listeners::bind_beside(&[at], WORKERS, &mut given).unwrap();
+    let gate = Arc::<Mutex<()>>::default();
+    let serving = listeners.start(TcpLimits::default(), |_| Held(Arc::clone(&gate))).unwrap();
+    let counters = serving.udp_counters().to_vec();
+    // Each is busy with one of these, and the rest finds no room.
+    let closed = gate.lock().unwrap();
+    flood();
+    drop(closed);
+    assert!(dropped(&other) > before && before > 0);
+    let count = async {
+        while total(&counters, |c| c.panics.read()) == 0 {
+            client.send(&query(1, "oops")).unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        while total(&counters, |c| c.overflowed.read()) < u64::from(dropped(&other) - before) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(TOO_LONG, count).await.unwrap();
+    assert!(serving.shutdown(TOO_LONG).await);
+    assert_eq!(total(&counters, |c| c.overflowed.read()), u64::from(dropped(&other) - before));
+}

@@ -34,26 +34,41 @@ pub(super) const TIMED_EACH: u32 = 64;
 ///
 /// No error ends it, nor a panic of the answerer: a thread that is gone would leave its socket
 /// behind, to which the kernel goes on giving its share of the clients.
+///
+/// Of those who share a socket one has its `overflow`.
 pub(super) fn serve(
     socket: &Socket,
+    mut overflow: Option<Overflow>,
     answerer: &mut impl Answerer,
     counters: &UdpCounters,
     stop: &AtomicBool,
 ) {
     // What the answerer holds between queries is rotation and counts, which a panic cannot leave
     // in a state that harms the next query.
-    while catch_unwind(AssertUnwindSafe(|| run(socket.as_fd(), answerer, counters, stop))).is_err() {
+    while catch_unwind(AssertUnwindSafe(|| run(socket.as_fd(), &mut overflow, answerer, counters, stop)))
+        .is_err()
+    {
         counters.panics.add(1);
     }
 }
 
-fn run(socket: BorrowedFd<'_>, answerer: &mut impl Answerer, counters: &UdpCounters, stop: &AtomicBool) {
+fn run(
+    socket: BorrowedFd<'_>,
+    overflow: &mut Option<Overflow>,
+    answerer: &mut impl Answerer,
+    counters: &UdpCounters,
+    stop: &AtomicBool,
+) {
+    let mut look = || {
+        if let Some(overflow) = overflow {
+            overflow.look(socket, counters);
+        }
+    };
     let mut batch = Batch::new();
     let mut last_batches = LAST_BATCHES;
     let mut failures = 0;
     let mut batches = 0_u32;
-    let mut overflow = Overflow::default();
-    overflow.look(socket, counters);
+    look();
     loop {
         let stopping = stop.load(Ordering::Relaxed);
         if stopping {
@@ -71,7 +86,7 @@ fn run(socket: BorrowedFd<'_>, answerer: &mut impl Answerer, counters: &UdpCount
                 counters.batches.record(received as u64);
                 if batches.is_multiple_of(TIMED_EACH) {
                     answer_timed(&mut batch, answerer, counters);
-                    overflow.look(socket, counters);
+                    look();
                 } else {
                     batch.answer_each(|message| answer(message, answerer, counters));
                 }
@@ -90,7 +105,7 @@ fn run(socket: BorrowedFd<'_>, answerer: &mut impl Answerer, counters: &UdpCount
                 failures = 0;
                 counters.rounds.add(1);
                 answerer.refresh();
-                overflow.look(socket, counters);
+                look();
             }
             Err(_) => {
                 counters.receive_errors.add(1);
@@ -137,9 +152,14 @@ fn answer_timed(batch: &mut Batch, answerer: &mut impl Answerer, counters: &UdpC
 
 /// What the kernel has dropped of a socket, as it was told last.
 #[derive(Default)]
-struct Overflow(u32);
+pub(super) struct Overflow(u32);
 
 impl Overflow {
+    /// Of a socket that had a life before: what was dropped then was counted then, if at all.
+    pub(super) fn from_now(socket: BorrowedFd<'_>) -> Self {
+        Overflow(mmsg::overflowed(socket).unwrap_or_default())
+    }
+
     fn look(&mut self, socket: BorrowedFd<'_>, counters: &UdpCounters) {
         // Kernels before 4.12 do not tell.
         if let Ok(dropped) = mmsg::overflowed(socket) {
