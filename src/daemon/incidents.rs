@@ -227,7 +227,7 @@ mod tests {
     fn what_is_watched_anew_and_is_up_has_no_trouble_any_more() {
         let text = r#"
             geoip.databases = []
-            health_check.web = { type = "tcp", port = 80 }
+            health_check.web = { type = "icmp" }
             [pool]
             vn = { health_check = "web", address = [{ name = "a", ip = "192.0.2.1" }] }
             hk = { health_check = "web", address = [{ name = "a", ip = "192.0.2.2" }] }

@@ -15,8 +15,7 @@ nameservers = ["ns.other.test"]
 contact = "a.z.test"
 
 [health_check.web]
-type = "tcp"
-port = 80
+type = "icmp"
 
 [pool]
 vn = { health_check = "web", address = [{ name = "a", ip = "192.0.2.1" }, { name = "b", ip = "192.0.2.2" }] }
