@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::{Credentials, Notification, Topic};
@@ -63,6 +63,8 @@ struct Shared {
 #[derive(Clone)]
 struct Running {
     destination: Arc<Destination>,
+    /// Tells its task that it is to be told in another way.
+    changes: watch::Sender<Arc<Destination>>,
     incidents: mpsc::Sender<Arc<Incident>>,
 }
 
@@ -79,7 +81,7 @@ pub struct DestinationStatus {
     pub is_retrying: bool,
     /// Troubles that it was told of, and that last.
     pub standing: usize,
-    /// Messages that have arrived.
+    /// Messages that have arrived since it is a destination of this name and type.
     pub delivered: u64,
     /// Messages that were given up.
     pub failed: u64,
@@ -108,9 +110,9 @@ impl Notifier {
         }
     }
 
-    /// Has `destinations` be those that are told from now on. Those that are as they were keep what waits for them; those
-    /// that are not any more are told what is left, if they take it at once; those that are new are told what lasts. Returns whether anything has
-    /// changed.
+    /// Has `destinations` be those that are told from now on. Those of the same name and type as before keep what waits for
+    /// them; those that are not any more are told what is left, if they take it at once; those that are new are told what
+    /// lasts. Returns whether anything has changed.
     pub fn replace(&self, destinations: Vec<(Notification, Credentials)>) -> bool {
         let Shared { running, troubles, tasks, runtime, count, instance } = &*self.shared;
         let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,6 +124,10 @@ impl Notifier {
             running.destination.notification == *notification
                 && running.destination.credentials == *credentials
         };
+        let is_like = |running: &Running, notification: &Notification| {
+            let known = &running.destination.notification;
+            known.name == notification.name && known.kind.word() == notification.kind.word()
+        };
         let mut after = Vec::with_capacity(destinations.len());
         for wanted in destinations {
             if let Some(known) = before.iter().find(|known| is_same(known, &wanted)) {
@@ -129,15 +135,22 @@ impl Notifier {
                 continue;
             }
             let (notification, credentials) = wanted;
+            if let Some(known) = before.iter().find(|known| is_like(known, &notification)) {
+                let destination = Arc::new(known.destination.changed(notification, credentials));
+                known.changes.send_replace(Arc::clone(&destination));
+                after.push(Running { destination, ..known.clone() });
+                continue;
+            }
             let destination = Arc::new(Destination::new(notification, credentials, instance.clone()));
             let (incidents, told) = mpsc::channel(ON_THEIR_WAY);
             // Who counts how much more of something happens has to see it begin at 0.
             for outcome in [Outcome::Delivered, Outcome::Failed, Outcome::Dropped] {
                 count(&destination.notification.name, outcome, 0);
             }
-            let telling = task::run(Arc::clone(&destination), told, Arc::clone(count), Arc::clone(troubles));
+            let (changes, changed) = watch::channel(Arc::clone(&destination));
+            let telling = task::run(changed, told, Arc::clone(count), Arc::clone(troubles));
             tasks.spawn_on(telling, runtime);
-            after.push(Running { destination, incidents });
+            after.push(Running { destination, changes, incidents });
         }
         let is_kept = |(one, other): (&Running, &Running)| Arc::ptr_eq(&one.destination, &other.destination);
         let has_changed = before.len() != after.len() || !before.iter().zip(&after).all(is_kept);
@@ -153,7 +166,8 @@ impl Notifier {
             return;
         }
         let running = self.shared.running.load();
-        for Running { destination, incidents } in running.iter().filter(|it| it.destination.wants(&incident))
+        for Running { destination, incidents, .. } in
+            running.iter().filter(|it| it.destination.wants(&incident))
         {
             if incidents.try_send(Arc::clone(&incident)).is_err() {
                 destination.lost.fetch_add(1, Ordering::Relaxed);

@@ -207,6 +207,20 @@ impl Outbox {
         true
     }
 
+    /// Goes on at another `pace`, to whom nothing is told that is not `wanted`. What has kept it from being told may
+    /// have changed as well.
+    pub(super) fn change(&mut self, pace: Pace, wanted: impl Fn(&Incident) -> bool) {
+        self.pace = pace;
+        self.standing.retain(|_, incident| wanted(incident));
+        self.is_amiss = true;
+        (self.failures, self.retry_at) = (0, None);
+    }
+
+    /// How many messages, and incidents that are in none, were not told.
+    pub(super) fn left(&self) -> u64 {
+        (self.queued() + self.gathered_count) as u64
+    }
+
     /// What is gathered is told at once.
     pub(super) fn hurry(&mut self, now: Instant) {
         for gathering in self.gathered.values_mut() {
@@ -317,7 +331,7 @@ impl Outbox {
             self.gathered_count -= incidents.len();
             incidents.sort_unstable_by_key(|(number, _)| *number);
             let changes: Vec<Change> =
-                incidents.into_iter().filter_map(|(_, incident)| self.change(incident)).collect();
+                incidents.into_iter().filter_map(|(_, incident)| self.news(incident)).collect();
             if !changes.is_empty() {
                 self.enqueue(cut(changes, 0, now, self.pace.shown));
             }
@@ -325,7 +339,7 @@ impl Outbox {
     }
 
     /// What of it is new to the destination.
-    fn change(&mut self, incident: Incident) -> Option<Change> {
+    fn news(&mut self, incident: Incident) -> Option<Change> {
         let began = match incident.phase {
             Phase::Once => None,
             Phase::Begun => {

@@ -1,10 +1,12 @@
 //! One destination: it has a task of its own, so that none delays another.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, mpsc};
+use futures_util::FutureExt;
+use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::clock::{now, since_1970};
@@ -17,6 +19,9 @@ use crate::config::{Credentials, Notification, NotificationKind};
 /// What a destination that is given up hears within so long is all that it hears.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// Before what has panicked is begun anew: whatever it was may be over, and the log is not flooded.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
 /// Incidents that are taken in at once: milliseconds' worth, after which others have their turn.
 const TOGETHER: usize = 1024;
 
@@ -27,8 +32,8 @@ pub(super) struct Destination {
     instance: String,
     route: OnceCell<Result<Route, String>>,
     /// Incidents that found no room on their way here.
-    pub(super) lost: AtomicU64,
-    known: Mutex<Known>,
+    pub(super) lost: Arc<AtomicU64>,
+    known: Arc<Mutex<Known>>,
 }
 
 /// What is known of a destination.
@@ -60,8 +65,14 @@ pub type Count = Arc<dyn Fn(&str, Outcome, u64) + Send + Sync>;
 
 impl Destination {
     pub(super) fn new(notification: Notification, credentials: Credentials, instance: String) -> Self {
-        let (route, known) = (OnceCell::new(), Mutex::default());
-        Destination { notification, credentials, instance, route, lost: AtomicU64::new(0), known }
+        let (route, lost, known) = (OnceCell::new(), Arc::default(), Arc::default());
+        Destination { notification, credentials, instance, route, lost, known }
+    }
+
+    /// The same one, reached or told in another way from now on.
+    pub(super) fn changed(&self, notification: Notification, credentials: Credentials) -> Self {
+        let (lost, known) = (Arc::clone(&self.lost), Arc::clone(&self.known));
+        Destination { lost, known, ..Destination::new(notification, credentials, self.instance.clone()) }
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
@@ -127,20 +138,38 @@ impl Destination {
     }
 }
 
-/// Tells a destination what comes by `incidents`, until nobody can send any more; then what is left, if it takes it soon.
+/// Tells the destination that `changes` has what comes by `incidents`, until nobody can send any more; then what is left,
+/// if it takes it soon. Where that panics it begins anew.
 pub(super) async fn run(
-    destination: Arc<Destination>,
+    mut changes: watch::Receiver<Arc<Destination>>,
     mut incidents: mpsc::Receiver<Arc<Incident>>,
     count: Count,
     troubles: Troubles,
 ) {
+    loop {
+        let telling = tell(&mut changes, &mut incidents, &count, &troubles);
+        if AssertUnwindSafe(telling).catch_unwind().await.is_ok() {
+            return;
+        }
+        let name = changes.borrow().notification.name.clone();
+        tracing::error!(destination = %name, "telling it has failed in this program: what waited is lost, and what lasts is told anew");
+        tokio::time::sleep(AFTER_PANIC).await;
+    }
+}
+
+async fn tell(
+    changes: &mut watch::Receiver<Arc<Destination>>,
+    incidents: &mut mpsc::Receiver<Arc<Incident>>,
+    count: &Count,
+    troubles: &Troubles,
+) {
+    let mut destination = Arc::clone(&changes.borrow_and_update());
     let mut outbox = Outbox::new(destination.pace(), fastrand::Rng::new());
     let mut delivering: JoinSet<(Message, Result<(), Failure>)> = JoinSet::new();
-    let mut lost = 0;
     let mut end: Option<Instant> = None;
     let mut arrived = Vec::new();
     loop {
-        note_losses(&destination, &mut outbox, &mut lost, &count);
+        note_losses(&destination, &mut outbox, count);
         if let Some(message) = outbox.take(now()) {
             let destination = Arc::clone(&destination);
             delivering.spawn(async move {
@@ -150,17 +179,18 @@ pub(super) async fn run(
         }
         // What is on its way is taken in first.
         if outbox.is_amiss() && incidents.is_empty() && end.is_none() {
-            reconcile(&destination, &mut outbox, &mut incidents, &troubles);
+            reconcile(&destination, &mut outbox, incidents, troubles);
         }
-        show(&destination, &mut outbox, &count);
+        show(&destination, &mut outbox, count);
         if end.is_some_and(|end| end <= now() || outbox.is_done() || outbox.is_retrying()) {
+            abandon(&destination, &outbox, count);
             return;
         }
         let due = outbox.due(now());
         tokio::select! {
             // Many at a time: what follows looks at all that is gathered.
-            count = incidents.recv_many(&mut arrived, TOGETHER), if end.is_none() => {
-                if count == 0 {
+            received = incidents.recv_many(&mut arrived, TOGETHER), if end.is_none() => {
+                if received == 0 {
                     end = Some(now() + FAREWELL);
                     outbox.hurry(now());
                 }
@@ -168,7 +198,11 @@ pub(super) async fn run(
                     outbox.note(Incident::clone(&incident), now());
                 }
             }
-            Some(done) = delivering.join_next() => settle(&destination, &mut outbox, done.ok(), &count),
+            Some(done) = delivering.join_next() => settle(&destination, &mut outbox, done.ok(), count),
+            Ok(()) = changes.changed() => {
+                destination = Arc::clone(&changes.borrow_and_update());
+                outbox.change(destination.pace(), |incident| destination.wants(incident));
+            }
             () = until(due) => {}
             () = until(end) => {}
         }
@@ -211,15 +245,13 @@ fn settle(
 }
 
 /// Takes notice of incidents that found no room.
-fn note_losses(destination: &Destination, outbox: &mut Outbox, lost: &mut u64, count: &Count) {
-    let total = destination.lost.load(Ordering::Relaxed);
-    if total > *lost {
+fn note_losses(destination: &Destination, outbox: &mut Outbox, count: &Count) {
+    let incidents = destination.lost.swap(0, Ordering::Relaxed);
+    if incidents > 0 {
         let name = &destination.notification.name;
-        let incidents = total - *lost;
         tracing::warn!(destination = %name, incidents, "more has happened than can be told");
-        destination.known().dropped += total - *lost;
-        count(name, Outcome::Dropped, total - *lost);
-        *lost = total;
+        destination.known().dropped += incidents;
+        count(name, Outcome::Dropped, incidents);
         outbox.lose();
     }
 }
@@ -243,6 +275,17 @@ fn reconcile(
     }
     let truth = truth.into_iter().filter(|incident| destination.wants(incident));
     outbox.reconcile(&truth.map(|incident| (incident.key(), incident)).collect(), since_1970(), now());
+}
+
+/// Takes notice of what nobody will be told.
+fn abandon(destination: &Destination, outbox: &Outbox, count: &Count) {
+    let left = outbox.left();
+    if left > 0 {
+        let name = &destination.notification.name;
+        tracing::warn!(destination = %name, left, "what waited for a destination that is told no more is dropped");
+        destination.known().dropped += left;
+        count(name, Outcome::Dropped, left);
+    }
 }
 
 fn show(destination: &Destination, outbox: &mut Outbox, count: &Count) {
