@@ -25,6 +25,9 @@ const OCTETS_PER_SECOND: u32 = 512 * 1024;
 /// The first of them is written at once.
 const REST: Duration = Duration::from_millis(200);
 
+/// As much more a second is written while things change: for as long as they do, 10,000 addresses every 0.8 s.
+const WHILE_CHANGING: u32 = 8;
+
 /// It rests for as many times as long as it took, so that no more than a twentieth of a processor goes into it.
 const SHARE: u32 = 20;
 
@@ -87,9 +90,10 @@ impl Remembering {
     pub(super) fn due(&self) -> Option<Instant> {
         let can_be = self.writer.is_some() && !self.is_writing && !self.is_suspended && self.is_old;
         let (ended, Written { time, octets }) = self.last;
+        let on_disk = Duration::from_secs(1) * octets / OCTETS_PER_SECOND;
         let rest = match self.is_wrong {
-            true => REST,
-            false => EVERY.max(Duration::from_secs(1) * octets / OCTETS_PER_SECOND),
+            true => REST.max(on_disk / WHILE_CHANGING),
+            false => EVERY.max(on_disk),
         };
         can_be.then(|| ended + rest.max(time * SHARE))
     }
@@ -255,7 +259,8 @@ mod tests {
             (false, 20, 3_500_000, 6675),
             (false, 400, 3_500_000, 8000),
             (true, 1, 300_000, 200),
-            (true, 20, 3_500_000, 400),
+            (true, 20, 3_500_000, 834),
+            (true, 50, 3_500_000, 1000),
         ] {
             let (_, written) = unbounded_channel();
             let writer = Some(writer.clone());
