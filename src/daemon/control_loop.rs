@@ -29,6 +29,10 @@ use crate::probe::{Limits, ProbeThread, Prober, Report, Trigger};
 use crate::resolver::{Answer, Resolver};
 use crate::telemetry::{Ledger, Metrics};
 
+/// Addresses that names may lose before all that is counted is gone through: few enough to be kept, and so many
+/// that the walk over all addresses is rare.
+const MANY_GONE: usize = 1000;
+
 /// Drives the controller, one event at a time.
 pub(super) struct ControlLoop {
     controller: Controller,
@@ -53,6 +57,8 @@ pub(super) struct ControlLoop {
     /// Why the last reload was refused, unless it was not.
     refusal: Option<String>,
     ledger: Ledger,
+    /// How many addresses have gone since the ledger last forgot some.
+    gone: usize,
     /// Who makes changes.
     tenure: Tenure,
     /// What was over while another process had the audit log.
@@ -115,6 +121,7 @@ impl ControlLoop {
             audit,
             refusal: None,
             ledger,
+            gone: 0,
             tenure: Tenure::Own,
             unnoted: Vec::new(),
             remembering,
@@ -479,6 +486,13 @@ impl ControlLoop {
         report
     }
 
+    /// Counts of what is gone would pile up while nobody scrapes them.
+    fn forget_gone(&mut self) {
+        self.gone = 0;
+        let watched: Vec<_> = self.controller.watches().map(|(_, watch, _)| watch).collect();
+        self.ledger.forget(&watched, self.controller.names());
+    }
+
     /// Tells whoever has to know.
     pub(super) fn tell(&mut self, notices: Vec<Notice>) {
         self.remembering.note(!notices.is_empty());
@@ -508,8 +522,15 @@ impl ControlLoop {
                     self.prober.rewatch(started, &stopped);
                     descriptors::check(&self.prober, &self.settings);
                     self.resolver.resolve(self.controller.names());
+                    self.forget_gone();
                 }
-                Notice::Rewatched { started, stopped } => self.prober.rewatch(started, &stopped),
+                Notice::Rewatched { started, stopped } => {
+                    self.prober.rewatch(started, &stopped);
+                    self.gone += stopped.len();
+                    if self.gone >= MANY_GONE {
+                        self.forget_gone();
+                    }
+                }
                 Notice::Published { generation } => {
                     Metrics::published(edits::now());
                     self.feed.published(generation);

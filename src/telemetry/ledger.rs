@@ -62,8 +62,8 @@ impl Default for Stages {
     }
 }
 
-/// Something, and whether it was missing when somebody last scraped. It goes when it is missing twice: what is new may
-/// have been counted before it is in what a scrape knows.
+/// Something, and whether it was missing when somebody last scraped or something was watched no longer. It goes when it is
+/// missing twice: what is new may have been counted before it is in what a scrape knows.
 #[derive(Clone, Default)]
 struct Kept<T> {
     it: T,
@@ -225,33 +225,44 @@ impl Ledger {
         }
     }
 
+    /// Forgets what was missing twice; `watched` is all that is probed, `names` are those that are resolved.
+    pub fn forget<'a>(&self, watched: &[Arc<Watch>], names: impl IntoIterator<Item = &'a Name>) {
+        let watched = watched.iter();
+        let addresses: BTreeSet<_> =
+            watched.clone().map(|watch| (watch.pool_or_none(), watch.written())).collect();
+        let checks: BTreeSet<_> =
+            watched.map(|watch| (watch.pool_or_none(), &watch.check.name[..])).collect();
+        let known: BTreeSet<&Name> = names.into_iter().collect();
+        let pools: Vec<(String, Arc<Mutex<Pool>>)> = {
+            let mut accounts = lock(&self.0);
+            let of_pool =
+                |pool: &str| addresses.range((pool, "")..).next().is_some_and(|(of, _)| *of == pool);
+            accounts.pools.retain(|pool, kept| kept.stays(of_pool(pool)));
+            accounts.names.retain(|name, kept| kept.stays(known.contains(name)));
+            accounts.pools.iter().map(|(name, kept)| (name.clone(), kept.it.clone())).collect()
+        };
+        for (name, pool) in pools {
+            let mut pool = lock(&pool);
+            pool.checks.retain(|check, kept| kept.stays(checks.contains(&(&name[..], &check[..]))));
+            pool.addresses.retain(|address, kept| kept.stays(addresses.contains(&(&name[..], &address[..]))));
+        }
+    }
+
     /// What is left when those are gone that were missing twice.
     #[allow(clippy::type_complexity, reason = "two lists, each told once")]
     fn known(
         &self,
         readings: &Readings,
     ) -> (Vec<(String, Pool)>, Vec<(String, BTreeMap<&'static str, u64>)>) {
-        let watched = readings.watched.iter();
-        let addresses: BTreeSet<_> =
-            watched.clone().map(|watch| (watch.pool_or_none(), watch.written())).collect();
-        let checks: BTreeSet<_> =
-            watched.map(|watch| (watch.pool_or_none(), &watch.check.name[..])).collect();
-        let known: BTreeSet<&Name> = readings.names.iter().map(|(name, _)| name).collect();
+        self.forget(&readings.watched, readings.names.iter().map(|(name, _)| name));
         let (pools, names): (Vec<_>, Vec<_>) = {
-            let mut accounts = lock(&self.0);
-            let of_pool =
-                |pool: &str| addresses.range((pool, "")..).next().is_some_and(|(of, _)| *of == pool);
-            accounts.pools.retain(|pool, kept| kept.stays(of_pool(pool)));
-            accounts.names.retain(|name, kept| kept.stays(known.contains(name)));
+            let accounts = lock(&self.0);
             let pools = accounts.pools.iter().map(|(name, kept)| (name.clone(), kept.it.clone()));
             let names = accounts.names.iter().map(|(name, kept)| (name.to_string(), kept.it.clone()));
             (pools.collect(), names.collect())
         };
         let pools = pools.into_iter().map(|(name, pool): (String, Arc<Mutex<Pool>>)| {
-            let mut pool = lock(&pool);
-            pool.checks.retain(|check, kept| kept.stays(checks.contains(&(&name[..], &check[..]))));
-            pool.addresses.retain(|address, kept| kept.stays(addresses.contains(&(&name[..], &address[..]))));
-            let pool = pool.clone();
+            let pool = lock(&pool).clone();
             (name, pool)
         });
         (pools.collect(), names)
@@ -304,4 +315,57 @@ fn entry<'a, T: Default>(all: &'a mut BTreeMap<String, Kept<T>>, name: &str) -> 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Counts are whole whatever happened to whoever held the lock.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::plan::{CheckKind, Endpoint, HealthCheck, TcpCheck};
+
+    fn watch(pool: &str, address: &str) -> Arc<Watch> {
+        Arc::new(Watch {
+            pool: Some(pool.to_owned()),
+            address: address.to_owned(),
+            endpoint: Endpoint::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            resolved_from: None,
+            port: Some(80),
+            check: HealthCheck {
+                name: "check".to_owned(),
+                kind: CheckKind::Tcp(TcpCheck::default()),
+                interval: Duration::from_secs(1),
+                timeout: Duration::from_secs(1),
+                fall: 2,
+                rise: 2,
+                fast_interval: Duration::from_secs(1),
+                initial: Verdict::Unknown,
+                tripwire: false,
+                damping: None,
+            },
+        })
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten_without_a_scraper() {
+        let ledger = Ledger::default();
+        let watched = [watch("a", "stays"), watch("a", "goes"), watch("b", "goes")];
+        let names = ["stays.example.", "goes.example."].map(|name| name.parse::<Name>().expect("a name"));
+        let outcome = Outcome::Fail(crate::health::Failure::Refused);
+        watched.iter().for_each(|watch| ledger.probed(watch, &outcome, Duration::ZERO));
+        for name in &names {
+            ledger.looked_up(name, &Lookup { v4: Found::Nothing, v6: Found::Nothing });
+        }
+        let left = || {
+            let accounts = lock(&ledger.0);
+            let addresses = |pool: &Kept<Arc<Mutex<Pool>>>| lock(&pool.it).addresses.len();
+            (accounts.pools.values().map(addresses).collect::<Vec<usize>>(), accounts.names.len())
+        };
+        ledger.forget(&watched, &names);
+        assert_eq!(left(), (vec![2, 1], 2));
+        ledger.forget(&watched[..1], &names[..1]);
+        assert_eq!(left(), (vec![2, 1], 2), "missing once");
+        ledger.forget(&watched[..1], &names[..1]);
+        assert_eq!(left(), (vec![1], 1));
+    }
 }
