@@ -260,7 +260,7 @@ const LONG_ENOUGH: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn what_waits_for_a_destination_that_moves_is_told_where_it_is_now() {
-    let notifier = Notifier::new(Handle::current(), Arc::new(|_, _, _| ()));
+    let notifier = Notifier::new(Handle::current(), "ns1".to_owned(), Arc::new(|_, _, _| ()));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let nowhere = format!("http://{}/", listener.local_addr().expect("it is bound"));
     drop(listener);
@@ -287,7 +287,7 @@ async fn what_waits_for_a_destination_that_is_no_more_is_counted_as_dropped() {
             *counting.lock().expect("nobody panics with it") += messages;
         }
     });
-    let notifier = Notifier::new(Handle::current(), count);
+    let notifier = Notifier::new(Handle::current(), "ns1".to_owned(), count);
     notifier.replace(webhook_at("http://127.0.0.1:9/"));
     notifier.tell(incident(Topic::Order, Subject::pool("vn", None), Phase::Once, "an order is over"));
     tokio::time::timeout(LONG_ENOUGH, notifier.close()).await.expect("it ends");
@@ -301,7 +301,7 @@ async fn a_destination_whose_task_has_panicked_is_told_of_what_lasts_and_what_fo
         let is_first = outcome == Outcome::Delivered && messages > 0 && panics.swap(false, Ordering::Relaxed);
         assert!(!is_first, "a panic for this test");
     });
-    let notifier = Notifier::new(Handle::current(), count);
+    let notifier = Notifier::new(Handle::current(), "ns1".to_owned(), count);
     let (url, mut bodies) = hook().await;
     notifier.replace(webhook_at(&url));
     notifier.tell(incident(Topic::Pool, Subject::pool("vn", None), Phase::Begun, "vn is out"));
