@@ -36,7 +36,7 @@ pub struct Destination {
     pub retrying: bool,
     /// Troubles that it was told of, and that last.
     pub standing: usize,
-    /// Messages that have arrived since the start of the process.
+    /// Messages that have arrived since this process has a destination of this name and type.
     pub delivered: u64,
     /// Messages that were given up.
     pub failed: u64,
