@@ -499,7 +499,8 @@ impl Answerer for Held {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_datagram_that_the_kernel_drops_is_counted_once() {
     const WORKERS: usize = 3;
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // Nobody else's, so that TCP can have the same port.
+    let socket = UdpSocket::bind("127.53.0.3:0").unwrap();
     let at = socket.local_addr().unwrap();
     let client = udp_client(at.ip(), at);
     let dropped = |socket: &UdpSocket| mmsg::overflowed(socket.as_fd()).unwrap();
