@@ -259,7 +259,9 @@ fn what_is_logged_is_changed_by_reload_by_api_and_for_a_while() {
     let from = reload("level = \"info\"\nfilter = \"rhumb::daemon=debug\"");
     daemon.await_line(from, &["DEBUG", "table published"]);
     let from = reload("level = \"info\"");
-    daemon.await_line(from, &["configuration reloaded"]);
+    daemon.await_line(from, &["configuration reloaded: logs changed"]);
+    let from = reload("level = \"info\"\nformat = \"text\"");
+    daemon.await_line(from, &["configuration reloaded: nothing has changed"]);
 
     let admin = format!("http://{}", daemon.admin());
     let log = |arguments: &[&str]| {

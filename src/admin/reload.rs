@@ -26,6 +26,8 @@ pub struct ReloadReport {
     pub databases: bool,
     /// Whether other destinations of notifications are told from now on, or with other secrets.
     pub notifications: bool,
+    /// Whether the configuration says something else of what is logged, of the daemon or of queries.
+    pub logs: bool,
     /// The settings, as in `server.listen`, that differ from those of the start: they take effect at
     /// the next restart.
     #[schema(value_type = Vec<String>)]

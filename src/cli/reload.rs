@@ -31,6 +31,7 @@ pub(super) fn told(report: &Value) -> String {
         ("latencies", "latencies changed"),
         ("databases", "location databases changed"),
         ("notifications", "notifications changed"),
+        ("logs", "logs changed"),
     ] {
         if report[member] == true {
             lines.push(words.to_owned());
@@ -68,11 +69,11 @@ mod tests {
     fn a_report_says_what_is_another_now() {
         let report = json!({
             "pools": { "added": ["a", "b"], "removed": [], "changed": ["c"] }, "domains": { "added": [], "removed": [], "changed": [] },
-            "latencies": false, "databases": true, "after_restart": ["server.listen"], "retired": [3], "orphaned": [4, 5],
+            "latencies": false, "databases": true, "logs": true, "after_restart": ["server.listen"], "retired": [3], "orphaned": [4, 5],
         });
         assert_eq!(
             told(&report),
-            "reloaded\n  pools added: a, b\n  pools changed: c\n  location databases changed\n  \
+            "reloaded\n  pools added: a, b\n  pools changed: c\n  location databases changed\n  logs changed\n  \
              takes effect at the next restart: server.listen\n  \
              edits that the file has now, and that were taken back: 3\n  edits that are not in force any more: 4, 5\n"
         );

@@ -448,7 +448,7 @@ impl ControlLoop {
     fn reloaded(&mut self, reloaded: Reloaded, trigger: &'static str) -> ReloadReport {
         let Reloaded { settings, world, mut report, cookies, tokens, destinations, retired } = reloaded;
         report.after_restart = self.settings.changed_keys(&settings);
-        self.telling.configure(&settings);
+        report.logs = self.telling.configure(&settings);
         if !report.after_restart.is_empty() {
             let keys = report.after_restart.join(", ");
             tracing::warn!("changes to {keys} take effect at the next restart");
@@ -476,13 +476,7 @@ impl ControlLoop {
                 tracing::warn!(edit = standing.edit.id, object = %standing.edit.object, "not in force: {reason}");
             }
         }
-        match (report.difference.is_empty(), report.databases) {
-            (true, true) => tracing::info!(trigger, "configuration reloaded: databases changed"),
-            (false, true) => {
-                tracing::info!(trigger, "configuration reloaded: {}, databases changed", report.difference);
-            }
-            (_, false) => tracing::info!(trigger, "configuration reloaded: {}", report.difference),
-        }
+        said::reloaded(&report, trigger);
         report
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::control_loop::now;
 use super::list;
+use crate::admin::ReloadReport;
 use crate::config::{Change, Edit, Stamp};
 use crate::control::Notice;
 use crate::health::{Stage, Verdict};
@@ -74,6 +75,28 @@ pub(super) fn noticed(notice: &Notice) {
         }
         Notice::Settled | Notice::Rewatch { .. } | Notice::Rewatched { .. } => {}
     }
+}
+
+/// Logs what a reload has changed.
+pub(super) fn reloaded(report: &ReloadReport, trigger: &str) {
+    let others = [
+        (report.databases, "databases changed"),
+        (report.notifications, "notifications changed"),
+        (report.logs, "logs changed"),
+    ];
+    let others =
+        others.into_iter().filter_map(|(has_changed, words)| has_changed.then_some(words.to_owned()));
+    let all: Vec<String> = (!report.difference.is_empty())
+        .then(|| report.difference.to_string())
+        .into_iter()
+        .chain(others)
+        .collect();
+    let told = match &all[..] {
+        // It says that there is nothing.
+        [] => report.difference.to_string(),
+        all => all.join(", "),
+    };
+    tracing::info!(trigger, "configuration reloaded: {told}");
 }
 
 /// Logs that edits are in force, and that others stand no longer.

@@ -104,13 +104,17 @@ impl Telling {
     }
 
     /// Tells what `settings` say from now on, where nothing else was told by API; a file that was
-    /// moved away is opened anew.
-    pub(super) fn configure(&self, settings: &Settings) {
+    /// moved away is opened anew. Returns whether they say something else than before.
+    pub(super) fn configure(&self, settings: &Settings) -> bool {
         let mut state = self.lock();
+        // What else there is of the log only a restart changes.
+        let said = |log: &LogSettings| (log.level, log.filter.clone());
+        let has_changed = said(&state.log) != said(&settings.log) || state.query_log != settings.query_log;
         state.log = settings.log.clone();
         state.query_log = settings.query_log.clone();
         self.queries.direct(state.query_log.as_ref().map(destination));
         self.carry_out(&state);
+        has_changed
     }
 
     /// Leaves the path of the query log to another process, or has it back.
