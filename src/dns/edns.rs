@@ -121,16 +121,17 @@ impl<'m> Edns<'m> {
 
     /// Writes the reply's OPT record into `out`, which has [`Edns::reply_length`] octets and as
     /// many more as other options are to be written behind.
+    #[inline]
     pub(super) fn write_reply(&self, extended_rcode: u8, scope: u8, out: &mut [u8]) {
-        // The root as owner, then the type.
-        out[..3].copy_from_slice(&[0, 0, 41]);
+        let Some((fixed, options)) = out.split_first_chunk_mut::<OPT_FIXED>() else { return };
         // What this server takes; it reads larger queries, but asks for none to be fragmented.
-        out[3..5].copy_from_slice(&(MAX_UDP_REPLY as u16).to_be_bytes());
-        out[5..9].copy_from_slice(&[extended_rcode, 0, if self.dnssec_ok { 0x80 } else { 0 }, 0]);
-        let options = out.len() - OPT_FIXED;
-        out[9..11].copy_from_slice(&(options as u16).to_be_bytes());
-        if let Some(subnet) = self.client_subnet {
-            subnet.write_reply(scope, &mut out[OPT_FIXED..]);
+        let [payload_high, payload_low] = (MAX_UDP_REPLY as u16).to_be_bytes();
+        let [length_high, length_low] = (options.len() as u16).to_be_bytes();
+        let flags = if self.dnssec_ok { 0x80 } else { 0 };
+        // The root as owner, then the type.
+        *fixed = [0, 0, 41, payload_high, payload_low, extended_rcode, 0, flags, 0, length_high, length_low];
+        if let Some(subnet) = &self.client_subnet {
+            subnet.write_reply(scope, options);
         }
     }
 }
@@ -139,10 +140,6 @@ impl<'m> Edns<'m> {
 const OPT_FIXED: usize = 11;
 /// Octets of an option's code and length.
 pub(super) const OPTION_HEADER: usize = 4;
-
-/// By how much the octets of an IPv4 address are shifted in its bits. Taken one by one: to have
-/// `memcpy` copy three octets costs more than all else that is done for them.
-const V4_SHIFTS: [u32; 4] = [24, 16, 8, 0];
 
 impl ClientSubnet {
     /// The subnet of the first `source_prefix` bits of `address`.
@@ -165,8 +162,14 @@ impl ClientSubnet {
             // dig +subnet=0 names no family: there is no address to be of one.
             0 if source_prefix == 0 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             1 if source_prefix <= 32 => {
-                let bits =
-                    octets.iter().zip(V4_SHIFTS).fold(0, |bits, (&octet, at)| bits | u32::from(octet) << at);
+                // One by one: to have `memcpy` copy three octets costs more than all else that is done for them.
+                let bits = u32::from_be_bytes(match *octets {
+                    [a] => [a, 0, 0, 0],
+                    [a, b] => [a, b, 0, 0],
+                    [a, b, c] => [a, b, c, 0],
+                    [a, b, c, d] => [a, b, c, d],
+                    _ => [0; 4],
+                });
                 if bits.checked_shl(source_prefix.into()).is_some_and(|beyond| beyond != 0) {
                     return Err(BadOptions);
                 }
@@ -191,11 +194,10 @@ impl ClientSubnet {
     }
 
     /// RFC 7871 section 7.2.1: family, source prefix and address as in the query.
+    #[inline]
     fn write_reply(&self, scope: u8, out: &mut [u8]) {
         let octets = self.address_octets();
-        out[0..2].copy_from_slice(&CLIENT_SUBNET.to_be_bytes());
-        out[2..4].copy_from_slice(&((4 + octets) as u16).to_be_bytes());
-        out[4..6].copy_from_slice(&self.family.to_be_bytes());
+        let Some((fixed, out)) = out.split_first_chunk_mut::<{ OPTION_HEADER + 4 }>() else { return };
         // A resolver that gave no bits asked that nobody be located: section 7.1.2.
         let scope = match self.address {
             _ if self.source_prefix == 0 || scope == 0 => 0,
@@ -203,14 +205,23 @@ impl ClientSubnet {
             IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => 96 + scope.min(32),
             _ => scope,
         };
-        out[6..8].copy_from_slice(&[self.source_prefix, scope]);
+        let [code_high, code_low] = CLIENT_SUBNET.to_be_bytes();
+        let [family_high, family_low] = self.family.to_be_bytes();
+        // At most 4 and an IPv6 address.
+        let length = 4 + octets as u8;
+        *fixed = [code_high, code_low, 0, length, family_high, family_low, self.source_prefix, scope];
         match self.address {
             IpAddr::V4(ip) => {
-                for (place, at) in out[8..8 + octets].iter_mut().zip(V4_SHIFTS) {
-                    *place = (ip.to_bits() >> at) as u8;
+                let [a, b, c, d] = ip.octets();
+                match &mut out[..octets] {
+                    [first] => *first = a,
+                    [first, second] => [*first, *second] = [a, b],
+                    [first, second, third] => [*first, *second, *third] = [a, b, c],
+                    [first, second, third, fourth] => [*first, *second, *third, *fourth] = [a, b, c, d],
+                    _ => {}
                 }
             }
-            IpAddr::V6(ip) => out[8..8 + octets].copy_from_slice(&ip.octets()[..octets]),
+            IpAddr::V6(ip) => out[..octets].copy_from_slice(&ip.octets()[..octets]),
         }
     }
 }

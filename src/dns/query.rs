@@ -6,113 +6,104 @@ use super::header::{
 use super::name_hash::{NameHash, hash_name, lowercase};
 use super::{ClientSubnet, Edns, MAX_LABEL, MAX_NAME, Name, Rtype};
 
-/// A query that can be answered: one question of class IN, well formed to its end. The name that
-/// it asks for is in the buffer given to [`Query::parse`].
+/// A query as far as it could be read: one question, well formed to its end, if [`Query::read`] says that it can be
+/// answered. The name that it asks for is in the buffer given there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Query<'m> {
     /// The type that is asked for.
     pub rtype: Rtype,
-    /// Octets of the question section.
+    /// Octets of the question section that can be echoed; 0 where it could not be read.
     pub question_octets: usize,
-    /// The OPT record, if there is one.
+    /// The OPT record, if there is one that could be read: one is owed in return, with an error too (RFC 6891
+    /// section 6.1.1).
     pub edns: Option<Edns<'m>>,
 }
 
 /// Why a message gets no answer from a zone.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Unanswerable<'m> {
+pub enum Unanswerable {
     /// Nothing may be sent back: shorter than a header, or itself a response. Replying to
     /// responses would let two servers talk to each other for ever.
     Silence,
     /// This code goes back.
-    Error {
-        /// Which.
-        rcode: Rcode,
-        /// Octets of the question section that can be echoed; 0 where it could not be read.
-        question_octets: usize,
-        /// The OPT record, if it was read: one is owed in return (RFC 6891 section 6.1.1).
-        edns: Option<Edns<'m>>,
-    },
+    Error(Rcode),
     /// It asks no question, only for a cookie (RFC 7873 section 5.4).
-    NoQuestion {
-        /// The OPT record, with a cookie.
-        edns: Edns<'m>,
-    },
-    /// It is well formed and its class is not IN. Its name is in the buffer given to
-    /// [`Query::parse`].
-    OtherClass {
-        /// Which class it is.
-        class: u16,
-        /// The rest of it.
-        query: Query<'m>,
-    },
+    NoQuestion,
+    /// It is well formed and its class is not IN, but this.
+    OtherClass(u16),
 }
 
 impl<'m> Query<'m> {
-    /// Reads `message`, and the name in its question into `name`.
+    /// One of which nothing was read yet.
+    pub const fn unread() -> Self {
+        Query { rtype: Rtype(0), question_octets: 0, edns: None }
+    }
+
+    /// Reads `message` into this query, which is [`Query::unread()`] yet, and the name in its question into `name`.
+    ///
+    /// In place, because to return what was read is to copy it, piece by piece, before it has arrived in memory.
     #[inline(always)]
-    pub fn parse(message: &'m [u8], name: &mut NameBuffer) -> Result<Query<'m>, Unanswerable<'m>> {
+    pub fn read(&mut self, message: &'m [u8], name: &mut NameBuffer) -> Result<(), Unanswerable> {
         let header: &[u8; HEADER] = message.first_chunk().ok_or(Unanswerable::Silence)?;
         if header[2] & FLAG_RESPONSE != 0 {
             return Err(Unanswerable::Silence);
         }
-        let error = |rcode, question_octets, edns| Unanswerable::Error { rcode, question_octets, edns };
         let [questions, answers, authorities, additionals] =
             [4, 6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
+        let mut rest = &message[HEADER..];
         if header[2] & MASK_OPCODE != 0 {
             let counts = [questions, answers, authorities, additionals];
-            return Err(of_other_opcode(counts, &message[HEADER..], name));
+            return Err(self.of_other_opcode(counts, rest, name));
         }
         if questions != 1 || answers != 0 {
-            return Err(without_question([questions, answers, authorities, additionals], &message[HEADER..]));
+            return Err(self.without_question([questions, answers, authorities, additionals], rest));
         }
-        let mut rest = &message[HEADER..];
-        let (rtype, class) = question(&mut rest, name).ok_or(error(Rcode::FormErr, 0, None))?;
-        let question_octets = message.len() - HEADER - rest.len();
+        const MALFORMED: Unanswerable = Unanswerable::Error(Rcode::FormErr);
+        let (rtype, class) = question(&mut rest, name).ok_or(MALFORMED)?;
+        self.rtype = rtype;
+        self.question_octets = message.len() - HEADER - rest.len();
         // IXFR alone carries a record there (RFC 1995 section 3).
         if authorities > u16::from(rtype == Rtype::IXFR) {
-            return Err(error(Rcode::FormErr, question_octets, None));
+            return Err(MALFORMED);
         }
-        let mut edns = None;
-        if !opt_record(&mut rest, authorities.into(), additionals, &mut edns) {
-            return Err(error(Rcode::FormErr, question_octets, edns));
+        if !opt_record(&mut rest, authorities.into(), additionals, &mut self.edns) {
+            return Err(MALFORMED);
         }
-        if edns.is_some_and(|edns| edns.version != 0) {
-            return Err(error(Rcode::BadVers, question_octets, edns));
+        if self.edns.as_ref().is_some_and(|edns| edns.version != 0) {
+            return Err(Unanswerable::Error(Rcode::BadVers));
         }
-        let query = Query { rtype, question_octets, edns };
-        if class == CLASS_IN { Ok(query) } else { Err(Unanswerable::OtherClass { class, query }) }
+        if class == CLASS_IN { Ok(()) } else { Err(Unanswerable::OtherClass(class)) }
     }
-}
 
-/// What to make of a message of an opcode that is not served. NOTIFY and UPDATE have the sections
-/// of a query (RFC 1996 section 3.7, RFC 2136 section 2), so that their OPT record can be found;
-/// what is made otherwise has none that could be.
-#[cold]
-fn of_other_opcode<'m>(counts: [u16; 4], mut rest: &'m [u8], name: &mut NameBuffer) -> Unanswerable<'m> {
-    let [questions, answers, authorities, additionals] = counts;
-    let mut edns = None;
-    if (0..questions).all(|_| question(&mut rest, name).is_some()) {
-        let in_front = u32::from(answers) + u32::from(authorities);
-        // Whether the rest is as it should be is for those to say who serve the opcode.
-        opt_record(&mut rest, in_front, additionals, &mut edns);
-    }
-    Unanswerable::Error { rcode: Rcode::NotImp, question_octets: 0, edns }
-}
-
-/// What to make of a message that has not one question: a query for a cookie, or a mistake.
-#[cold]
-fn without_question(counts: [u16; 4], mut records: &[u8]) -> Unanswerable<'_> {
-    let mistake = |edns| Unanswerable::Error { rcode: Rcode::FormErr, question_octets: 0, edns };
-    let [0, 0, 0, additionals] = counts else { return mistake(None) };
-    let mut edns = None;
-    let is_sound = opt_record(&mut records, 0, additionals, &mut edns);
-    match edns {
-        Some(edns) if is_sound && edns.version != 0 => {
-            Unanswerable::Error { rcode: Rcode::BadVers, question_octets: 0, edns: Some(edns) }
+    /// What to make of a message of an opcode that is not served. NOTIFY and UPDATE have the sections
+    /// of a query (RFC 1996 section 3.7, RFC 2136 section 2), so that their OPT record can be found;
+    /// what is made otherwise has none that could be.
+    #[cold]
+    fn of_other_opcode(
+        &mut self,
+        counts: [u16; 4],
+        mut rest: &'m [u8],
+        name: &mut NameBuffer,
+    ) -> Unanswerable {
+        let [questions, answers, authorities, additionals] = counts;
+        if (0..questions).all(|_| question(&mut rest, name).is_some()) {
+            let in_front = u32::from(answers) + u32::from(authorities);
+            // Whether the rest is as it should be is for those to say who serve the opcode.
+            opt_record(&mut rest, in_front, additionals, &mut self.edns);
         }
-        Some(edns) if is_sound && !edns.cookie.is_empty() => Unanswerable::NoQuestion { edns },
-        edns => mistake(edns),
+        Unanswerable::Error(Rcode::NotImp)
+    }
+
+    /// What to make of a message that has not one question: a query for a cookie, or a mistake.
+    #[cold]
+    fn without_question(&mut self, counts: [u16; 4], mut records: &'m [u8]) -> Unanswerable {
+        let [0, 0, 0, additionals] = counts else { return Unanswerable::Error(Rcode::FormErr) };
+        let is_sound = opt_record(&mut records, 0, additionals, &mut self.edns);
+        match self.edns {
+            Some(edns) if is_sound && edns.version != 0 => Unanswerable::Error(Rcode::BadVers),
+            Some(edns) if is_sound && !edns.cookie.is_empty() => Unanswerable::NoQuestion,
+            _ => Unanswerable::Error(Rcode::FormErr),
+        }
     }
 }
 
@@ -183,26 +174,11 @@ struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// Reads a record off the front of `rest`. Its owner is skipped, not followed: no query needs it.
+    #[inline(always)]
     fn parse(rest: &mut &'a [u8]) -> Option<Record<'a>> {
-        let mut owner = *rest;
-        let owner_is_root = owner.first() == Some(&0);
-        loop {
-            let (&length, behind) = owner.split_first()?;
-            match length {
-                0 => {
-                    owner = behind;
-                    break;
-                }
-                // A compression pointer ends a name (RFC 1035 section 4.1.4).
-                0xc0..=0xff => {
-                    owner = behind.get(1..)?;
-                    break;
-                }
-                1..=0x3f => owner = behind.get(usize::from(length)..)?,
-                _ => return None,
-            }
-        }
-        let (fixed, behind) = owner.split_first_chunk::<10>()?;
+        let owner_is_root = rest.first() == Some(&0);
+        let behind_owner = if owner_is_root { &rest[1..] } else { skip_name(rest)? };
+        let (fixed, behind) = behind_owner.split_first_chunk::<10>()?;
         let length = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
         let (data, behind) = behind.split_at_checked(length)?;
         *rest = behind;
@@ -213,6 +189,21 @@ impl<'a> Record<'a> {
             ttl: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
             data,
         })
+    }
+}
+
+/// What is behind the name at the front of `message`.
+#[cold]
+fn skip_name(mut message: &[u8]) -> Option<&[u8]> {
+    loop {
+        let (&length, behind) = message.split_first()?;
+        match length {
+            0 => return Some(behind),
+            // A compression pointer ends a name (RFC 1035 section 4.1.4).
+            0xc0..=0xff => return behind.get(1..),
+            1..=0x3f => message = behind.get(usize::from(length)..)?,
+            _ => return None,
+        }
     }
 }
 
@@ -273,24 +264,24 @@ impl NameBuffer {
     /// Length octets are at most 63 and no letters: the whole wire form can be folded at once.
     fn take(&mut self, message: &[u8], length: usize) {
         let mut hash = NameHash::new(length);
-        let mut at = 0;
-        for place in self.octets.as_chunks_mut::<8>().0 {
-            if at >= length {
-                break;
-            }
-            let mut word = match message[at..].first_chunk() {
-                Some(octets) => u64::from_le_bytes(*octets),
-                // A name at the very end of its message.
-                None => message[at..].iter().rev().fold(0, |word, octet| word << 8 | u64::from(*octet)),
+        let (whole, tail) = message[..length].as_chunks::<8>();
+        let mut places = self.octets.as_chunks_mut::<8>().0.iter_mut();
+        for (octets, place) in whole.iter().zip(&mut places) {
+            let word = lowercase(u64::from_le_bytes(*octets));
+            hash.add(word);
+            *place = word.to_le_bytes();
+        }
+        if !tail.is_empty()
+            && let Some(place) = places.next()
+        {
+            // What is behind the name is read along and left out, unless the message ends with it.
+            let word = match message[length - tail.len()..].first_chunk() {
+                Some(octets) => u64::from_le_bytes(*octets) & ((1 << (8 * tail.len())) - 1),
+                None => tail.iter().rev().fold(0, |word, octet| word << 8 | u64::from(*octet)),
             };
-            let octets = length - at;
-            if octets < 8 {
-                word &= (1 << (8 * octets)) - 1;
-            }
             let word = lowercase(word);
             hash.add(word);
             *place = word.to_le_bytes();
-            at += 8;
         }
         self.hash = hash.finish();
     }

@@ -91,9 +91,10 @@ impl<'b> Reply<'b> {
     ) -> Reply<'b> {
         let question_end = HEADER + question_octets;
         buffer[..question_end].copy_from_slice(&query[..question_end]);
-        buffer[2..4].copy_from_slice(&response_flags(query));
-        buffer[4..HEADER].fill(0);
-        buffer[5] = u8::from(question_octets > 0);
+        if let Some(header) = buffer.first_chunk_mut::<HEADER>() {
+            [header[2], header[3]] = response_flags(query);
+            header[4..].copy_from_slice(&[0, u8::from(question_octets > 0), 0, 0, 0, 0, 0, 0]);
+        }
         let reserved = edns.map_or(0, |edns| edns.reply_length() + options.len());
         Reply {
             at: question_end,
@@ -132,6 +133,27 @@ impl<'b> Reply<'b> {
         write_fixed(out, rtype, ttl, data.len());
         out[RECORD_FIXED..].copy_from_slice(data);
         self.counts[section as usize] += 1;
+        Ok(())
+    }
+
+    /// Writes a record at `owner`, the offset of a name in the message, whose data is of a size that is known
+    /// beforehand, and holds no name: an address.
+    #[inline]
+    pub fn address<const N: usize>(
+        &mut self,
+        owner: u16,
+        rtype: Rtype,
+        ttl: u32,
+        data: &[u8; N],
+    ) -> Result<(), Full> {
+        let out = self.claim(2 + RECORD_FIXED + N)?;
+        let Some((head, rest)) = out.split_first_chunk_mut::<{ 2 + RECORD_FIXED }>() else {
+            return Err(Full);
+        };
+        head[..2].copy_from_slice(&(0xc000 | owner).to_be_bytes());
+        write_fixed(&mut head[2..], rtype, ttl, N);
+        rest.copy_from_slice(data);
+        self.counts[Section::Answer as usize] += 1;
         Ok(())
     }
 
@@ -191,16 +213,16 @@ impl<'b> Reply<'b> {
         Ok(())
     }
 
-    /// Writes a CNAME record and returns its target as an owner for what follows.
-    pub fn alias(&mut self, owner: Owner<'_>, ttl: u32, target: &[u8]) -> Result<Owner<'static>, Full> {
-        self.owner(owner)?;
+    /// Writes a CNAME record and returns the offset of its target: the owner of what follows.
+    pub fn alias(&mut self, owner: u16, ttl: u32, target: &[u8]) -> Result<u16, Full> {
+        self.pointer(owner)?;
         let fixed_at = self.at;
         self.claim(RECORD_FIXED)?;
         let target_at = self.name(target)?;
         let length = self.at - fixed_at - RECORD_FIXED;
         write_fixed(&mut self.buffer[fixed_at..], Rtype::CNAME, ttl, length);
         self.counts[Section::Answer as usize] += 1;
-        Ok(Owner::At(target_at))
+        Ok(target_at)
     }
 
     /// Writes the text of at most 255 octets that answers a question about the server itself: a
@@ -265,6 +287,7 @@ impl<'b> Reply<'b> {
         self.end(rcode, 0, 0)
     }
 
+    #[inline]
     fn end(self, rcode: Rcode, flags: u8, scope: u8) -> usize {
         let [answers, authorities, mut additionals] = self.counts;
         let mut length = self.at;
@@ -279,13 +302,17 @@ impl<'b> Reply<'b> {
             }
             let extended = (rcode as u16 >> 4) as u8;
             edns.write_reply(extended, scope, &mut self.buffer[self.at..length]);
-            self.buffer[options..options + self.options.len()].copy_from_slice(self.options);
+            if !self.options.is_empty() {
+                self.buffer[options..options + self.options.len()].copy_from_slice(self.options);
+            }
             additionals += 1;
         }
-        self.buffer[2] |= flags;
-        self.buffer[3] |= (rcode as u16 & 0xf) as u8;
-        for (at, count) in [(6, answers), (8, authorities), (10, additionals)] {
-            self.buffer[at..at + 2].copy_from_slice(&count.to_be_bytes());
+        if let Some(header) = self.buffer.first_chunk_mut::<HEADER>() {
+            header[2] |= flags;
+            header[3] |= (rcode as u16 & 0xf) as u8;
+            [header[6], header[7]] = answers.to_be_bytes();
+            [header[8], header[9]] = authorities.to_be_bytes();
+            [header[10], header[11]] = additionals.to_be_bytes();
         }
         length
     }
@@ -371,6 +398,7 @@ impl<'b> Reply<'b> {
     }
 
     /// The next `octets` of the message, to be written.
+    #[inline]
     fn claim(&mut self, octets: usize) -> Result<&mut [u8], Full> {
         let end = self.at + octets;
         if end > self.limit {

@@ -76,7 +76,7 @@ impl Poptrie {
         number
     }
 
-    #[inline]
+    #[inline(always)]
     fn leaf<K: Key>(&self, key: K) -> u32 {
         let entry = self.direct[key.bits(0, DIRECT_BITS)];
         if entry & NODE == 0 {

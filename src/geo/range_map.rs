@@ -60,11 +60,19 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     /// has this value throughout.
     ///
     /// The length counts bits of the address's family, up to 32 for an IPv4-mapped one.
-    #[inline]
+    #[inline(always)]
     pub fn lookup(&self, ip: IpAddr) -> (V, u8) {
-        match ip.to_canonical() {
+        match ip {
             IpAddr::V4(ip) => self.v4.lookup(ip.into()),
-            IpAddr::V6(ip) => self.v6.lookup(ip.into()),
+            IpAddr::V6(ip) => self.lookup_v6(ip),
+        }
+    }
+
+    #[inline(never)]
+    fn lookup_v6(&self, ip: Ipv6Addr) -> (V, u8) {
+        match ip.to_ipv4_mapped() {
+            Some(ip) => self.v4.lookup(ip.into()),
+            None => self.v6.lookup(ip.into()),
         }
     }
 
@@ -140,7 +148,7 @@ impl<K: Key, V: Copy + PartialEq> From<Runs<K, V>> for Family<K, V> {
 }
 
 impl<K: Key, V: Copy> Family<K, V> {
-    #[inline]
+    #[inline(always)]
     fn lookup(&self, key: K) -> (V, u8) {
         let number = self.find(key);
         let run = self.runs[number];
@@ -163,7 +171,7 @@ impl<K: Key, V: Copy> Family<K, V> {
     }
 
     /// The number of the run that holds `key`.
-    #[inline]
+    #[inline(always)]
     fn find(&self, key: K) -> usize {
         match &self.index {
             Some(index) => index.find(&self.runs, key),

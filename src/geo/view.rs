@@ -44,7 +44,7 @@ impl GeoView {
     ///
     /// Fields that the view is not of are `None`, and so is the position in a view without
     /// coordinates.
-    #[inline]
+    #[inline(always)]
     pub fn locate(&self, ip: IpAddr) -> Located<'_> {
         let (number, scope) = self.map.lookup(ip);
         Located { place: &self.places[number as usize], scope }

@@ -9,7 +9,7 @@ use super::table::RoutingTable;
 use super::whereabouts::Whereabouts;
 use super::worker::Worker;
 use super::{Client, Transport};
-use crate::dns::{Full, Owner, PLAIN_UDP_REPLY, Query, Rcode, Reply, Section};
+use crate::dns::{Full, PLAIN_UDP_REPLY, Query, Rcode, Reply, Section};
 
 /// Answers `query` into `reply` and returns the reply's length; 0 means: send nothing.
 ///
@@ -35,10 +35,10 @@ pub(super) fn answer_recorded(
     buffer: &mut [u8],
     recorder: &mut impl Recorder,
 ) -> usize {
-    let query = match Query::parse(message, &mut worker.name) {
-        Ok(query) => query,
-        Err(unanswerable) => return answer_aside(table, worker, client, message, unanswerable, buffer),
-    };
+    let mut query = Query::unread();
+    if let Err(unanswerable) = query.read(message, &mut worker.name) {
+        return answer_aside(table, worker, client, message, (query, unanswerable), buffer);
+    }
     let Worker { counters, chance, tally, name, visited, options, service, limiter, now } = &mut *worker;
     let Query { rtype, question_octets, ref edns } = query;
     counters.asked(rtype);
@@ -76,7 +76,7 @@ pub(super) fn answer_recorded(
         rtype,
         name,
         visited,
-        owner: Owner::At(Reply::QUESTION),
+        owner: Reply::QUESTION,
         is_referral: false,
         reply: &mut reply,
         kind: Kind::Other,

@@ -8,50 +8,47 @@ use super::worker::Worker;
 use super::{Client, RoutingTable, Transport};
 use crate::dns::{CLASS_CHAOS, Edns, ExtendedError, Query, Rcode, Reply, Rtype, Unanswerable};
 
-/// Answers `message`, which is not for any zone.
+/// Answers `message`, which was read as `query`, and is not for any zone.
 #[cold]
 pub(super) fn answer_aside(
     table: &RoutingTable,
     worker: &mut Worker,
     client: Client,
     message: &[u8],
-    unanswerable: Unanswerable<'_>,
+    (mut query, unanswerable): (Query<'_>, Unanswerable),
     buffer: &mut [u8],
 ) -> usize {
-    let (rcode, query, why) = match unanswerable {
+    let (mut rcode, why) = match unanswerable {
         Unanswerable::Silence => {
             worker.counters.dropped.add(1);
             return 0;
         }
         // BADVERS goes back with the version that is served and without options (RFC 6891 section
         // 6.1.3); those of a malformed message are better not believed.
-        Unanswerable::Error { rcode, question_octets, edns } => {
-            (rcode, Query { rtype: Rtype(0), question_octets, edns: edns.map(Edns::bare) }, None)
+        Unanswerable::Error(rcode) => {
+            query.edns = query.edns.map(Edns::bare);
+            (rcode, None)
         }
-        Unanswerable::NoQuestion { edns } => {
-            (Rcode::NoError, Query { rtype: Rtype(0), question_octets: 0, edns: Some(edns) }, None)
-        }
-        Unanswerable::OtherClass { class: CLASS_CHAOS, query } => (Rcode::NoError, query, None),
-        Unanswerable::OtherClass { query, .. } => (Rcode::Refused, query, Some(ExtendedError::NOT_SUPPORTED)),
+        Unanswerable::NoQuestion | Unanswerable::OtherClass(CLASS_CHAOS) => (Rcode::NoError, None),
+        Unanswerable::OtherClass(_) => (Rcode::Refused, Some(ExtendedError::NOT_SUPPORTED)),
     };
     let Worker { counters, name, service, limiter, now, options, .. } = &mut *worker;
     match unanswerable {
-        Unanswerable::OtherClass { query, .. } => counters.asked(query.rtype),
+        Unanswerable::OtherClass(_) => counters.asked(query.rtype),
         _ => counters.questionless.add(1),
     }
     options.clear();
     let credit =
         query.edns.and_then(|edns| service.respond(table.cookies(), &edns, client, *now, counters, options));
-    let mut rcode = rcode;
     let mut text = None;
     match unanswerable {
         // RFC 7873 section 5.4: a cookie to be confirmed is, or is not.
-        Unanswerable::NoQuestion { .. } => match credit {
+        Unanswerable::NoQuestion => match credit {
             Some(Credit::New | Credit::Good) => {}
             Some(Credit::Bad) => rcode = Rcode::BadCookie,
             None => rcode = Rcode::FormErr,
         },
-        Unanswerable::OtherClass { class: CLASS_CHAOS, .. } => {
+        Unanswerable::OtherClass(CLASS_CHAOS) => {
             text = service.text(name.wire()).filter(|_| matches!(query.rtype, Rtype::TXT | Rtype::ANY));
             if text.is_none() {
                 rcode = Rcode::Refused;
@@ -66,7 +63,7 @@ pub(super) fn answer_aside(
         match limiter.rule(client.address, Kind::Other, *now) {
             Ruling::Send => {}
             // Where a cookie is all that is asked for, a reply without is of no use.
-            Ruling::Slip if matches!(unanswerable, Unanswerable::NoQuestion { .. }) => {
+            Ruling::Slip if unanswerable == Unanswerable::NoQuestion => {
                 counters.limited_slipped.add(1);
             }
             ruling => {

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+mod admitted;
 mod answer;
 mod as_if;
 mod aside;

@@ -43,6 +43,11 @@ enum NodeName {
 const _: () = assert!(size_of::<Node>() == 64);
 
 impl Node {
+    /// Whether it has static RRsets.
+    pub(super) fn has_rrsets(&self) -> bool {
+        self.rrset_count > 0
+    }
+
     /// Its static RRsets in the table's list.
     pub(super) fn rrsets(&self) -> std::ops::Range<usize> {
         let start = self.rrsets_start as usize;
@@ -195,22 +200,31 @@ impl NameIndex {
     }
 
     /// What `name` is.
+    #[inline(always)]
     pub(super) fn find(&self, name: &NameBuffer) -> Found<'_> {
+        if let Ok(node) = self.probe(name.hash(), name.wire()) {
+            let node = self.node(node);
+            if node.cut == NONE {
+                return Found::Exact(node);
+            }
+            let cut = self.node(node.cut);
+            return Found::Delegated(cut, std::ptr::eq(cut, node));
+        }
+        self.find_above(name)
+    }
+
+    /// What `name` is, which does not exist itself.
+    fn find_above(&self, name: &NameBuffer) -> Found<'_> {
         let labels = name.label_count();
         // A name of more labels than any has cannot be met before as many are left out.
-        for label in labels.saturating_sub(self.max_labels)..=labels {
+        for label in labels.saturating_sub(self.max_labels).max(1)..=labels {
             let wire = name.suffix(label);
-            let hash = if label == 0 { name.hash() } else { hash_name(wire) };
-            let Ok(node) = self.probe(hash, wire) else {
+            let Ok(node) = self.probe(hash_name(wire), wire) else {
                 continue;
             };
             let node = self.node(node);
             if node.cut != NONE {
-                let cut = self.node(node.cut);
-                return Found::Delegated(cut, label == 0 && std::ptr::eq(cut, node));
-            }
-            if label == 0 {
-                return Found::Exact(node);
+                return Found::Delegated(self.node(node.cut), false);
             }
             if node.wildcard != NONE {
                 return Found::Wildcard(self.node(node.wildcard));
@@ -221,6 +235,7 @@ impl NameIndex {
     }
 
     /// The node of this name, or the slot where it would go.
+    #[inline(always)]
     fn probe(&self, hash: u64, wire: &[u8]) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;

@@ -1,50 +1,20 @@
 //! The policies by which a pool is chosen among those that have something to give.
 
+use super::admitted::Admitted;
 use super::latency::{Latencies, Row};
 use super::recorder::{Finding, Reason, Recorder};
 use super::rendezvous::{joined, score};
 use super::sources::SourceIndex;
-use super::steering::{Family, PoolChoice};
+use super::steering::{Family, NOWHERE, PoolChoice};
 use super::table::RoutingTable;
 use super::whereabouts::Whereabouts;
 use super::worker::{Chance, TURNS_EACH};
 use crate::geo::GeoView;
-use crate::plan::{DomainPolicy, MAX_POOLS, PoolId, Source};
-
-/// Which candidates of a choice may be chosen.
-#[derive(Default)]
-pub(super) struct Admitted {
-    words: [u64; MAX_POOLS / 64],
-    count: usize,
-    /// One behind the last.
-    end: usize,
-}
-
-impl Admitted {
-    /// Enters a candidate behind all that were entered before.
-    pub(super) fn insert(&mut self, at: usize) {
-        self.words[at / 64] |= 1 << (at % 64);
-        self.count += 1;
-        self.end = at + 1;
-    }
-
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
-    fn has(&self, at: usize) -> bool {
-        self.words[at / 64] >> (at % 64) & 1 != 0
-    }
-
-    /// They, in order.
-    fn iter(&self) -> impl Iterator<Item = usize> {
-        (0..self.end).filter(|at| self.has(*at))
-    }
-}
+use crate::plan::{DomainPolicy, PoolId, Source};
 
 impl PoolChoice {
     /// The candidate that the client gets, and why; `None` if none is admitted.
+    #[inline(always)]
     pub(super) fn pick(
         &self,
         admitted: &Admitted,
@@ -63,17 +33,37 @@ impl PoolChoice {
             // Wherever the client is, there is nothing to choose.
             return Some((first, Reason::Only));
         }
+        match &self.particulars {
+            None if self.policy == DomainPolicy::Nearest => {
+                Some(self.closest(first, admitted, whereabouts, recorder))
+            }
+            _ => Some(self.pick_of_several(admitted, wanted, table, whereabouts, chance, recorder)),
+        }
+    }
+
+    /// The candidate that the client gets of the two or more that are admitted, and why.
+    #[inline(never)]
+    fn pick_of_several(
+        &self,
+        admitted: &Admitted,
+        wanted: Family,
+        table: &RoutingTable,
+        whereabouts: &mut Whereabouts<'_>,
+        chance: &mut Chance,
+        recorder: &mut impl Recorder,
+    ) -> (usize, Reason) {
+        let first = admitted.iter().next().unwrap_or(0);
         if self.policy == DomainPolicy::Nearest {
-            return Some(self.nearest(first, admitted, whereabouts, recorder));
+            return self.nearest(first, admitted, whereabouts, recorder);
         }
         for at in admitted.iter() {
             recorder.candidate(self.candidates[at].pool, Finding::Suitable);
         }
         let is_by_chance = matches!(self.policy, DomainPolicy::RoundRobin | DomainPolicy::Weighted);
         if is_by_chance && let Some(nth) = recorder.lot(admitted.iter().map(|at| self.weight(at))) {
-            return Some((admitted.iter().nth(nth).unwrap_or(first), Reason::Turn));
+            return (admitted.iter().nth(nth).unwrap_or(first), Reason::Turn);
         }
-        Some(match self.policy {
+        match self.policy {
             DomainPolicy::RoundRobin => {
                 let slot = (table.pool_count() + self.turn as usize) * TURNS_EACH + wanted as usize;
                 let turn = chance.turn(slot) as usize % admitted.count();
@@ -81,7 +71,7 @@ impl PoolChoice {
             }
             DomainPolicy::Weighted => self.draw(first, admitted, chance),
             _ => (self.hashed(first, admitted, whereabouts), Reason::Hashed),
-        })
+        }
     }
 
     /// One of the admitted in proportion to the weights.
@@ -116,31 +106,29 @@ impl PoolChoice {
         recorder: &mut impl Recorder,
     ) -> (usize, Reason) {
         let exceptions = self.particulars.as_ref().and_then(|particulars| particulars.exceptions.as_ref());
-        if let Some((decrees, view)) = exceptions.and_then(|exceptions| exceptions.decrees.as_ref())
+        let Some(exceptions) = exceptions else {
+            return self.closest(first, admitted, whereabouts, recorder);
+        };
+        if let Some((decrees, view)) = &exceptions.decrees
             && let Some((at, source)) = decreed(decrees, view, admitted, whereabouts, recorder)
         {
             return (at, Reason::Serves(source));
         }
-        let measured = exceptions.and_then(|exceptions| exceptions.latencies.as_ref());
+        let measured = exceptions.latencies.as_ref();
         let measured = measured.map(|(map, asns)| measured_for(map, asns.as_deref(), whereabouts, recorder));
         let here = self.points.as_ref().and_then(|view| whereabouts.seen_by(view, recorder).position);
-        let bias = |at: usize| exceptions.map_or(0.0, |exceptions| exceptions.biases[at]);
+        let bias = |at: usize| exceptions.biases[at];
         let mut closest = (f32::INFINITY, first, Reason::Unplaced);
         for at in admitted.iter() {
             let candidate = self.candidates[at];
             let (pool, position) = (candidate.pool, candidate.position());
             let milliseconds = measured.and_then(|measured| measured.milliseconds(pool));
-            let distance = match (milliseconds, here, position, exceptions) {
+            let distance = match (milliseconds, here, position) {
                 (Some(milliseconds), ..) => {
                     recorder.candidate(pool, Finding::Measured(milliseconds));
                     milliseconds * KM_PER_MILLISECOND - bias(at)
                 }
-                // Alone, the chord does as well as the distance, and costs no arc sine.
-                (None, Some(here), Some(there), None) => {
-                    recorder.candidate(pool, Finding::Placed);
-                    here.chord_squared(&there)
-                }
-                (None, Some(here), Some(there), Some(_)) => {
+                (None, Some(here), Some(there)) => {
                     recorder.candidate(pool, Finding::Placed);
                     here.distance_km(&there) - bias(at)
                 }
@@ -156,6 +144,35 @@ impl PoolChoice {
             }
         }
         (closest.1, closest.2)
+    }
+
+    /// The one closest to the client, of the two or more that are admitted.
+    #[inline(always)]
+    fn closest(
+        &self,
+        first: usize,
+        admitted: &Admitted,
+        whereabouts: &mut Whereabouts<'_>,
+        recorder: &mut impl Recorder,
+    ) -> (usize, Reason) {
+        let here = self.points.as_ref().and_then(|view| whereabouts.seen_by(view, recorder).position);
+        let here = here.unwrap_or(NOWHERE);
+        // Alone, the chord does as well as the distance, and costs no arc sine. Its bits are in the order of
+        // what they say, since it is not negative, and come before those of what is not a number: so the least
+        // is found without a branch that nobody can predict. Of two that are as close, the earlier stays.
+        let mut closest = u64::MAX;
+        let candidates = &self.candidates[..];
+        for at in admitted.iter() {
+            let candidate = &candidates[at];
+            let chord = here.chord_squared(&candidate.position);
+            recorder
+                .candidate(candidate.pool, if chord.is_nan() { Finding::Placeless } else { Finding::Placed });
+            closest = closest.min(u64::from(chord.to_bits()) << 32 | at as u64);
+        }
+        if f32::from_bits((closest >> 32) as u32).is_nan() {
+            return (first, Reason::Unplaced);
+        }
+        (closest as u32 as usize, Reason::Closest)
     }
 }
 

@@ -37,19 +37,19 @@ impl Outcome {
 pub(super) struct Responder<'t, 'w, 'b, 'q, 'r, R> {
     pub(super) table: &'t RoutingTable,
     pub(super) chance: &'w mut Chance,
-    pub(super) tally: &'w Tally,
     pub(super) rtype: Rtype,
     /// The name that is answered now: the question's, or where a chain has led.
     pub(super) name: &'w mut NameBuffer,
     pub(super) visited: &'w mut Visited,
-    /// The same as the owner of its records.
-    pub(super) owner: Owner<'static>,
+    /// Where it stands in the message: the owner of its records.
+    pub(super) owner: u16,
     /// Nothing but a referral: for the question's own name this server is no authority.
     pub(super) is_referral: bool,
     pub(super) reply: &'w mut Reply<'b>,
     /// What the rate limit counts the reply as.
     pub(super) kind: Kind,
     pub(super) whereabouts: &'w mut Whereabouts<'q>,
+    pub(super) tally: &'w Tally,
     pub(super) recorder: &'r mut R,
     /// Seconds that a negative answer may be kept, if less than the zone says.
     pub(super) negative_ttl: u32,
@@ -166,7 +166,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
 
     fn give(&mut self, rrset: &'t CompiledRrset) -> Result<Step, Full> {
         for rdata in &rrset.rdata {
-            self.reply.zone_record(Section::Answer, self.owner, rrset.rtype, rrset.ttl, rdata)?;
+            self.reply.zone_record(Section::Answer, Owner::At(self.owner), rrset.rtype, rrset.ttl, rdata)?;
         }
         Ok(Step::Done(Outcome::NO_ERROR))
     }
@@ -182,7 +182,12 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         }
     }
 
+    #[inline]
     fn rrset(&self, node: &Node, rtype: Rtype) -> Option<&'t CompiledRrset> {
+        // Most names that are steered have none: then the list need not be looked at.
+        if !node.has_rrsets() {
+            return None;
+        }
         self.rrsets(node).iter().find(|rrset| rrset.rtype == rtype)
     }
 
@@ -210,19 +215,18 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
                 (pool, self.table.all(pool))
             }
             Decision::Nodata => {
-                self.negative_ttl = served_ttl(u32::MAX, &steered, u32::MAX);
+                self.negative_ttl = longest_ttl(&steered, u32::MAX);
                 return Ok(None);
             }
             Decision::Servfail => return Ok(Some(Step::Done(self.fail(Rcode::ServFail, ALL_DOWN)))),
         };
         // How calm a pool is lies a cache line away from its addresses.
         let calm = if steered.ttl_min == u32::MAX { u32::MAX } else { choices.calm };
-        let ttl = served_ttl(node.ttl, &steered, calm);
+        let longest = longest_ttl(&steered, calm);
+        let ttl = node.ttl.min(longest);
         if ttl < node.ttl {
             self.recorder.shortened(ttl);
         }
-        // Until the end, if nothing is written: the pool may be of the other family only.
-        let negative_ttl = served_ttl(u32::MAX, &steered, calm);
         let (reply, owner) = (&mut *self.reply, self.owner);
         let (chance, whereabouts) = (&mut *self.chance, &mut *self.whereabouts);
         let turn = pool.index() * TURNS_EACH;
@@ -242,18 +246,17 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         self.recorder.gives(choices, whereabouts);
         let before = reply.count(Section::Answer);
         if matches!(self.rtype, Rtype::A | Rtype::ANY) {
-            choices.v4.choose(chance, turn, whereabouts, |ip| {
-                reply.record(Section::Answer, owner, Rtype::A, ttl, ip)
-            })?;
+            choices.v4.choose(chance, turn, whereabouts, |ip| reply.address(owner, Rtype::A, ttl, ip))?;
         }
         if self.rtype == Rtype::AAAA || (self.rtype == Rtype::ANY && reply.count(Section::Answer) == before) {
-            choices.v6.choose(chance, turn + 1, whereabouts, |ip| {
-                reply.record(Section::Answer, owner, Rtype::AAAA, ttl, ip)
-            })?;
+            choices
+                .v6
+                .choose(chance, turn + 1, whereabouts, |ip| reply.address(owner, Rtype::AAAA, ttl, ip))?;
         }
         let has_answered = reply.count(Section::Answer) > before;
         if !has_answered {
-            self.negative_ttl = negative_ttl;
+            // Nothing is written: the pool is of the other family only.
+            self.negative_ttl = longest;
         }
         Ok(has_answered.then_some(Step::Done(Outcome::NO_ERROR)))
     }
@@ -382,12 +385,12 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
     }
 }
 
-/// Seconds that an answer may be kept from a pool that has been calm for `calm` seconds: less than
-/// its full `ttl` where another answer is near or would be better.
-fn served_ttl(ttl: u32, steered: &Steered, calm: u32) -> u32 {
+/// Seconds that an answer may be kept at the longest from a pool that has been calm for `calm` seconds: less
+/// than its domain's TTL where another answer is near or would be better.
+fn longest_ttl(steered: &Steered, calm: u32) -> u32 {
     let Steered { decision, is_second_best, ttl_min } = *steered;
     let is_best = !is_second_best && !matches!(decision, Decision::Any(_));
-    ttl.min(if is_best { ttl_min.max(calm) } else { ttl_min })
+    if is_best { ttl_min.max(calm) } else { ttl_min }
 }
 
 /// Whether the name `wire` is `ancestor` or below it; both are uncompressed and in lowercase.

@@ -170,7 +170,8 @@ impl<T: AsRef<[u8]>, const INLINE: usize> Selection<T, INLINE> {
             for member in always {
                 give(member)?;
             }
-            let mut next = chance.turn(slot) as usize % in_turn.len();
+            // In 32 bits, which divide in half the time.
+            let mut next = (chance.turn(slot) % in_turn.len() as u32) as usize;
             for _ in always.len()..answers {
                 give(&in_turn[next])?;
                 next += 1;

@@ -7,9 +7,9 @@
 
 use std::mem;
 
+use super::admitted::Admitted;
 use super::flow::Tally;
 use super::names::Node;
-use super::policy::Admitted;
 use super::pool_health::Tier;
 use super::recorder::{Finding, Reason, Recorder, Silent};
 use super::rendezvous::{joined, member_hash};
@@ -219,7 +219,7 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     }
 
     /// The candidate that `choice` comes to, and its pool.
-    #[inline]
+    #[inline(always)]
     fn choose_here(&mut self, choice: &'t PoolChoice, pass: Pass) -> Option<(usize, PoolId)> {
         self.recorder.choice(choice.policy, pass.tier());
         let mut admitted = Admitted::default();
@@ -257,28 +257,41 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     }
 
     /// Enters the candidates that have what is wanted.
+    #[inline(always)]
     fn admit(&mut self, choice: &'t PoolChoice, pass: Pass, admitted: &mut Admitted) {
-        let set = self.table.set(pass.tier(), self.family);
-        let is_plain = choice.particulars.is_none() && pass != Pass::ByShare;
-        for (at, candidate) in choice.candidates.iter().enumerate() {
-            let finding = if is_plain {
-                (!set.has(candidate.pool)).then_some(Finding::PassedOver)
-            } else if choice.weight(at) == 0 {
-                continue;
-            } else {
-                match choice.nested(at) {
-                    Some(below) if self.has_something(self.table.world.steering(below), pass) => None,
-                    None if set.has(candidate.pool) => (pass == Pass::ByShare
-                        && !self.is_in_share(choice.policy, candidate.pool))
-                    .then_some(Finding::NotYet),
-                    _ => Some(Finding::PassedOver),
-                }
-            };
-            match finding {
-                None => admitted.insert(at),
-                Some(finding) => self.recorder.candidate(candidate.pool, finding),
-            }
+        if choice.particulars.is_some() || pass == Pass::ByShare {
+            return self.admit_particular(choice, pass, admitted);
         }
+        let set = self.table.set(pass.tier(), self.family);
+        admitted.enter(&choice.candidates, |_, candidate| {
+            let is_admitted = set.has(candidate.pool);
+            if !is_admitted {
+                self.recorder.candidate(candidate.pool, Finding::PassedOver);
+            }
+            is_admitted
+        });
+    }
+
+    /// The same where pools are special in something, or return.
+    #[inline(never)]
+    fn admit_particular(&mut self, choice: &'t PoolChoice, pass: Pass, admitted: &mut Admitted) {
+        let set = self.table.set(pass.tier(), self.family);
+        admitted.enter(&choice.candidates, |at, candidate| {
+            if choice.weight(at) == 0 {
+                return false;
+            }
+            let finding = match choice.nested(at) {
+                Some(below) if self.has_something(self.table.world.steering(below), pass) => None,
+                None if set.has(candidate.pool) => (pass == Pass::ByShare
+                    && !self.is_in_share(choice.policy, candidate.pool))
+                .then_some(Finding::NotYet),
+                _ => Some(Finding::PassedOver),
+            };
+            if let Some(finding) = finding {
+                self.recorder.candidate(candidate.pool, finding);
+            }
+            finding.is_none()
+        });
     }
 
     /// Whether `pool` serves the client, or this time, while it returns.

@@ -113,11 +113,11 @@ pub(super) struct Exceptions {
 pub(super) struct Candidate {
     pub(super) pool: PoolId,
     /// Not a number where it has none: four candidates are one cache line.
-    position: UnitVector,
+    pub(super) position: UnitVector,
 }
 
 /// The position of what has none.
-const NOWHERE: UnitVector = UnitVector { x: f32::NAN, y: f32::NAN, z: f32::NAN };
+pub(super) const NOWHERE: UnitVector = UnitVector { x: f32::NAN, y: f32::NAN, z: f32::NAN };
 
 impl Candidate {
     /// Where it stands.

@@ -29,12 +29,14 @@ impl<'q> Whereabouts<'q> {
     }
 
     /// The address that is looked up.
+    #[inline(always)]
     pub(super) fn client(&self) -> IpAddr {
         if self.by_source { *self.source } else { *self.client }
     }
 
     /// Where the client is, as far as `view` shows it. From here on the decision holds for those
     /// clients only that share that.
+    #[inline(always)]
     pub(super) fn seen_by<'v>(&mut self, view: &'v GeoView, recorder: &mut impl Recorder) -> &'v Place {
         let client = self.client();
         let located = view.locate(client);

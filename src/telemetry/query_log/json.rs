@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 
 use super::recorder::Record;
 use super::reply::Reply;
+use crate::dns::Unanswerable;
 use crate::dns::{CLASS_CHAOS, CLASS_IN, ClientSubnet, HEADER, Name, NameBuffer, Query, Rcode, Rtype};
-use crate::dns::{Edns, Unanswerable};
 use crate::routing::Transport;
 
 /// What is told of one query. What cannot be told is left out.
@@ -105,20 +105,17 @@ struct Asked {
 impl Asked {
     fn read(message: &[u8]) -> Asked {
         let mut buffer = NameBuffer::root();
-        let (class, query) = match Query::parse(message, &mut buffer) {
-            Ok(query) => (CLASS_IN, query),
-            Err(Unanswerable::OtherClass { class, query }) => (class, query),
-            Err(Unanswerable::Error { edns, .. }) => return Asked::without_question(edns),
-            Err(Unanswerable::NoQuestion { edns }) => return Asked::without_question(Some(edns)),
-            Err(Unanswerable::Silence) => return Asked::default(),
+        let mut query = Query::unread();
+        let class = match query.read(message, &mut buffer) {
+            Ok(()) => Some(CLASS_IN),
+            Err(Unanswerable::OtherClass(class)) => Some(class),
+            Err(Unanswerable::Error(_) | Unanswerable::NoQuestion | Unanswerable::Silence) => None,
         };
-        let name = Name::from_wire(buffer.wire());
-        let without = Asked::without_question(query.edns);
-        Asked { name, rtype: Some(query.rtype), class: Some(class), ..without }
-    }
-
-    fn without_question(edns: Option<Edns<'_>>) -> Asked {
-        Asked { subnet: edns.and_then(|edns| edns.client_subnet), ..Asked::default() }
+        let subnet = query.edns.and_then(|edns| edns.client_subnet);
+        if class.is_none() {
+            return Asked { subnet, ..Asked::default() };
+        }
+        Asked { name: Name::from_wire(buffer.wire()), rtype: Some(query.rtype), class, subnet }
     }
 }
 
