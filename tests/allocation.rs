@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rhumb::dns::{ClientSubnet, Name, Rcode, Rtype, query_message};
 use rhumb::routing::{Client, Counters, Flow, RoutingTable, Worker, answer};
-use rhumb::telemetry::query_log::{Destination, Format, Place, QueryLog};
+use rhumb::telemetry::query_log::{Destination, Filter, Format, Place, QueryLog};
 
 #[path = "support/world.rs"]
 mod world;
@@ -214,6 +214,16 @@ fn a_record_of_an_answer_does_not_allocate() {
         }
     }
     assert!(log.health().dropped > 0, "or the ring was never full");
+
+    // Neither does it take any to look at what is not wanted.
+    let zone: Name = "nowhere.example".parse().expect("a name");
+    log.filter(Filter::new(&[Rcode::NoError, Rcode::NxDomain], &[zone]));
+    recorder.tick(std::time::Duration::from_secs(1));
+    for (kind, _, query) in kinds() {
+        let length = answer(&table, &mut worker, UDP, &query, &mut reply);
+        assert_eq!(calls(|| recorder.record(UDP, 5353, &query, &reply[..length])), 0, "{kind}");
+    }
+    assert_eq!(log.health().filtered, kinds().len() as u64);
 }
 
 #[test]

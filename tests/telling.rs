@@ -193,6 +193,61 @@ fn rcode(reply: &Message) -> &'static str {
 }
 
 #[test]
+fn what_the_filter_wants_is_recorded_and_nothing_else() {
+    let scene = Scene::new();
+    let path = scene.path().join("queries.json");
+    let log =
+        |filter: &str| configuration(&scene, &format!("[query_log]\nfile = \"queries.json\"\n{filter}"));
+    let daemon = scene.start(&log(r#"rcodes = ["NXDOMAIN", "SERVFAIL"]"#));
+    let state = || get(daemon.admin(), "/v1/query_log").json();
+    let mut seen = 0;
+    let filtered = || sample(daemon.admin(), "rhumb_query_log_filtered_total");
+    // The names of those that are in the file since the last time.
+    let mut recorded = || {
+        let before = written(&daemon) + filtered();
+        let asked = ask_around(&daemon).len() as f64;
+        eventually("all to be judged", || (written(&daemon) + filtered() == before + asked).then_some(()));
+        let lines = lines(&path).split_off(seen);
+        seen += lines.len();
+        let mut names: Vec<String> = lines
+            .iter()
+            .map(|line| format!("{} {}", line["transport"].as_str().unwrap_or("-"), line["qname"]))
+            .collect();
+        names.sort();
+        names
+    };
+    let by_both = |names: &[&str]| -> Vec<String> {
+        let by = |transport: &str| names.iter().map(|name| format!("{transport} \"{name}\"")).collect();
+        let both: [Vec<String>; 2] = ["tcp", "udp"].map(by);
+        both.concat()
+    };
+    let [missing, dotted] = ["nothing.ai.example.com", r"a\\.b.ai.example.com"];
+    assert_eq!(recorded(), by_both(&[dotted, missing]));
+    assert_eq!(state()["rcodes"], json!(["NXDOMAIN", "SERVFAIL"]));
+
+    let reload = |filter: &str| {
+        scene.configure(&log(filter));
+        assert_eq!(support::http::post(daemon.admin(), "/v1/reload").status, 200, "{filter}");
+    };
+    reload(r#"zones = ["NOTHING.ai.example.com", "example.net."]"#);
+    assert_eq!(recorded(), by_both(&["elsewhere.example.net", missing]));
+    reload(
+        r#"zones = ["ai.example.com"]
+rcodes = ["NXDOMAIN", "REFUSED"]"#,
+    );
+    assert_eq!(recorded(), by_both(&[dotted, missing]));
+    assert_eq!((written(&daemon), filtered()), (12.0, 24.0));
+    assert_eq!((&state()["written"], &state()["filtered"]), (&json!(12), &json!(24)));
+    let output = run(&["query-log", "show", "--admin", &format!("http://{}", daemon.admin())]);
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("only what is replied with NXDOMAIN, REFUSED and in ai.example.com"), "{shown}");
+
+    // And without one it is everything again.
+    reload("");
+    assert_eq!(recorded().len(), 12);
+}
+
+#[test]
 fn the_share_of_queries_is_changed_for_a_while() {
     let scene = Scene::new();
     let daemon = scene.start(&configuration(&scene, "[query_log]\nfile = \"queries.json\"\nsample = 0"));

@@ -86,10 +86,17 @@ pub struct QueryLogState {
     pub passing: bool,
     /// How long it is until that is so again; null: that was not said.
     pub seconds_left: Option<f64>,
+    /// Only replies with one of these are recorded; empty: whatever comes of a query.
+    #[schema(value_type = Vec<String>)]
+    pub rcodes: Vec<&'static str>,
+    /// Only names in one of these zones are recorded; empty: all names.
+    pub zones: Vec<String>,
     /// Records that the operating system has taken, since the start.
     pub written: u64,
     /// Records for which there was no room, since the start.
     pub dropped: u64,
+    /// Queries that were sampled and that `rcodes` and `zones` kept out, since the start.
+    pub filtered: u64,
     /// Why none can be written at the moment; null: nothing is known to be in the way.
     pub problem: Option<String>,
 }

@@ -146,12 +146,31 @@ fn told_queries(state: &Value) -> String {
     let problem =
         state["problem"].as_str().map(|problem| format!("problem: {problem}\n")).unwrap_or_default();
     format!(
-        "{format} to {place}\nsample: {}{}\nwritten: {}, dropped: {}\n{problem}",
+        "{format} to {place}\nsample: {}{}\n{}written: {}, dropped: {}\n{problem}",
         number("sample"),
         passing(state),
+        only(state),
         number("written"),
         number("dropped"),
     )
+}
+
+/// What alone is recorded, if that is not everything, and how much was not.
+fn only(state: &Value) -> String {
+    let words = |name: &str| {
+        let words = state[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+        words.collect::<Vec<&str>>().join(", ")
+    };
+    let said = [("replied with", words("rcodes")), ("in", words("zones"))];
+    let said: Vec<String> = said
+        .iter()
+        .filter(|(_, words)| !words.is_empty())
+        .map(|(what, words)| format!("{what} {words}"))
+        .collect();
+    if said.is_empty() {
+        return String::new();
+    }
+    format!("only what is {}; filtered: {}\n", said.join(" and "), state["filtered"])
 }
 
 /// That it is not as in the configuration, and how long it is so.
@@ -184,6 +203,19 @@ mod tests {
             told_queries(&queries),
             "json to /a\nsample: 0.5, until it is reset\nwritten: 3, dropped: 4\nproblem: no space\n"
         );
+        let mut queries = queries;
+        queries["problem"] = Value::Null;
+        queries["filtered"] = json!(5);
+        for (rcodes, zones, only) in [
+            (json!(["SERVFAIL", "REFUSED"]), json!([]), "replied with SERVFAIL, REFUSED"),
+            (json!(["SERVFAIL"]), json!(["a.example"]), "replied with SERVFAIL and in a.example"),
+        ] {
+            (queries["rcodes"], queries["zones"]) = (rcodes, zones);
+            let expected = format!(
+                "json to /a\nsample: 0.5, until it is reset\nonly what is {only}; filtered: 5\nwritten: 3, dropped: 4\n"
+            );
+            assert_eq!(told_queries(&queries), expected);
+        }
         assert_eq!(told_queries(&json!({ "format": null })), "there is no query log\n");
     }
 }

@@ -1,11 +1,15 @@
 //! `[query_log]`: what was asked and answered, for whoever collects it.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use super::reader::{Value, Words, number, string};
+use super::name::domain_name;
+use super::reader::{Value, Words, list, number, string};
 use super::report::Report;
 use super::settings::path;
 use super::source::{Located, Place};
+use super::unique::Unique;
+use crate::dns::{Name, Rcode};
 
 /// `[query_log]`
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +22,10 @@ pub struct QueryLogSettings {
     pub sample: f32,
     /// What this server calls itself in dnstap; `None`: as its host is called.
     pub identity: Option<String>,
+    /// Only replies with one of these are recorded, without repeats; empty: whatever comes of a query.
+    pub rcodes: Vec<Rcode>,
+    /// Only names in one of these zones are, the zones' own included, without repeats; empty: all names.
+    pub zones: Vec<Name>,
 }
 
 /// How records of queries are written.
@@ -44,6 +52,20 @@ const FORMATS: Words<QueryLogFormat> = Words {
     planned: &[],
 };
 
+const RCODES: Words<Rcode> = Words {
+    what: "rcode",
+    known: &{
+        let mut known = [("", Rcode::NoError); Rcode::ALL.len()];
+        let mut index = 0;
+        while index < known.len() {
+            known[index] = (Rcode::ALL[index].mnemonic(), Rcode::ALL[index]);
+            index += 1;
+        }
+        known
+    },
+    planned: &[],
+};
+
 /// The longest path that an address of a Unix socket holds on Linux.
 const LONGEST_SOCKET: usize = 107;
 
@@ -57,6 +79,8 @@ pub(super) struct QueryLogSpec {
     socket: Option<Located<String>>,
     sample: Option<Located<f32>>,
     identity: Option<Located<String>>,
+    rcodes: Option<Located<Vec<Located<Rcode>>>>,
+    zones: Option<Located<Vec<Located<Name>>>>,
     /// Whether a place is written, even one that does not fit.
     has_target: bool,
 }
@@ -72,6 +96,8 @@ impl QueryLogSpec {
             socket: table.optional("socket", path),
             sample: table.optional("sample", number(0.0..=1.0)),
             identity: table.optional("identity", identity),
+            rcodes: table.optional("rcodes", list(|value| RCODES.read(value))),
+            zones: table.optional("zones", list(domain_name)),
             has_target,
         };
         table.finish();
@@ -80,11 +106,13 @@ impl QueryLogSpec {
 
     /// Fills in the defaults and takes relative paths from `base_dir`; `place` is the table's.
     pub(super) fn convert(self, base_dir: &Path, place: Place, report: &Report) -> Option<QueryLogSettings> {
-        let QueryLogSpec { format, file, socket, sample, identity, has_target } = self;
+        let QueryLogSpec { format, file, socket, sample, identity, rcodes, zones, has_target } = self;
         let format = format.map_or(QueryLogFormat::Json, |format| format.value);
         if let (Some(identity), QueryLogFormat::Json) = (&identity, format) {
             report.error(identity.place, "`identity` is for `format = \"dnstap\"`");
         }
+        let rcodes = each_once("rcode", rcodes, |rcode| rcode.mnemonic(), report);
+        let zones = each_once("zone", zones, Name::to_string, report);
         let target = match (file, socket) {
             (Some(file), None) => QueryLogTarget::File(base_dir.join(file.value)),
             (None, Some(socket)) => {
@@ -111,8 +139,25 @@ impl QueryLogSpec {
             target,
             sample: sample.map_or(1.0, |sample| sample.value),
             identity: identity.map(|identity| identity.value),
+            rcodes,
+            zones,
         })
     }
+}
+
+/// The elements of a list; that one is there twice is noted.
+fn each_once<T, U: Ord + Clone + Display>(
+    what: &'static str,
+    list: Option<Located<Vec<Located<T>>>>,
+    shown: impl Fn(&T) -> U,
+    report: &Report,
+) -> Vec<T> {
+    let mut unique = Unique::new(what);
+    let elements = list.map_or(Vec::new(), |list| list.value);
+    for element in &elements {
+        unique.note(&shown(&element.value), element.place, report);
+    }
+    elements.into_iter().map(|element| element.value).collect()
 }
 
 fn identity(value: Value<'_>) -> Option<String> {

@@ -7,7 +7,7 @@ use nix::unistd::gethostname;
 
 use crate::config::{QueryLogFormat, QueryLogSettings, QueryLogTarget};
 use crate::serve::{Exchange, Tap, WorkerId};
-use crate::telemetry::query_log::{Destination, Format, Place, QueryLog, Recorder};
+use crate::telemetry::query_log::{Destination, Filter, Format, Place, QueryLog, Recorder};
 
 /// Shows a recorder what one answerer has been asked.
 pub(super) struct Tapped(Recorder);
@@ -47,6 +47,11 @@ pub(super) fn destination(settings: &QueryLogSettings) -> Destination {
         },
         identity: settings.identity.clone().unwrap_or_else(host_name),
     }
+}
+
+/// What a log with these settings records.
+pub(super) fn filter(settings: &QueryLogSettings) -> Filter {
+    Filter::new(&settings.rcodes, &settings.zones)
 }
 
 /// What this host is called; `rhumb` if that cannot be told.

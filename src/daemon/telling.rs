@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 use super::control_loop::{now, until};
-use super::query_log::destination;
+use super::query_log::{destination, filter};
 use crate::admin::{self, LogState, LogWanted, QueryLogState};
 use crate::config::{LogSettings, QueryLogFormat, QueryLogSettings, QueryLogTarget, Settings};
 use crate::telemetry::query_log::{Health, QueryLog};
@@ -112,6 +112,7 @@ impl Telling {
         let has_changed = said(&state.log) != said(&settings.log) || state.query_log != settings.query_log;
         state.log = settings.log.clone();
         state.query_log = settings.query_log.clone();
+        self.queries.filter(state.query_log.as_ref().map(filter).unwrap_or_default());
         self.queries.direct(state.query_log.as_ref().map(destination));
         self.carry_out(&state);
         has_changed
@@ -195,12 +196,14 @@ impl admin::Telling for Telling {
 
     fn query_log(&self) -> QueryLogState {
         let state = self.lock();
-        let Health { written, dropped, problem } = self.queries.health();
+        let Health { written, dropped, filtered, problem } = self.queries.health();
         let (file, socket) = match state.query_log.as_ref().map(|settings| &settings.target) {
             Some(QueryLogTarget::File(path)) => (Some(path.clone()), None),
             Some(QueryLogTarget::Socket(path)) => (None, Some(path.clone())),
             None => (None, None),
         };
+        let (rcodes, zones) =
+            state.query_log.as_ref().map_or((&[][..], &[][..]), |log| (&log.rcodes, &log.zones));
         QueryLogState {
             format: state.query_log.as_ref().map(|settings| match settings.format {
                 QueryLogFormat::Json => "json",
@@ -211,8 +214,11 @@ impl admin::Telling for Telling {
             sample: state.sample(),
             passing: state.sample_over.is_some(),
             seconds_left: state.sample_over.as_ref().and_then(Passing::seconds_left),
+            rcodes: rcodes.iter().map(|rcode| rcode.mnemonic()).collect(),
+            zones: zones.iter().map(ToString::to_string).collect(),
             written,
             dropped,
+            filtered,
             problem,
         }
     }

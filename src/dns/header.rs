@@ -66,7 +66,7 @@ impl Rcode {
     }
 
     /// The mnemonic as dig prints it.
-    pub fn mnemonic(self) -> &'static str {
+    pub const fn mnemonic(self) -> &'static str {
         match self {
             Rcode::NoError => "NOERROR",
             Rcode::FormErr => "FORMERR",

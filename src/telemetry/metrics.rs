@@ -159,6 +159,10 @@ fn begin() {
 fn describe() {
     describe_counter!("rhumb_query_log_written_total", "Records of queries that were written.");
     describe_counter!("rhumb_query_log_dropped_total", "Records of queries for which there was no room.");
+    describe_counter!(
+        "rhumb_query_log_filtered_total",
+        "Queries that were sampled and that the query log's filter did not want."
+    );
     describe_histogram!(
         "rhumb_probe_lateness_seconds",
         Unit::Seconds,

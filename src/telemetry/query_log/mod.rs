@@ -1,6 +1,6 @@
 //! The query log: what was asked and answered, as lines of JSON or as dnstap.
 //!
-//! Whoever answers puts records into a ring of their own (`recorder`); a thread empties the rings,
+//! Whoever answers puts records that are wanted (`filter`) into a ring of their own (`recorder`); a thread empties the rings,
 //! encodes what it finds and writes it (`writer`). A record for which there is no room is dropped and
 //! counted: nothing that happens to the log, a full disk or a reader that has stopped to read, delays
 //! an answer.
@@ -17,6 +17,7 @@ use std::time::Duration;
 use metrics::counter;
 
 mod dnstap;
+mod filter;
 mod frames;
 mod json;
 mod recorder;
@@ -26,8 +27,9 @@ mod sink;
 mod tests;
 mod writer;
 
+pub use filter::Filter;
 pub use recorder::Recorder;
-use recorder::{Lost, Share, ring};
+use recorder::{Choice, Missed, ring};
 use writer::{Ask, Writer};
 
 /// How records are written.
@@ -66,6 +68,8 @@ pub struct Health {
     pub written: u64,
     /// Records for which there was no room.
     pub dropped: u64,
+    /// Queries that were sampled and that the filter did not want.
+    pub filtered: u64,
     /// Why nothing can be written at the moment; `None`: nothing is known that is in the way.
     pub problem: Option<String>,
 }
@@ -74,7 +78,7 @@ pub struct Health {
 #[derive(Clone)]
 pub struct QueryLog {
     asks: Sender<Ask>,
-    share: Arc<Share>,
+    choice: Choice,
     counts: Arc<Counts>,
 }
 
@@ -84,7 +88,7 @@ struct Counts {
     written: AtomicU64,
     /// Dropped by the writer, which had no more use for them.
     discarded: AtomicU64,
-    lost: Mutex<Vec<Arc<Lost>>>,
+    missed: Mutex<Vec<Arc<Missed>>>,
     problem: Mutex<Option<String>>,
 }
 
@@ -96,18 +100,18 @@ impl QueryLog {
     /// If there can be no thread for it.
     pub fn start() -> io::Result<QueryLog> {
         let (asks, asked) = mpsc::channel();
-        let (share, counts) = (Arc::<Share>::default(), Arc::<Counts>::default());
-        let writer = Writer::new(asked, Arc::clone(&share), Arc::clone(&counts));
+        let (choice, counts) = (Choice::default(), Arc::<Counts>::default());
+        let writer = Writer::new(asked, Arc::clone(&choice.share), Arc::clone(&counts));
         thread::Builder::new().name("query-log".to_owned()).spawn(move || writer.run())?;
-        Ok(QueryLog { asks, share, counts })
+        Ok(QueryLog { asks, choice, counts })
     }
 
     /// A recorder for one who answers, at `local` as far as that is known.
     pub fn recorder(&self, local: Option<SocketAddr>) -> Recorder {
-        let lost = Arc::<Lost>::default();
+        let missed = Arc::<Missed>::default();
         // A list of pointers is whole whatever happened to whoever held the lock.
-        self.counts.lost.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lost));
-        let (recorder, ring) = ring(local, Arc::clone(&self.share), lost);
+        self.counts.missed.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&missed));
+        let (recorder, ring) = ring(local, self.choice.clone(), missed);
         self.ask(Ask::Empty(ring));
         recorder
     }
@@ -125,32 +129,39 @@ impl QueryLog {
 
     /// Has this share of the queries be recorded, from 0 to 1.
     pub fn sample(&self, share: f32) {
-        self.share.set(f64::from(share));
+        self.choice.share.set(f64::from(share));
         self.ask(Ask::Look);
+    }
+
+    /// Has only what `filter` wants be recorded, of what is sampled, from the next batch of queries on.
+    pub fn filter(&self, filter: Filter) {
+        self.choice.filter.store(Arc::new(filter));
     }
 
     /// How it does.
     pub fn health(&self) -> Health {
-        let Counts { written, discarded, lost, problem } = &*self.counts;
-        let lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let lost: u64 = lost.iter().map(|lost| lost.0.read()).sum();
+        let Counts { written, discarded, missed, problem } = &*self.counts;
+        let missed = missed.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost: u64 = missed.iter().map(|missed| missed.lost.read()).sum();
         Health {
             written: written.load(Ordering::Relaxed),
             dropped: lost + discarded.load(Ordering::Relaxed),
+            filtered: missed.iter().map(|missed| missed.filtered.read()).sum(),
             problem: problem.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 
     /// Has the metrics tell what [`QueryLog::health`] does.
     pub fn publish_counts(&self) {
-        let Health { written, dropped, problem: _ } = self.health();
+        let Health { written, dropped, filtered, problem: _ } = self.health();
         counter!("rhumb_query_log_written_total").absolute(written);
         counter!("rhumb_query_log_dropped_total").absolute(dropped);
+        counter!("rhumb_query_log_filtered_total").absolute(filtered);
     }
 
     /// Writes what there is and ends, waiting for `at_most`. It is for a thread that may wait.
     pub fn end(&self, at_most: Duration) {
-        self.share.set(0.0);
+        self.choice.share.set(0.0);
         let (done, is_done) = mpsc::channel();
         self.ask(Ask::End(done));
         // Whatever is not written then is lost.

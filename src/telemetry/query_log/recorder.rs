@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Cache};
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::filter::Filter;
 use crate::routing::{Client, Counter, Transport};
 
 /// Octets of a ring. A record has some 300, and the writer comes by every 10 ms: this is what a
@@ -47,10 +49,22 @@ impl Share {
     }
 }
 
-/// Records that had no room, of one recorder, which alone writes to it.
+/// What is recorded, as all recorders see it.
+#[derive(Clone, Default)]
+pub(super) struct Choice {
+    pub(super) share: Arc<Share>,
+    pub(super) filter: Arc<ArcSwap<Filter>>,
+}
+
+/// What was not recorded by one recorder, which alone writes to it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub(super) struct Lost(pub(super) Counter);
+pub(super) struct Missed {
+    /// Had no room.
+    pub(super) lost: Counter,
+    /// Was not wanted by the filter.
+    pub(super) filtered: Counter,
+}
 
 /// The end of a ring at which one thread, or one seat, puts in what it has answered.
 ///
@@ -60,9 +74,14 @@ pub struct Recorder {
     share: Arc<Share>,
     /// What was last seen of it.
     threshold: u64,
+    filters: Cache<Arc<ArcSwap<Filter>>, Arc<Filter>>,
+    /// The one that was last seen there.
+    filter: Arc<Filter>,
+    /// Whether there is something that it does not want.
+    is_filtered: bool,
     now: Duration,
     random: fastrand::Rng,
-    lost: Arc<Lost>,
+    missed: Arc<Missed>,
 }
 
 /// The other end, which the writer empties.
@@ -87,10 +106,21 @@ pub(super) struct Record<'r> {
 }
 
 /// Both ends of a new ring.
-pub(super) fn ring(local: Option<SocketAddr>, share: Arc<Share>, lost: Arc<Lost>) -> (Recorder, Ring) {
+pub(super) fn ring(local: Option<SocketAddr>, choice: Choice, missed: Arc<Missed>) -> (Recorder, Ring) {
     let (producer, consumer) = RingBuffer::new(RING);
-    let (threshold, now, random) = (0, Duration::ZERO, fastrand::Rng::new());
-    let recorder = Recorder { ring: producer, share, threshold, now, random, lost };
+    let mut filters = Cache::new(choice.filter);
+    let filter = Arc::clone(filters.load());
+    let recorder = Recorder {
+        ring: producer,
+        share: choice.share,
+        threshold: 0,
+        is_filtered: !filter.wants_all(),
+        filters,
+        filter,
+        now: Duration::ZERO,
+        random: fastrand::Rng::new(),
+        missed,
+    };
     (recorder, Ring { octets: consumer, record: Vec::new(), local })
 }
 
@@ -100,13 +130,22 @@ impl Recorder {
     pub fn tick(&mut self, now: Duration) -> bool {
         self.now = now;
         self.threshold = self.share.threshold();
+        let filter = self.filters.load();
+        if !Arc::ptr_eq(filter, &self.filter) {
+            self.filter = Arc::clone(filter);
+            self.is_filtered = !filter.wants_all();
+        }
         self.threshold > 0
     }
 
     /// Records a query and its reply, which is empty if there was none, if they are of those that
-    /// are sampled and there is room.
+    /// are sampled, are wanted and there is room. The lot is cast first: it costs less than to look.
     pub fn record(&mut self, client: Client, port: u16, query: &[u8], reply: &[u8]) {
         if u64::from(self.random.u32(..)) >= self.threshold {
+            return;
+        }
+        if self.is_filtered && !self.filter.wants(query, reply) {
+            self.missed.filtered.add(1);
             return;
         }
         // A message has at most 65,535 octets, over any transport.
@@ -115,7 +154,7 @@ impl Recorder {
             return;
         };
         let Ok(mut room) = self.ring.write_chunk(HEAD + query.len() + reply.len()) else {
-            self.lost.0.add(1);
+            self.missed.lost.add(1);
             return;
         };
         let head = head(self.now, client, port, [query_length, reply_length]);
@@ -218,16 +257,16 @@ mod tests {
 
     const CLIENT: Client = Client { address: IpAddr::V6(Ipv6Addr::LOCALHOST), transport: Transport::Udp };
 
-    fn both(share: f64) -> (Recorder, Ring, Arc<Lost>) {
-        let (all, lost) = (Arc::<Share>::default(), Arc::<Lost>::default());
-        all.set(share);
-        let (recorder, ring) = ring(None, all, Arc::clone(&lost));
-        (recorder, ring, lost)
+    fn both(share: f64) -> (Recorder, Ring, Arc<Missed>) {
+        let (choice, missed) = (Choice::default(), Arc::<Missed>::default());
+        choice.share.set(share);
+        let (recorder, ring) = ring(None, choice, Arc::clone(&missed));
+        (recorder, ring, missed)
     }
 
     #[test]
     fn what_comes_out_is_what_went_in() {
-        let (mut recorder, mut ring, lost) = both(1.0);
+        let (mut recorder, mut ring, missed) = both(1.0);
         let mut random = fastrand::Rng::with_seed(7);
         let addresses: [IpAddr; 3] =
             ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"].map(|text| text.parse().expect("an address"));
@@ -247,12 +286,12 @@ mod tests {
             assert_eq!(ring.take(), Some(expected));
             assert_eq!(ring.take(), None);
         }
-        assert_eq!(lost.0.read(), 0);
+        assert_eq!(missed.lost.read(), 0);
     }
 
     #[test]
     fn a_full_ring_drops_and_counts_and_keeps_what_it_has() {
-        let (mut recorder, mut ring, lost) = both(1.0);
+        let (mut recorder, mut ring, missed) = both(1.0);
         let records = 50_000;
         recorder.tick(Duration::from_secs(1));
         for number in 0..records {
@@ -264,13 +303,13 @@ mod tests {
             taken += 1;
         }
         assert_eq!(taken, RING / (HEAD + 300));
-        assert_eq!(taken as u64 + lost.0.read(), records);
+        assert_eq!(taken as u64 + missed.lost.read(), records);
     }
 
     #[test]
     fn a_share_is_that_share() {
         for share in [0.01, 0.5] {
-            let (mut recorder, mut ring, lost) = both(share);
+            let (mut recorder, mut ring, missed) = both(share);
             recorder.random.seed(1);
             recorder.tick(Duration::ZERO);
             let (asked, mut taken) = (200_000, 0);
@@ -278,13 +317,39 @@ mod tests {
                 recorder.record(CLIENT, 1, &[], &[]);
                 taken += u32::from(ring.take().is_some());
             }
-            assert_eq!(lost.0.read(), 0);
+            assert_eq!(missed.lost.read(), 0);
             // Five standard deviations of as many draws.
             let expected = f64::from(asked) * share;
             let deviation = (expected * (1.0 - share)).sqrt();
             let off = (f64::from(taken) - expected).abs();
             assert!(off < 5.0 * deviation, "{taken} of {asked} at {share}");
         }
+    }
+
+    #[test]
+    fn what_is_not_wanted_takes_no_room_and_is_counted() {
+        let (choice, missed) = (Choice::default(), Arc::<Missed>::default());
+        choice.share.set(1.0);
+        let (mut recorder, mut ring) = ring(None, choice.clone(), Arc::clone(&missed));
+        let [found, missing] = [[0, 0, 0x84, 0], [0, 0, 0x84, 3]].map(|flags| [&flags[..], &[0; 8]].concat());
+        choice.filter.store(Arc::new(Filter::new(&[crate::dns::Rcode::NxDomain], &[])));
+        recorder.tick(Duration::ZERO);
+        let unwanted = 50_000;
+        for _ in 0..unwanted {
+            recorder.record(CLIENT, 1, &[0; 100], &found);
+        }
+        recorder.record(CLIENT, 2, &[0; 100], &missing);
+        assert_eq!(ring.take().map(|record| record.client.port()), Some(2));
+        assert_eq!(ring.take(), None);
+        assert_eq!((missed.filtered.read(), missed.lost.read()), (unwanted, 0));
+
+        // It is another one with the next batch.
+        choice.filter.store(Arc::default());
+        recorder.record(CLIENT, 3, &[0; 100], &found);
+        assert_eq!(ring.take(), None);
+        recorder.tick(Duration::ZERO);
+        recorder.record(CLIENT, 4, &[0; 100], &found);
+        assert_eq!(ring.take().map(|record| record.client.port()), Some(4));
     }
 
     #[test]

@@ -40,28 +40,40 @@ impl Reply {
         let Some(header) = message.first_chunk::<HEADER>() else { return reply };
         reply.flags = [header[2], header[3]];
         reply.rcode = u16::from(header[3] & 0x0f);
-        let [questions, answers, authorities, additionals] =
-            [4, 6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
-        reply.answer_count = answers;
-        let mut at = HEADER;
-        for _ in 0..questions {
-            let Some(behind) = skip_name(message, at) else { return reply };
-            at = behind + 4;
-        }
-        let records = [answers, authorities, additionals].map(u32::from).iter().sum();
-        for index in 0..records {
-            let Some((record, behind)) = Record::read(message, at) else { return reply };
-            at = behind;
-            if index < u32::from(answers) && reply.answers.len() < MOST_ANSWERS {
+        reply.answer_count = u16::from_be_bytes([header[6], header[7]]);
+        for (index, record) in records(message).enumerate() {
+            if index < usize::from(reply.answer_count) && reply.answers.len() < MOST_ANSWERS {
                 reply.answers.extend(record.text(message));
             }
             if record.rtype == Rtype::OPT {
-                reply.rcode |= (record.ttl >> 24 << 4) as u16;
+                reply.rcode |= record.upper_rcode();
                 reply.scope = scope(record.data);
             }
         }
         reply
     }
+}
+
+/// The rcode of `message` alone, with the upper bits from the OPT record. It allocates nothing.
+pub(super) fn rcode(message: &[u8]) -> u16 {
+    let low = message.get(3).map_or(0, |flags| u16::from(flags & 0x0f));
+    let opt = records(message).find(|record| record.rtype == Rtype::OPT);
+    low | opt.map_or(0, |opt| opt.upper_rcode())
+}
+
+/// The records of `message` behind its questions, to where they can be read.
+fn records(message: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    let counts = message.first_chunk::<HEADER>().map_or([0; 4], |header| {
+        [4, 6, 8, 10].map(|at| u32::from(u16::from_be_bytes([header[at], header[at + 1]])))
+    });
+    let [questions, answers, authorities, additionals] = counts;
+    let start = (0..questions).try_fold(HEADER, |at, _| Some(skip_name(message, at)? + 4));
+    let mut at = start.unwrap_or(message.len());
+    (0..answers + authorities + additionals).map_while(move |_| {
+        let (record, behind) = Record::read(message, at)?;
+        at = behind;
+        Some(record)
+    })
 }
 
 impl<'m> Record<'m> {
@@ -74,6 +86,11 @@ impl<'m> Record<'m> {
         let rtype = Rtype(u16::from_be_bytes([t1, t2]));
         let ttl = u32::from_be_bytes([l1, l2, l3, l4]);
         Some((Record { rtype, ttl, start, data: message.get(start..end)? }, end))
+    }
+
+    /// Of an OPT record: the bits of the rcode that the header has no room for, where they belong.
+    fn upper_rcode(&self) -> u16 {
+        (self.ttl >> 24 << 4) as u16
     }
 
     /// The address or the name that it leads to; `None`: it is of another type.
@@ -158,6 +175,7 @@ mod tests {
             scope: Some(16),
         };
         assert_eq!(Reply::read(&reply()), expected);
+        assert_eq!(rcode(&reply()), expected.rcode);
     }
 
     #[test]
@@ -165,6 +183,7 @@ mod tests {
         let whole = reply();
         for length in 0..whole.len() {
             Reply::read(&whole[..length]);
+            rcode(&whole[..length]);
         }
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..50_000 {
@@ -173,7 +192,7 @@ mod tests {
                 let at = random.usize(..message.len());
                 message[at] = random.u8(..);
             }
-            Reply::read(&message);
+            assert_eq!(Reply::read(&message).rcode & 0x0f, rcode(&message) & 0x0f);
         }
     }
 }
