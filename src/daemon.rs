@@ -285,7 +285,6 @@ impl Daemon {
         }
         let TcpSettings { max_connections, idle_timeout, lifetime } = settings.server.tcp;
         let limits = TcpLimits { max_connections, idle_timeout, lifetime, ..TcpLimits::default() };
-        let workers = listeners.workers();
         let serving = listeners.start(limits, |id| {
             let service = match id {
                 WorkerId::Udp(_) => &udp_service,
@@ -294,8 +293,7 @@ impl Daemon {
             let worker = Worker::new(fastrand::u64(..), counted.worker(id))
                 .with_service(service.clone())
                 .with_flow(counting.flow.clone());
-            let tap = query_log::tap(&queries, id, &dns, workers);
-            let answerer = TableAnswerer::new(published.clone(), worker).with_tap(tap);
+            let answerer = TableAnswerer::new(published.clone(), worker).with_tap(query_log::tap(&queries));
             match id {
                 WorkerId::Udp(_) => answerer.with_counters(counted.tables()),
                 WorkerId::Tcp(_) => answerer,

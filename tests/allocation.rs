@@ -201,14 +201,15 @@ fn a_record_of_an_answer_does_not_allocate() {
     // Nobody listens there: the ring is not emptied, at last it is full, and what is recorded is dropped.
     let place = Place::Socket("/nonexistent/socket".into());
     log.direct(Some(Destination { format: Format::Json, place, identity: String::new() }));
-    let mut recorder = log.recorder(None);
+    let mut recorder = log.recorder();
+    let local = Some("192.0.2.53:53".parse().expect("an address"));
     log.sample(1.0);
     for second in 0..2_000 {
         for (kind, _, query) in kinds() {
             let made = calls(|| {
                 assert!(recorder.tick(std::time::Duration::from_secs(second)));
                 let length = answer(&table, &mut worker, UDP, &query, &mut reply);
-                recorder.record(UDP, 5353, &query, &reply[..length]);
+                recorder.record(UDP, 5353, local, &query, &reply[..length]);
             });
             assert_eq!(made, 0, "{kind}");
         }
@@ -221,7 +222,7 @@ fn a_record_of_an_answer_does_not_allocate() {
     recorder.tick(std::time::Duration::from_secs(1));
     for (kind, _, query) in kinds() {
         let length = answer(&table, &mut worker, UDP, &query, &mut reply);
-        assert_eq!(calls(|| recorder.record(UDP, 5353, &query, &reply[..length])), 0, "{kind}");
+        assert_eq!(calls(|| recorder.record(UDP, 5353, local, &query, &reply[..length])), 0, "{kind}");
     }
     assert_eq!(log.health().filtered, kinds().len() as u64);
 }

@@ -161,6 +161,8 @@ fn a_reader_of_dnstap_reads_what_was_asked_and_answered() {
             "socket_family: INET\n".to_owned(),
             format!("query_address: \"{}\"\n", client.ip()),
             format!("query_port: {}\n", client.port()),
+            format!("response_address: \"{}\"\n", daemon.dns().ip()),
+            format!("response_port: {}\n", daemon.dns().port()),
             format!("opcode: QUERY, rcode: {}, id", rcode(reply)),
             format!("ANSWER: {}, ", reply.answers.len()),
         ] {
@@ -169,9 +171,6 @@ fn a_reader_of_dnstap_reads_what_was_asked_and_answered() {
         for answer in &reply.answers {
             let name = answer.name.to_string();
             assert!(record.lines().any(|line| line.trim().starts_with(&name)), "{answer} in {record}");
-        }
-        if *transport == "udp" {
-            assert!(record.contains(&format!("response_address: \"{}\"\n", daemon.dns().ip())), "{record}");
         }
     }
 

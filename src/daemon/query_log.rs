@@ -1,12 +1,11 @@
 //! The query log, as its settings have it, between those who answer and whoever writes.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use nix::unistd::gethostname;
 
 use crate::config::{QueryLogFormat, QueryLogSettings, QueryLogTarget};
-use crate::serve::{Exchange, Tap, WorkerId};
+use crate::serve::{Exchange, Tap};
 use crate::telemetry::query_log::{Destination, Filter, Format, Place, QueryLog, Recorder};
 
 /// Shows a recorder what one answerer has been asked.
@@ -18,20 +17,14 @@ impl Tap for Tapped {
     }
 
     fn show(&mut self, exchange: Exchange<'_>) {
-        let Exchange { client, port, query, reply } = exchange;
-        self.0.record(client, port, query, reply);
+        let Exchange { client, port, local, query, reply } = exchange;
+        self.0.record(client, port, local, query, reply);
     }
 }
 
-/// The tap of one answerer; each of the addresses `dns` has so many `workers`.
-pub(super) fn tap(log: &QueryLog, id: WorkerId, dns: &[SocketAddr], workers: usize) -> Box<dyn Tap> {
-    let local = match id {
-        // The nth worker of the first address, and so on.
-        WorkerId::Udp(n) => dns.get(n / workers.max(1)).filter(|local| !local.ip().is_unspecified()),
-        // One answers for all addresses there.
-        WorkerId::Tcp(_) => None,
-    };
-    Box::new(Tapped(log.recorder(local.copied())))
+/// The tap of one answerer.
+pub(super) fn tap(log: &QueryLog) -> Box<dyn Tap> {
+    Box::new(Tapped(log.recorder()))
 }
 
 /// Where a log with these settings goes.

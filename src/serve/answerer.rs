@@ -25,7 +25,13 @@ pub trait Answerer: Send + 'static {
     /// `reply` holds 1,232 octets for UDP and 65,535 for TCP.
     fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize;
 
-    /// Called after each [`Answerer::answer`] with what came of it.
+    /// Whether it is to be told what came of each [`Answerer::answer`] until the next refresh: what need not be
+    /// told need not be found out.
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    /// Called after each [`Answerer::answer`] with what came of it, if that is watched.
     fn answered(&mut self, exchange: Exchange<'_>) {
         let _ = exchange;
     }
@@ -115,10 +121,12 @@ impl Answerer for TableAnswerer {
         routing::answer(&self.table, &mut self.worker, client, query, reply)
     }
 
+    fn is_watched(&self) -> bool {
+        self.is_tapped
+    }
+
     fn answered(&mut self, exchange: Exchange<'_>) {
-        if self.is_tapped
-            && let Some(tap) = &mut self.tap
-        {
+        if let Some(tap) = &mut self.tap {
             tap.show(exchange);
         }
     }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "no safe crate offers recvmmsg and sendmmsg with control messages")]
 
 use std::io;
-use std::mem::{self, size_of};
+use std::mem::{self, offset_of, size_of};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
@@ -34,10 +34,37 @@ pub(super) enum Wait {
 pub(super) struct Message<'a> {
     pub(super) source: IpAddr,
     pub(super) source_port: u16,
+    /// The control message that came with it, if any, as the kernel has written it.
+    control: &'a [u8],
     pub(super) query: &'a [u8],
     /// The query was longer than [`MAX_QUERY`] and is cut.
     pub(super) truncated: bool,
     pub(super) reply: &'a mut [u8; MAX_REPLY],
+}
+
+impl Message<'_> {
+    /// The address that was asked, of a socket that was told to [`tell_asked_address`].
+    pub(super) fn asked(&self) -> Option<IpAddr> {
+        let number = |at: usize| Some(c_int::from_ne_bytes(*self.control.get(at..)?.first_chunk()?));
+        let level = number(offset_of!(libc::cmsghdr, cmsg_level))?;
+        let kind = number(offset_of!(libc::cmsghdr, cmsg_type))?;
+        // The data is aligned as a length is (CMSG_DATA).
+        let data = self.control.get(size_of::<libc::cmsghdr>().next_multiple_of(size_of::<usize>())..)?;
+        match (level, kind) {
+            // What replies leave from, which `ipi_addr` need not be (ip(7)).
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                let octets: &[u8; 4] =
+                    data.get(offset_of!(libc::in_pktinfo, ipi_spec_dst)..)?.first_chunk()?;
+                Some(IpAddr::from(*octets))
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                let octets: &[u8; 16] =
+                    data.get(offset_of!(libc::in6_pktinfo, ipi6_addr)..)?.first_chunk()?;
+                Some(IpAddr::from(*octets))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What became of the replies of a batch.
@@ -152,12 +179,13 @@ impl Batch {
             // SAFETY: `slot` points to a live slot, whose fields no other reference touches; the
             // kernel has filled those that are read, and the references end with this turn of
             // the loop.
-            let (source, query, reply) =
-                unsafe { (source(&(*slot).source), &(*slot).query, &mut (*slot).reply) };
+            let (source, control, query, reply) =
+                unsafe { (source(&(*slot).source), &(*slot).control.0, &(*slot).query, &mut (*slot).reply) };
             let Some((source, source_port)) = source else { continue };
             let length = answer(Message {
                 source,
                 source_port,
+                control: &control[..(header.msg_hdr.msg_controllen as usize).min(control.len())],
                 query: &query[..(header.msg_len as usize).min(MAX_QUERY)],
                 truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
                 reply,
@@ -378,6 +406,7 @@ mod tests {
         batch.answer_each(|message| {
             assert_eq!(message.source, client.local_addr().unwrap().ip());
             assert_eq!(message.source_port, client.local_addr().unwrap().port());
+            assert_eq!(message.asked(), Some(loopback.parse().unwrap()));
             message.reply[..message.query.len()].copy_from_slice(message.query);
             message.query.len()
         });
@@ -449,7 +478,15 @@ mod tests {
         client.send(&[]).unwrap();
         assert_eq!(batch.receive(server.as_fd(), Wait::ForOne).unwrap(), 3);
         let mut seen = Vec::new();
-        batch.answer_each(|message| {
+        batch.answer_each(|mut message| {
+            // However much of it there is.
+            let whole = message.control;
+            for length in 0..whole.len() {
+                message.control = &whole[..length];
+                let _ = message.asked();
+            }
+            message.control = &[];
+            assert_eq!(message.asked(), None);
             seen.push((message.query.len(), message.truncated));
             usize::MAX
         });

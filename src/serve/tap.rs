@@ -1,5 +1,6 @@
 //! What was asked and answered, for whoever wants to see it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::routing::Client;
@@ -11,6 +12,8 @@ pub struct Exchange<'m> {
     pub client: Client,
     /// From which port.
     pub port: u16,
+    /// Which of the server's addresses was asked, and answers; `None`: the kernel has not told.
+    pub local: Option<SocketAddr>,
     /// The query as it came.
     pub query: &'m [u8],
     /// The reply; empty: there was none.

@@ -106,6 +106,48 @@ async fn at_end(stream: &mut TcpStream) -> bool {
     read.map_or(true, |length| length == 0)
 }
 
+/// Echoes, and tells which of the server's addresses was asked.
+struct Watched(mpsc::Sender<(Transport, Option<SocketAddr>)>);
+
+impl Answerer for Watched {
+    fn refresh(&mut self) {}
+
+    fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize {
+        Echo.answer(client, query, reply)
+    }
+
+    fn is_watched(&self) -> bool {
+        true
+    }
+
+    fn answered(&mut self, exchange: Exchange<'_>) {
+        let _ = self.0.send((exchange.client.transport, exchange.local));
+    }
+}
+
+#[tokio::test]
+async fn whoever_watches_is_told_which_address_was_asked() {
+    for (listen, asked) in [
+        ("127.0.0.1:0", "127.0.0.1"),
+        ("0.0.0.0:0", "127.0.0.1"),
+        ("0.0.0.0:0", "127.0.0.7"),
+        ("[::1]:0", "::1"),
+        ("[::]:0", "::1"),
+    ] {
+        let (listeners, bound) = bind(listen, 2);
+        let (tell, told) = mpsc::channel();
+        let _serving = listeners.start(TcpLimits::default(), |_| Watched(tell.clone())).unwrap();
+        let server = SocketAddr::new(asked.parse().unwrap(), bound.port());
+        let client = udp_client(server.ip(), server);
+        client.send(&query(1, "echo")).unwrap();
+        assert_eq!(receive(&client), query(1, "echo"));
+        assert_eq!(told.recv_timeout(TOO_LONG), Ok((Transport::Udp, Some(server))), "{listen}");
+        let mut stream = TcpStream::connect(server).await.unwrap();
+        assert_eq!(exchange(&mut stream, &query(2, "echo")).await.unwrap(), query(2, "echo"));
+        assert_eq!(told.recv_timeout(TOO_LONG), Ok((Transport::Tcp, Some(server))), "{listen}");
+    }
+}
+
 #[tokio::test]
 async fn many_datagrams_at_once_all_get_their_reply() {
     for (local, workers) in [("127.0.0.1:0", 1), ("127.0.0.1:0", 2), ("[::1]:0", 1), ("[::1]:0", 2)] {

@@ -1,6 +1,7 @@
 //! The loop of one UDP thread: receive a batch, answer it, send the replies.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,17 +44,20 @@ pub(super) fn serve(
     counters: &UdpCounters,
     stop: &AtomicBool,
 ) {
+    let bound = socket.local_addr().ok().and_then(|address| address.as_socket());
     // What the answerer holds between queries is rotation and counts, which a panic cannot leave
     // in a state that harms the next query.
-    while catch_unwind(AssertUnwindSafe(|| run(socket.as_fd(), &mut overflow, answerer, counters, stop)))
-        .is_err()
+    while catch_unwind(AssertUnwindSafe(|| {
+        run((socket.as_fd(), bound), &mut overflow, answerer, counters, stop)
+    }))
+    .is_err()
     {
         counters.panics.add(1);
     }
 }
 
 fn run(
-    socket: BorrowedFd<'_>,
+    (socket, bound): (BorrowedFd<'_>, Option<SocketAddr>),
     overflow: &mut Option<Overflow>,
     answerer: &mut impl Answerer,
     counters: &UdpCounters,
@@ -85,10 +89,10 @@ fn run(
                 counters.received.add(received as u64);
                 counters.batches.record(received as u64);
                 if batches.is_multiple_of(TIMED_EACH) {
-                    answer_timed(&mut batch, answerer, counters);
+                    answer_timed(&mut batch, bound, answerer, counters);
                     look();
                 } else {
-                    batch.answer_each(|message| answer(message, answerer, counters));
+                    batch.answer_each(|message| answer(message, bound, answerer, counters));
                 }
                 batches = batches.wrapping_add(1);
                 let sent = batch.send(socket);
@@ -119,7 +123,12 @@ fn run(
     }
 }
 
-fn answer(message: Message<'_>, answerer: &mut impl Answerer, counters: &UdpCounters) -> usize {
+fn answer(
+    message: Message<'_>,
+    bound: Option<SocketAddr>,
+    answerer: &mut impl Answerer,
+    counters: &UdpCounters,
+) -> usize {
     if message.truncated {
         counters.oversized.add(1);
         return 0;
@@ -130,19 +139,36 @@ fn answer(message: Message<'_>, answerer: &mut impl Answerer, counters: &UdpCoun
     }
     let client = Client { address: message.source, transport: Transport::Udp };
     let length = answerer.answer(client, message.query, message.reply);
-    let reply = message.reply.get(..length).unwrap_or(&message.reply[..]);
-    answerer.answered(Exchange { client, port: message.source_port, query: message.query, reply });
+    if answerer.is_watched() {
+        let (port, local) = (message.source_port, asked(&message, bound));
+        let reply = message.reply.get(..length).unwrap_or(&message.reply[..]);
+        answerer.answered(Exchange { client, port, local, query: message.query, reply });
+    }
     if length == 0 {
         counters.dropped.add(1);
     }
     length
 }
 
+/// Which address was asked, at a socket that is `bound` to one of them or to all.
+fn asked(message: &Message<'_>, bound: Option<SocketAddr>) -> Option<SocketAddr> {
+    let bound = bound?;
+    if bound.ip().is_unspecified() {
+        return Some(SocketAddr::new(message.asked()?, bound.port()));
+    }
+    Some(bound)
+}
+
 /// Answers a batch and counts how long each message of it took.
-fn answer_timed(batch: &mut Batch, answerer: &mut impl Answerer, counters: &UdpCounters) {
+fn answer_timed(
+    batch: &mut Batch,
+    bound: Option<SocketAddr>,
+    answerer: &mut impl Answerer,
+    counters: &UdpCounters,
+) {
     let mut before = now();
     batch.answer_each(|message| {
-        let length = answer(message, answerer, counters);
+        let length = answer(message, bound, answerer, counters);
         let after = now();
         counters.answers.record_span(after.saturating_duration_since(before));
         before = after;

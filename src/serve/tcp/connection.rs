@@ -46,6 +46,8 @@ pub(super) struct Connection<S, A> {
     client: Client,
     /// The client's port.
     port: u16,
+    /// The end of the server.
+    local: Option<SocketAddr>,
     number: usize,
     server: Arc<Server<A>>,
     place: Place,
@@ -82,7 +84,7 @@ enum Progress {
 impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
     pub(super) fn new(
         stream: S,
-        client: SocketAddr,
+        (client, local): (SocketAddr, Option<SocketAddr>),
         number: usize,
         server: Arc<Server<A>>,
         place: Place,
@@ -91,7 +93,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
         let port = client.port();
         let client = Client { address: client.ip(), transport: Transport::Tcp };
         let (input, output) = (Vec::new(), Vec::new());
-        Connection { stream, client, port, number, server, place, phase, input, output, has_answered: false }
+        let has_answered = false;
+        Connection { stream, client, port, local, number, server, place, phase, input, output, has_answered }
     }
 
     /// Serves the connection to its end.
@@ -156,8 +159,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
             rest = after;
             queries += 1;
             let length = answerer.answer(self.client, query, &mut reply[..]).min(reply.len());
-            let Connection { client, port, .. } = *self;
-            answerer.answered(Exchange { client, port, query, reply: &reply[..length] });
+            if answerer.is_watched() {
+                let Connection { client, port, local, .. } = *self;
+                answerer.answered(Exchange { client, port, local, query, reply: &reply[..length] });
+            }
             if length > 0 {
                 replies += 1;
                 // The buffer has 65,535 octets, so the length fits.

@@ -175,7 +175,9 @@ impl<A: Answerer> Server<A> {
         // Replies are written whole; to hold one back for the client's acknowledgement gains
         // nothing. Where it cannot be set, replies are slower and still right.
         let _ = stream.set_nodelay(true);
-        let connection = Connection::new(stream, client, number, Arc::clone(self), place, phase.clone());
+        // Once for each connection; the listener may be bound to all addresses.
+        let ends = (client, stream.local_addr().ok());
+        let connection = Connection::new(stream, ends, number, Arc::clone(self), place, phase.clone());
         tokio::spawn(async move {
             let _holder = holder;
             tokio::select! {

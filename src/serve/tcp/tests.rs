@@ -34,7 +34,8 @@ impl Dialogue {
         let phase = watch::Sender::new(Phase::Serving);
         let (place, _) = server.crowd.enter().unwrap();
         let asking = SocketAddr::from((Ipv4Addr::LOCALHOST, 4711));
-        let connection = Connection::new(stream, asking, 0, Arc::clone(&server), place, phase.subscribe());
+        let connection =
+            Connection::new(stream, (asking, None), 0, Arc::clone(&server), place, phase.subscribe());
         let served = tokio::spawn(connection.serve());
         Dialogue { client, server, phase, served, began: Instant::now() }
     }

@@ -6,7 +6,6 @@
 //! an answer.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -106,12 +105,12 @@ impl QueryLog {
         Ok(QueryLog { asks, choice, counts })
     }
 
-    /// A recorder for one who answers, at `local` as far as that is known.
-    pub fn recorder(&self, local: Option<SocketAddr>) -> Recorder {
+    /// A recorder for one who answers.
+    pub fn recorder(&self) -> Recorder {
         let missed = Arc::<Missed>::default();
         // A list of pointers is whole whatever happened to whoever held the lock.
         self.counts.missed.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&missed));
-        let (recorder, ring) = ring(local, self.choice.clone(), missed);
+        let (recorder, ring) = ring(self.choice.clone(), missed);
         self.ask(Ask::Empty(ring));
         recorder
     }

@@ -19,9 +19,23 @@ use crate::routing::{Client, Counter, Transport};
 /// from running, or its disk busy. Memory that is never written to is never taken.
 const RING: usize = 4 << 20;
 
-/// Octets of a record's head: the lengths of query and reply, the port, transport, the client's
-/// address, seconds and nanoseconds.
-const HEAD: usize = 2 + 2 + 2 + 1 + 16 + 8 + 4;
+/// Octets of a record's head: the lengths of query and reply, what `flags` says, the client's port and address,
+/// seconds and nanoseconds, the server's port and address.
+const HEAD: usize = 2 + 2 + 1 + 2 + 16 + 8 + 4 + 2 + 16;
+
+/// Where the parts of it are that follow the lengths.
+const FLAGS: usize = 4;
+const CLIENT: usize = 5;
+const TIME: usize = 23;
+const LOCAL: usize = 35;
+
+/// The client has asked by TCP.
+const IS_TCP: u8 = 1;
+/// The client's address is one of IPv4, the server's is. It has to be told: a client of a socket of IPv6 may have a
+/// mapped address as well.
+const IS_V4: [u8; 2] = [2, 4];
+/// The server's address is known.
+const HAS_LOCAL: u8 = 8;
 
 /// What stands for every query in [`Share`].
 const ALL: f64 = 4_294_967_296.0;
@@ -88,8 +102,6 @@ pub struct Recorder {
 pub(super) struct Ring {
     octets: Consumer<u8>,
     record: Vec<u8>,
-    /// Where whoever puts in answers, as far as that is known.
-    local: Option<SocketAddr>,
 }
 
 /// A query and what was sent back.
@@ -98,6 +110,7 @@ pub(super) struct Record<'r> {
     /// Since the beginning of 1970.
     pub(super) time: Duration,
     pub(super) client: SocketAddr,
+    /// The address of the server that was asked; `None`: it is not known.
     pub(super) local: Option<SocketAddr>,
     pub(super) transport: Transport,
     pub(super) query: &'r [u8],
@@ -106,7 +119,7 @@ pub(super) struct Record<'r> {
 }
 
 /// Both ends of a new ring.
-pub(super) fn ring(local: Option<SocketAddr>, choice: Choice, missed: Arc<Missed>) -> (Recorder, Ring) {
+pub(super) fn ring(choice: Choice, missed: Arc<Missed>) -> (Recorder, Ring) {
     let (producer, consumer) = RingBuffer::new(RING);
     let mut filters = Cache::new(choice.filter);
     let filter = Arc::clone(filters.load());
@@ -121,7 +134,7 @@ pub(super) fn ring(local: Option<SocketAddr>, choice: Choice, missed: Arc<Missed
         random: fastrand::Rng::new(),
         missed,
     };
-    (recorder, Ring { octets: consumer, record: Vec::new(), local })
+    (recorder, Ring { octets: consumer, record: Vec::new() })
 }
 
 impl Recorder {
@@ -138,9 +151,17 @@ impl Recorder {
         self.threshold > 0
     }
 
-    /// Records a query and its reply, which is empty if there was none, if they are of those that
-    /// are sampled, are wanted and there is room. The lot is cast first: it costs less than to look.
-    pub fn record(&mut self, client: Client, port: u16, query: &[u8], reply: &[u8]) {
+    /// Records a query from `port` of `client` to `local`, as far as that is known, and its reply, which is empty if
+    /// there was none, if they are of those that are sampled, are wanted and there is room. The lot is cast first: it
+    /// costs less than to look.
+    pub fn record(
+        &mut self,
+        client: Client,
+        port: u16,
+        local: Option<SocketAddr>,
+        query: &[u8],
+        reply: &[u8],
+    ) {
         if u64::from(self.random.u32(..)) >= self.threshold {
             return;
         }
@@ -157,7 +178,7 @@ impl Recorder {
             self.missed.lost.add(1);
             return;
         };
-        let head = head(self.now, client, port, [query_length, reply_length]);
+        let head = head(self.now, client, port, local, [query_length, reply_length]);
         let (first, second) = room.as_mut_slices();
         let mut at = 0;
         for part in [&head[..], query, reply] {
@@ -180,29 +201,50 @@ fn put(first: &mut [u8], second: &mut [u8], at: usize, part: &[u8]) {
     }
 }
 
-fn head(now: Duration, client: Client, port: u16, [query, reply]: [u16; 2]) -> [u8; HEAD] {
-    let address = match client.address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-        IpAddr::V6(v6) => v6,
-    };
-    // The family has to be told: a client of a socket of IPv6 may have a mapped address as well.
-    let is_v4 = u8::from(client.address.is_ipv4());
-    let is_tcp = u8::from(client.transport == Transport::Tcp);
+fn head(
+    now: Duration,
+    client: Client,
+    port: u16,
+    local: Option<SocketAddr>,
+    [query, reply]: [u16; 2],
+) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     head[..2].copy_from_slice(&query.to_le_bytes());
     head[2..4].copy_from_slice(&reply.to_le_bytes());
-    head[4..6].copy_from_slice(&port.to_le_bytes());
-    head[6] = is_v4 << 1 | is_tcp;
-    head[7..23].copy_from_slice(&address.octets());
-    head[23..31].copy_from_slice(&now.as_secs().to_le_bytes());
-    head[31..].copy_from_slice(&now.subsec_nanos().to_le_bytes());
+    let ends = [(CLIENT, Some(SocketAddr::new(client.address, port))), (LOCAL, local)];
+    for ((at, end), is_v4) in ends.into_iter().zip(IS_V4) {
+        let Some(end) = end else { continue };
+        let address = match end.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        head[at..at + 2].copy_from_slice(&end.port().to_le_bytes());
+        head[at + 2..at + 18].copy_from_slice(&address.octets());
+        head[FLAGS] |= if end.is_ipv4() { is_v4 } else { 0 };
+    }
+    head[FLAGS] |= if client.transport == Transport::Tcp { IS_TCP } else { 0 };
+    head[FLAGS] |= if local.is_some() { HAS_LOCAL } else { 0 };
+    head[TIME..TIME + 8].copy_from_slice(&now.as_secs().to_le_bytes());
+    head[TIME + 8..LOCAL].copy_from_slice(&now.subsec_nanos().to_le_bytes());
     head
+}
+
+/// The port and the address at `at` of a record.
+fn end(record: &[u8], at: usize, is_v4: bool) -> Option<SocketAddr> {
+    let port = u16::from_le_bytes(*record.get(at..)?.first_chunk()?);
+    let address: [u8; 16] = *record.get(at + 2..)?.first_chunk()?;
+    let address = Ipv6Addr::from(address);
+    let address = match address.to_ipv4_mapped() {
+        Some(v4) if is_v4 => IpAddr::V4(v4),
+        _ => IpAddr::V6(address),
+    };
+    Some(SocketAddr::new(address, port))
 }
 
 impl Ring {
     /// Takes the oldest record out; `None`: there is none.
     pub(super) fn take(&mut self) -> Option<Record<'_>> {
-        let Ring { octets, record, local } = self;
+        let Ring { octets, record } = self;
         let mut head = [0; HEAD];
         let (first, second) =
             octets.read_chunk(HEAD).ok().map(|chunk| copied(chunk.as_slices(), &mut head))?;
@@ -213,20 +255,18 @@ impl Ring {
         record.resize(HEAD + query + reply, 0);
         copied(chunk.as_slices(), record);
         chunk.commit_all();
-        let address: [u8; 16] = *record[7..].first_chunk()?;
-        let address = Ipv6Addr::from(address);
-        let address = match address.to_ipv4_mapped() {
-            Some(v4) if head[6] & 2 != 0 => IpAddr::V4(v4),
-            _ => IpAddr::V6(address),
-        };
-        let seconds = u64::from_le_bytes(*record[23..].first_chunk()?);
-        let nanoseconds = u32::from_le_bytes(*record[31..].first_chunk()?);
+        let flags = record[FLAGS];
+        let [of_client, of_local] = IS_V4.map(|is_v4| flags & is_v4 != 0);
+        let client = end(record, CLIENT, of_client)?;
+        let local = if flags & HAS_LOCAL != 0 { end(record, LOCAL, of_local) } else { None };
+        let seconds = u64::from_le_bytes(*record[TIME..].first_chunk()?);
+        let nanoseconds = u32::from_le_bytes(*record[TIME + 8..].first_chunk()?);
         let (query, reply) = record[HEAD..].split_at(query);
         Some(Record {
             time: Duration::new(seconds, nanoseconds),
-            client: SocketAddr::new(address, u16::from_le_bytes([head[4], head[5]])),
-            local: *local,
-            transport: if head[6] & 1 != 0 { Transport::Tcp } else { Transport::Udp },
+            client,
+            local,
+            transport: if flags & IS_TCP != 0 { Transport::Tcp } else { Transport::Udp },
             query,
             reply,
         })
@@ -255,12 +295,12 @@ fn copied((first, second): (&[u8], &[u8]), to: &mut [u8]) -> (usize, usize) {
 mod tests {
     use super::*;
 
-    const CLIENT: Client = Client { address: IpAddr::V6(Ipv6Addr::LOCALHOST), transport: Transport::Udp };
+    const ASKING: Client = Client { address: IpAddr::V6(Ipv6Addr::LOCALHOST), transport: Transport::Udp };
 
     fn both(share: f64) -> (Recorder, Ring, Arc<Missed>) {
         let (choice, missed) = (Choice::default(), Arc::<Missed>::default());
         choice.share.set(share);
-        let (recorder, ring) = ring(None, choice, Arc::clone(&missed));
+        let (recorder, ring) = ring(choice, Arc::clone(&missed));
         (recorder, ring, missed)
     }
 
@@ -279,10 +319,12 @@ mod tests {
             let address = addresses[random.usize(..addresses.len())];
             let port = random.u16(..);
             assert!(recorder.tick(now));
-            recorder.record(Client { address, transport }, port, &query, &reply);
+            let other = SocketAddr::new(addresses[random.usize(..addresses.len())], random.u16(..));
+            let local = random.bool().then_some(other);
+            recorder.record(Client { address, transport }, port, local, &query, &reply);
             let client = SocketAddr::new(address, port);
             let (query, reply) = (&query[..], &reply[..]);
-            let expected = Record { time: now, client, local: None, transport, query, reply };
+            let expected = Record { time: now, client, local, transport, query, reply };
             assert_eq!(ring.take(), Some(expected));
             assert_eq!(ring.take(), None);
         }
@@ -295,7 +337,7 @@ mod tests {
         let records = 50_000;
         recorder.tick(Duration::from_secs(1));
         for number in 0..records {
-            recorder.record(CLIENT, number as u16, &[7; 100], &[8; 200]);
+            recorder.record(ASKING, number as u16, None, &[7; 100], &[8; 200]);
         }
         let mut taken = 0;
         while let Some(record) = ring.take() {
@@ -314,7 +356,7 @@ mod tests {
             recorder.tick(Duration::ZERO);
             let (asked, mut taken) = (200_000, 0);
             for _ in 0..asked {
-                recorder.record(CLIENT, 1, &[], &[]);
+                recorder.record(ASKING, 1, None, &[], &[]);
                 taken += u32::from(ring.take().is_some());
             }
             assert_eq!(missed.lost.read(), 0);
@@ -330,25 +372,25 @@ mod tests {
     fn what_is_not_wanted_takes_no_room_and_is_counted() {
         let (choice, missed) = (Choice::default(), Arc::<Missed>::default());
         choice.share.set(1.0);
-        let (mut recorder, mut ring) = ring(None, choice.clone(), Arc::clone(&missed));
+        let (mut recorder, mut ring) = ring(choice.clone(), Arc::clone(&missed));
         let [found, missing] = [[0, 0, 0x84, 0], [0, 0, 0x84, 3]].map(|flags| [&flags[..], &[0; 8]].concat());
         choice.filter.store(Arc::new(Filter::new(&[crate::dns::Rcode::NxDomain], &[])));
         recorder.tick(Duration::ZERO);
         let unwanted = 50_000;
         for _ in 0..unwanted {
-            recorder.record(CLIENT, 1, &[0; 100], &found);
+            recorder.record(ASKING, 1, None, &[0; 100], &found);
         }
-        recorder.record(CLIENT, 2, &[0; 100], &missing);
+        recorder.record(ASKING, 2, None, &[0; 100], &missing);
         assert_eq!(ring.take().map(|record| record.client.port()), Some(2));
         assert_eq!(ring.take(), None);
         assert_eq!((missed.filtered.read(), missed.lost.read()), (unwanted, 0));
 
         // It is another one with the next batch.
         choice.filter.store(Arc::default());
-        recorder.record(CLIENT, 3, &[0; 100], &found);
+        recorder.record(ASKING, 3, None, &[0; 100], &found);
         assert_eq!(ring.take(), None);
         recorder.tick(Duration::ZERO);
-        recorder.record(CLIENT, 4, &[0; 100], &found);
+        recorder.record(ASKING, 4, None, &[0; 100], &found);
         assert_eq!(ring.take().map(|record| record.client.port()), Some(4));
     }
 

@@ -20,7 +20,7 @@ fn log_to(place: Place) -> (QueryLog, Recorder) {
     let log = QueryLog::start().expect("a thread");
     log.direct(Some(Destination { format: Format::Json, place, identity: String::new() }));
     log.sample(1.0);
-    let recorder = log.recorder(None);
+    let recorder = log.recorder();
     (log, recorder)
 }
 
@@ -28,7 +28,7 @@ fn log_to(place: Place) -> (QueryLog, Recorder) {
 fn record(recorder: &mut Recorder, from: u16, count: u16) {
     assert!(recorder.tick(Duration::from_secs(1)), "it is switched on");
     for port in from..from + count {
-        recorder.record(CLIENT, port, &[0; 50], &[0; 250]);
+        recorder.record(CLIENT, port, None, &[0; 50], &[0; 250]);
     }
 }
 
@@ -69,7 +69,7 @@ fn a_reader_that_does_not_read_delays_nothing_and_what_is_lost_is_counted() {
     let recorded = 150_000_u64;
     recorder.tick(Duration::from_secs(1));
     for _ in 0..recorded {
-        recorder.record(CLIENT, 1, &[0; 50], &[0; 250]);
+        recorder.record(CLIENT, 1, None, &[0; 50], &[0; 250]);
     }
     assert!(log.health().dropped > recorded / 2, "{:?}", log.health());
     let reader = thread::spawn(move || {
@@ -225,7 +225,7 @@ fn switched_off_nothing_is_recorded_and_what_was_is_not_lost() {
     record(&mut recorder, 0, 10);
     log.sample(0.0);
     assert!(!recorder.tick(Duration::ZERO));
-    recorder.record(CLIENT, 99, &[0; 50], &[]);
+    recorder.record(CLIENT, 99, None, &[0; 50], &[]);
     eventually("what was recorded", || ports(&path).len() == 10);
     log.sample(1.0);
     record(&mut recorder, 10, 10);
