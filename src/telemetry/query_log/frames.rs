@@ -44,7 +44,7 @@ pub(super) fn stop(stream: &mut impl Write) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// If it goes away, is too slow for the timeouts of `stream`, or takes something else.
+/// If it goes away, is too slow for `stream`, or takes something else.
 pub(super) fn greet(stream: &mut (impl Read + Write)) -> io::Result<()> {
     stream.write_all(&control(Control::Ready))?;
     let accepted = read_control(stream, Control::Accept)?;

@@ -1,11 +1,11 @@
 //! Where the log goes: a file, or a Unix socket that somebody reads.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -19,7 +19,7 @@ const MODE: u32 = 0o640;
 /// How long one write waits for a reader that reads slowly, before the writer looks after the rest.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// How long a reader may take to greet and to part: as long as a loaded machine needs, and not so
+/// How long a reader may take to greet, and to part, from the first octet to the last: as long as a loaded machine needs, and not so
 /// long that a daemon that stops would wait for it.
 const GREETING: Duration = Duration::from_secs(1);
 
@@ -40,11 +40,9 @@ impl Sink {
         match &destination.place {
             Place::File(path) => Ok(Sink::File { file: open(path, format)?, path: path.clone(), format }),
             Place::Socket(path) => {
-                let mut stream = connect(path)?;
-                stream.set_write_timeout(Some(GREETING))?;
-                stream.set_read_timeout(Some(GREETING))?;
+                let stream = connect(path)?;
                 if format == Format::Dnstap {
-                    frames::greet(&mut stream)?;
+                    frames::greet(&mut Hurried::new(&stream))?;
                 }
                 stream.set_write_timeout(Some(PATIENCE))?;
                 Ok(Sink::Socket { stream, format })
@@ -89,11 +87,62 @@ impl Sink {
             Sink::File { mut file, format: Format::Dnstap, .. } => {
                 let _ = frames::stop(&mut file);
             }
-            Sink::Socket { mut stream, format: Format::Dnstap } => {
-                let _ = stream.set_write_timeout(Some(GREETING)).and_then(|()| frames::part(&mut stream));
+            Sink::Socket { stream, format: Format::Dnstap } => {
+                let _ = frames::part(&mut Hurried::new(&stream));
             }
             Sink::File { .. } | Sink::Socket { .. } => {}
         }
+    }
+}
+
+/// A stream whose reader is to answer within [`GREETING`], all in all: one that sends an octet now and then would hold
+/// up the writer as long as it likes.
+struct Hurried<'s> {
+    stream: &'s UnixStream,
+    due: Instant,
+}
+
+impl<'s> Hurried<'s> {
+    /// From now on.
+    fn new(stream: &'s UnixStream) -> Self {
+        Hurried { stream, due: clock::now() + GREETING }
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.due.saturating_duration_since(clock::now());
+        if left.is_zero() { Err(ErrorKind::WouldBlock.into()) } else { Ok(left) }
+    }
+}
+
+/// As the operator is told it.
+fn too_late(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::WouldBlock => {
+            let message =
+                format!("the reader has not answered within {}", humantime::format_duration(GREETING));
+            io::Error::new(ErrorKind::TimedOut, message)
+        }
+        _ => error,
+    }
+}
+
+impl Read for Hurried<'_> {
+    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        let left = self.left().map_err(too_late)?;
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(octets).map_err(too_late)
+    }
+}
+
+impl Write for Hurried<'_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let left = self.left().map_err(too_late)?;
+        self.stream.set_write_timeout(Some(left))?;
+        self.stream.write(octets).map_err(too_late)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A log with readers that read late, slowly or not at all.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -114,6 +114,32 @@ fn a_reader_that_takes_no_connection_is_not_waited_for() {
         stream.set_read_timeout(Some(TOO_LONG)).expect("it is not zero");
         let mut lines = BufReader::new(UnixStream::from(stream)).lines();
         (0..10).all(|n| port(&lines.next().expect("a line").expect("text")) == n)
+    });
+}
+
+#[test]
+fn a_reader_that_drips_its_greeting_is_not_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let (log, _) = log_to(Place::File("/dev/null".into()));
+    log.direct(Some(Destination {
+        format: Format::Dnstap,
+        place: Place::Socket(path),
+        identity: "ns1".to_owned(),
+    }));
+    let mut stream = accept(&listener);
+    // ACCEPT, with a field of another kind that would take half a minute. What has come by then of it is sound.
+    let accept = [&[0, 0, 0, 0, 0, 0, 0, 100, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 88][..], &[0; 88]].concat();
+    let taken = accept.iter().take_while(|octet| {
+        // Far less than it waits for all of it.
+        thread::sleep(Duration::from_millis(300));
+        stream.write_all(std::slice::from_ref(octet)).is_ok()
+    });
+    let taken = taken.count();
+    assert!(taken < accept.len() / 2, "{taken} octets");
+    eventually("it to be told", || {
+        log.health().problem.is_some_and(|problem| problem == "the reader has not answered within 1s")
     });
 }
 
