@@ -196,7 +196,7 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         let (front, front_stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
-        let notifier = Notifier::new(Handle::current(), query_log::host_name(), destinations::counting());
+        let notifier = Notifier::new(Handle::current(), query_log::host_name());
         let told_of_it = destinations.to_vec();
         notifier.tell(incidents::orphaned(&edits::not_in_force(&desired), edits::now()));
         for incident in incidents::standing(&controller.status(control_loop::now()), edits::now()) {
@@ -226,9 +226,13 @@ impl Daemon {
             move || counting.answers(&published.load())
         };
         let journal_dir = has_file.then(|| settings.server.state_dir.clone());
-        let sources = counted.clone().into_sources(answers, is_ready.clone(), journal_dir);
+        let notified = {
+            let notifier = notifier.clone();
+            move || destinations::notified(&notifier)
+        };
+        let sources = counted.clone().into_sources(answers, notified, is_ready.clone(), journal_dir);
         let metrics = Metrics::start(sources, ledger);
-        // They are counted from here on. As long as there is another process, it tells them.
+        // As long as there is another process, it tells them.
         let told_later = match &predecessor {
             Some(_) => Some(told_of_it),
             None => {

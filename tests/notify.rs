@@ -331,6 +331,20 @@ fn destinations_are_tested_reloaded_and_told_of_mistakes() {
     assert_eq!(other.asked().iter().filter(is_test).count(), 1, "it has moved");
     assert_eq!(post(daemon.admin(), "/v1/reload").json()["notifications"], false);
 
+    // What is counted of a destination is told as long as it is one.
+    let counted =
+        || get(daemon.admin(), "/metrics").body.matches("rhumb_notifications_total{destination").count();
+    assert_eq!(counted(), 3);
+    scene.configure(&scene.ground());
+    assert_eq!(post(daemon.admin(), "/v1/reload").json()["notifications"], true);
+    assert_eq!(counted(), 0);
+    scene.configure(&text);
+    assert_eq!(post(daemon.admin(), "/v1/reload").json()["notifications"], true);
+    assert_eq!(
+        sample(daemon.admin(), r#"rhumb_notifications_total{destination="chat",result="failed"}"#),
+        0.0
+    );
+
     scene.write("slack.url", "http://127.0.0.1:9/services/x");
     assert_eq!(post(daemon.admin(), "/v1/reload").status, 200);
     let failed = asked(&["notify", "test"]);

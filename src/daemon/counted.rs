@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::routing::{Counters, Distribution, Transport};
 use crate::serve::{Serving, TableCounters, TcpCounters, UdpCounters, WorkerId};
 use crate::store::JOURNAL;
-use crate::telemetry::{self, Answers, Sources};
+use crate::telemetry::{self, Answers, Notified, Sources};
 
 /// What a worker counts, and what it answers over.
 type Counting = (Transport, Arc<Counters>);
@@ -56,11 +56,12 @@ impl Counted {
         let _ = self.sockets.set(Sockets { udp, tcp: serving.tcp_counters().clone() });
     }
 
-    /// What the metrics are gathered from; `answers` tells where answers went, `ready` whether there are any, and the journal
-    /// of edits is in `state_dir`.
+    /// What the metrics are gathered from; `answers` tells where answers went, `notified` what has become of notifications,
+    /// `ready` whether there are any answers, and the journal of edits is in `state_dir`.
     pub(super) fn into_sources(
         self,
         answers: impl Fn() -> Answers + Send + Sync + 'static,
+        notified: impl Fn() -> Vec<Notified> + Send + Sync + 'static,
         ready: watch::Receiver<bool>,
         state_dir: Option<PathBuf>,
     ) -> Sources {
@@ -74,6 +75,7 @@ impl Counted {
                 sockets.get().map(|sockets| read(sockets, &tables)).unwrap_or_default()
             }),
             answers: Box::new(answers),
+            notified: Box::new(notified),
             is_ready: Box::new(move || *ready.borrow()),
             journal: Box::new(octets),
         }

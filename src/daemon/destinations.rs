@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use super::DaemonError;
 use crate::admin::{self, Notifications};
 use crate::config::{Credentials, FilesRead, Notification, UnfitSecret, UnreadSecret};
-use crate::notify::{Count, Notifier, Outcome};
-use crate::telemetry::Metrics;
+use crate::notify::Notifier;
+use crate::telemetry::Notified;
 
 /// Destinations, each with its secrets. Clones are the same.
 #[derive(Clone, Default)]
@@ -96,16 +96,13 @@ fn warn_of_exposed(notification: &Notification) {
     }
 }
 
-/// Counts what has come of messages.
-pub(super) fn counting() -> Count {
-    Arc::new(|destination, outcome, messages| {
-        let result = match outcome {
-            Outcome::Delivered => "delivered",
-            Outcome::Failed => "failed",
-            Outcome::Dropped => "dropped",
-        };
-        Metrics::notified(destination, result, messages);
-    })
+/// What has become of messages to those who are told at present.
+pub(super) fn notified(notifier: &Notifier) -> Vec<Notified> {
+    let counted = notifier.status().into_iter().map(|status| Notified {
+        destination: status.name,
+        results: [("delivered", status.delivered), ("dropped", status.dropped), ("failed", status.failed)],
+    });
+    counted.collect()
 }
 
 /// What the admin side asks.

@@ -30,10 +30,8 @@ mod tests;
 mod text;
 mod webhook;
 
-pub use incident::{Incident, Phase, Subject};
-pub use task::{Count, Outcome};
-
 use incident::Key;
+pub use incident::{Incident, Phase, Subject};
 use outbox::Message;
 use task::Destination;
 
@@ -56,7 +54,6 @@ struct Shared {
     troubles: Troubles,
     tasks: Mutex<JoinSet<()>>,
     runtime: Handle,
-    count: Count,
     instance: String,
 }
 
@@ -94,9 +91,8 @@ pub struct DestinationStatus {
 }
 
 impl Notifier {
-    /// Tells nobody so far; later, in the name of `instance`, which is this host. Its tasks run on `runtime`, and have
-    /// `count` count what comes of messages.
-    pub fn new(runtime: Handle, instance: String, count: Count) -> Self {
+    /// Tells nobody so far; later, in the name of `instance`, which is this host. Its tasks run on `runtime`.
+    pub fn new(runtime: Handle, instance: String) -> Self {
         let running = ArcSwap::from_pointee(Vec::new());
         Notifier {
             shared: Arc::new(Shared {
@@ -104,7 +100,6 @@ impl Notifier {
                 troubles: Troubles::default(),
                 tasks: Mutex::default(),
                 runtime,
-                count,
                 instance,
             }),
         }
@@ -114,7 +109,7 @@ impl Notifier {
     /// them; those that are not any more are told what is left, if they take it at once; those that are new are told what
     /// lasts. Returns whether anything has changed.
     pub fn replace(&self, destinations: Vec<(Notification, Credentials)>) -> bool {
-        let Shared { running, troubles, tasks, runtime, count, instance } = &*self.shared;
+        let Shared { running, troubles, tasks, runtime, instance } = &*self.shared;
         let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         let before = running.load_full();
@@ -143,12 +138,8 @@ impl Notifier {
             }
             let destination = Arc::new(Destination::new(notification, credentials, instance.clone()));
             let (incidents, told) = mpsc::channel(ON_THEIR_WAY);
-            // Who counts how much more of something happens has to see it begin at 0.
-            for outcome in [Outcome::Delivered, Outcome::Failed, Outcome::Dropped] {
-                count(&destination.notification.name, outcome, 0);
-            }
             let (changes, changed) = watch::channel(Arc::clone(&destination));
-            let telling = task::run(changed, told, Arc::clone(count), Arc::clone(troubles));
+            let telling = task::run(changed, told, Arc::clone(troubles));
             tasks.spawn_on(telling, runtime);
             after.push(Running { destination, changes, incidents });
         }

@@ -34,6 +34,9 @@ pub(super) struct Destination {
     /// Incidents that found no room on their way here.
     pub(super) lost: Arc<AtomicU64>,
     known: Arc<Mutex<Known>>,
+    /// Has its task panic when the next message has arrived.
+    #[cfg(test)]
+    pub(super) panics: std::sync::atomic::AtomicBool,
 }
 
 /// What is known of a destination.
@@ -49,24 +52,19 @@ pub(super) struct Known {
     pub(super) standing: usize,
 }
 
-/// What has become of a message, as it is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It has arrived.
-    Delivered,
-    /// It was given up.
-    Failed,
-    /// There was no room for it.
-    Dropped,
-}
-
-/// Counts what has become of so many messages to the destination of this name.
-pub type Count = Arc<dyn Fn(&str, Outcome, u64) + Send + Sync>;
-
 impl Destination {
     pub(super) fn new(notification: Notification, credentials: Credentials, instance: String) -> Self {
         let (route, lost, known) = (OnceCell::new(), Arc::default(), Arc::default());
-        Destination { notification, credentials, instance, route, lost, known }
+        Destination {
+            notification,
+            credentials,
+            instance,
+            route,
+            lost,
+            known,
+            #[cfg(test)]
+            panics: Default::default(),
+        }
     }
 
     /// The same one, reached or told in another way from now on.
@@ -143,11 +141,10 @@ impl Destination {
 pub(super) async fn run(
     mut changes: watch::Receiver<Arc<Destination>>,
     mut incidents: mpsc::Receiver<Arc<Incident>>,
-    count: Count,
     troubles: Troubles,
 ) {
     loop {
-        let telling = tell(&mut changes, &mut incidents, &count, &troubles);
+        let telling = tell(&mut changes, &mut incidents, &troubles);
         if AssertUnwindSafe(telling).catch_unwind().await.is_ok() {
             return;
         }
@@ -160,7 +157,6 @@ pub(super) async fn run(
 async fn tell(
     changes: &mut watch::Receiver<Arc<Destination>>,
     incidents: &mut mpsc::Receiver<Arc<Incident>>,
-    count: &Count,
     troubles: &Troubles,
 ) {
     let mut destination = Arc::clone(&changes.borrow_and_update());
@@ -169,7 +165,7 @@ async fn tell(
     let mut end: Option<Instant> = None;
     let mut arrived = Vec::new();
     loop {
-        note_losses(&destination, &mut outbox, count);
+        note_losses(&destination, &mut outbox);
         if let Some(message) = outbox.take(now()) {
             let destination = Arc::clone(&destination);
             delivering.spawn(async move {
@@ -181,9 +177,9 @@ async fn tell(
         if outbox.is_amiss() && incidents.is_empty() && end.is_none() {
             reconcile(&destination, &mut outbox, incidents, troubles);
         }
-        show(&destination, &mut outbox, count);
+        show(&destination, &mut outbox);
         if end.is_some_and(|end| end <= now() || outbox.is_done() || outbox.is_retrying()) {
-            abandon(&destination, &outbox, count);
+            abandon(&destination, &outbox);
             return;
         }
         let due = outbox.due(now());
@@ -198,7 +194,7 @@ async fn tell(
                     outbox.note(Incident::clone(&incident), now());
                 }
             }
-            Some(done) = delivering.join_next() => settle(&destination, &mut outbox, done.ok(), count),
+            Some(done) = delivering.join_next() => settle(&destination, &mut outbox, done.ok()),
             Ok(()) = changes.changed() => {
                 destination = Arc::clone(&changes.borrow_and_update());
                 outbox.change(destination.pace(), |incident| destination.wants(incident));
@@ -210,19 +206,15 @@ async fn tell(
 }
 
 /// Enters what has come of the message that was under way; `None`: that is not known.
-fn settle(
-    destination: &Destination,
-    outbox: &mut Outbox,
-    done: Option<(Message, Result<(), Failure>)>,
-    count: &Count,
-) {
+fn settle(destination: &Destination, outbox: &mut Outbox, done: Option<(Message, Result<(), Failure>)>) {
     let name = &destination.notification.name;
     let failure = match done {
         Some((message, Ok(()))) => {
             outbox.sent(now());
             if !message.is_reminder {
                 destination.known().delivered += 1;
-                count(name, Outcome::Delivered, 1);
+                #[cfg(test)]
+                assert!(!destination.panics.swap(false, Ordering::Relaxed), "a panic for a test");
                 tracing::debug!(destination = %name, "notification delivered");
             }
             return;
@@ -238,20 +230,18 @@ fn settle(
         Fate::Forgotten => tracing::warn!(destination = %name, "what lasts was not told again: {reason}"),
         Fate::GivenUp => {
             destination.known().failed += 1;
-            count(name, Outcome::Failed, 1);
             tracing::error!(destination = %name, "a notification was given up: {reason}");
         }
     }
 }
 
 /// Takes notice of incidents that found no room.
-fn note_losses(destination: &Destination, outbox: &mut Outbox, count: &Count) {
+fn note_losses(destination: &Destination, outbox: &mut Outbox) {
     let incidents = destination.lost.swap(0, Ordering::Relaxed);
     if incidents > 0 {
         let name = &destination.notification.name;
         tracing::warn!(destination = %name, incidents, "more has happened than can be told");
         destination.known().dropped += incidents;
-        count(name, Outcome::Dropped, incidents);
         outbox.lose();
     }
 }
@@ -278,21 +268,17 @@ fn reconcile(
 }
 
 /// Takes notice of what nobody will be told.
-fn abandon(destination: &Destination, outbox: &Outbox, count: &Count) {
+fn abandon(destination: &Destination, outbox: &Outbox) {
     let left = outbox.left();
     if left > 0 {
         let name = &destination.notification.name;
         tracing::warn!(destination = %name, left, "what waited for a destination that is told no more is dropped");
         destination.known().dropped += left;
-        count(name, Outcome::Dropped, left);
     }
 }
 
-fn show(destination: &Destination, outbox: &mut Outbox, count: &Count) {
+fn show(destination: &Destination, outbox: &mut Outbox) {
     let dropped = outbox.take_dropped();
-    if dropped > 0 {
-        count(&destination.notification.name, Outcome::Dropped, dropped);
-    }
     let mut known = destination.known();
     known.dropped += dropped;
     known.queued = outbox.queued();

@@ -193,13 +193,7 @@ fn a_destination_is_told_of_what_it_wants() {
 
 #[tokio::test]
 async fn whoever_tells_waits_for_nobody_and_what_finds_no_room_is_counted() {
-    let counted = Arc::new(Mutex::new(0));
-    let counting = Arc::clone(&counted);
-    let count: Count = Arc::new(move |name, outcome, messages| {
-        assert!(messages == 0 || (name == "hook" && outcome == Outcome::Dropped));
-        *counting.lock().expect("nobody panics with it") += messages;
-    });
-    let notifier = Notifier::new(Handle::current(), "here".to_owned(), count);
+    let notifier = Notifier::new(Handle::current(), "here".to_owned());
     let text =
         "notification.hook = { type = \"webhook\", url = \"http://127.0.0.1:9/\", group_wait = \"1h\" }";
     let destinations: Vec<_> =
@@ -215,7 +209,7 @@ async fn whoever_tells_waits_for_nobody_and_what_finds_no_room_is_counted() {
         tokio::task::yield_now().await;
     }
     assert_eq!(notifier.status()[0].dropped, surplus as u64);
-    assert_eq!(*counted.lock().expect("nobody panics with it"), surplus as u64);
+    assert_eq!((notifier.status()[0].delivered, notifier.status()[0].failed), (0, 0));
 
     assert!(!notifier.replace(destinations.clone()), "nothing has changed");
     assert_eq!(notifier.status()[0].dropped, surplus as u64, "it is the same one");
@@ -260,7 +254,7 @@ const LONG_ENOUGH: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn what_waits_for_a_destination_that_moves_is_told_where_it_is_now() {
-    let notifier = Notifier::new(Handle::current(), "ns1".to_owned(), Arc::new(|_, _, _| ()));
+    let notifier = Notifier::new(Handle::current(), "ns1".to_owned());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let nowhere = format!("http://{}/", listener.local_addr().expect("it is bound"));
     drop(listener);
@@ -280,30 +274,21 @@ async fn what_waits_for_a_destination_that_moves_is_told_where_it_is_now() {
 
 #[tokio::test]
 async fn what_waits_for_a_destination_that_is_no_more_is_counted_as_dropped() {
-    let dropped = Arc::new(Mutex::new(0));
-    let counting = Arc::clone(&dropped);
-    let count: Count = Arc::new(move |_, outcome, messages| {
-        if outcome == Outcome::Dropped {
-            *counting.lock().expect("nobody panics with it") += messages;
-        }
-    });
-    let notifier = Notifier::new(Handle::current(), "ns1".to_owned(), count);
+    let notifier = Notifier::new(Handle::current(), "ns1".to_owned());
     notifier.replace(webhook_at("http://127.0.0.1:9/"));
+    let destination = Arc::clone(&notifier.shared.running.load()[0].destination);
     notifier.tell(incident(Topic::Order, Subject::pool("vn", None), Phase::Once, "an order is over"));
     tokio::time::timeout(LONG_ENOUGH, notifier.close()).await.expect("it ends");
-    assert_eq!(*dropped.lock().expect("nobody panics with it"), 1);
+    assert_eq!(destination.known().dropped, 1);
+    assert_eq!(notifier.status(), [], "nobody is told any more, and there is nothing to tell of them");
 }
 
 #[tokio::test]
 async fn a_destination_whose_task_has_panicked_is_told_of_what_lasts_and_what_follows() {
-    let panics = std::sync::atomic::AtomicBool::new(true);
-    let count: Count = Arc::new(move |_, outcome, messages| {
-        let is_first = outcome == Outcome::Delivered && messages > 0 && panics.swap(false, Ordering::Relaxed);
-        assert!(!is_first, "a panic for this test");
-    });
-    let notifier = Notifier::new(Handle::current(), "ns1".to_owned(), count);
+    let notifier = Notifier::new(Handle::current(), "ns1".to_owned());
     let (url, mut bodies) = hook().await;
     notifier.replace(webhook_at(&url));
+    notifier.shared.running.load()[0].destination.panics.store(true, Ordering::Relaxed);
     notifier.tell(incident(Topic::Pool, Subject::pool("vn", None), Phase::Begun, "vn is out"));
     for _ in 0..2 {
         let body =

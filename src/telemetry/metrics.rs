@@ -34,8 +34,19 @@ pub struct Sources {
     pub answers: Box<dyn Fn() -> Answers + Send + Sync>,
     /// Whether DNS is answered.
     pub is_ready: Box<dyn Fn() -> bool + Send + Sync>,
+    /// What has become of notifications.
+    pub notified: Box<dyn Fn() -> Vec<Notified> + Send + Sync>,
     /// The size of the journal of edits in octets, if there is one.
     pub journal: Box<dyn Fn() -> Option<u64> + Send + Sync>,
+}
+
+/// What has become of the messages to one destination of notifications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notified {
+    /// Its name.
+    pub destination: String,
+    /// How many messages have come to what, in a word.
+    pub results: [(&'static str, u64); 3],
 }
 
 /// The metrics of this process.
@@ -81,6 +92,7 @@ impl Metrics {
         (self.sources.answers)().tell(&mut told);
         state::tell(readings, &mut told);
         told.gauge("rhumb_probes_in_flight", "Probes that are under way.").count(&[], in_flight as u64);
+        tell_notified(&(self.sources.notified)(), &mut told);
         state::tell_edits(desired, (self.sources.journal)(), &mut told);
         self.ledger.tell(readings, state::has_addresses(readings), &mut told);
         process::tell(self.process_started, &mut told);
@@ -96,12 +108,6 @@ impl Metrics {
     /// A table was published `after` the outcome that led to it was known.
     pub fn swapped(after: Duration) {
         histogram!("rhumb_outcome_to_swap_seconds").record(after.as_secs_f64());
-    }
-
-    /// So many messages to the destination of this name were `delivered`, `failed` or `dropped`.
-    pub fn notified(destination: &str, result: &'static str, messages: u64) {
-        counter!("rhumb_notifications_total", "destination" => destination.to_owned(), "result" => result)
-            .increment(messages);
     }
 
     /// A table was published `since` the beginning of 1970.
@@ -130,6 +136,16 @@ impl Metrics {
     /// Edits were refused, for a reason of this name.
     pub fn edit_refused(reason: &'static str) {
         counter!("rhumb_edits_refused_total", "reason" => reason).increment(1);
+    }
+}
+
+fn tell_notified(all: &[Notified], told: &mut Exposition) {
+    let help = "Notifications, by destination and by what has become of them.";
+    let mut family = told.counter("rhumb_notifications_total", help);
+    for Notified { destination, results } in all {
+        for (result, messages) in results {
+            family.count(&[("destination", destination), ("result", result)], *messages);
+        }
     }
 }
 
@@ -191,10 +207,6 @@ fn describe() {
     describe_counter!("rhumb_edits_made_total", "Edits made by API, orders included.");
     describe_counter!("rhumb_edits_ended_total", "Edits that were taken back, replaced, or over.");
     describe_counter!("rhumb_edits_refused_total", "Edits that were refused, by reason.");
-    describe_counter!(
-        "rhumb_notifications_total",
-        "Notifications, by destination and by what has become of them."
-    );
     describe_counter!(
         "rhumb_admin_refused_total",
         "Requests to the admin API that were turned away for who sent them, or how many did, by reason."

@@ -13,6 +13,6 @@ mod traffic;
 
 pub use ledger::Ledger;
 pub use logs::{Format, LogFilter, LogGuard, directives_of_environment, start_logging};
-pub use metrics::{Metrics, Sources};
+pub use metrics::{Metrics, Notified, Sources};
 pub use traces::{NoTraces, Step, Traces};
 pub use traffic::{Answers, Sockets};
