@@ -48,8 +48,10 @@ fn port(line: &str) -> u16 {
     line["port"].as_u64().and_then(|port| port.try_into().ok()).expect("a port")
 }
 
+/// Of the lines that are whole: it may be written to at this moment.
 fn ports(path: &Path) -> Vec<u16> {
-    std::fs::read_to_string(path).unwrap_or_default().lines().map(port).collect()
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(port).collect()
 }
 
 fn accept(listener: &UnixListener) -> UnixStream {
