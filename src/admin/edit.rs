@@ -140,10 +140,9 @@ impl Context {
             Editing::Make { stamp, .. } => (stamp.reason.clone(), true),
             Editing::Revert(_) => (None, false),
         };
-        let (reply, answer) = oneshot::channel();
-        let sent = self.requests.send(Request::Edit(editing, reply)).await;
-        sent.map_err(|_| NotMade::Stopping)?;
-        let edited = answer.await.map_err(|_| NotMade::Stopping)?.map_err(NotMade::Edit)?;
+        let made = self.change(|reply| Request::Edit(editing, reply)).await;
+        let (edited, _unnoted) = made.map_err(|_| NotMade::Stopping)?;
+        let edited = edited.map_err(NotMade::Edit)?;
         for Told { object, is_order, before, after } in edited.told.clone() {
             let action = match (is_made, is_order) {
                 (false, _) => "revert",

@@ -83,10 +83,8 @@ async fn measured(
 ) -> Result<usize, Problem> {
     let before = given_before(context).await?.len();
     let after = given.len();
-    let (reply, answer) = oneshot::channel();
-    let request = Request::Measured(given, expected, reply);
-    context.requests.send(request).await.map_err(|_| Problem::stopping())?;
-    let measurements = answer.await.map_err(|_| Problem::stopping())?.map_err(Problem::from)?;
+    let (measured, _unnoted) = context.change(|reply| Request::Measured(given, expected, reply)).await?;
+    let measurements = measured.map_err(Problem::from)?;
     // They may be megabytes, and are no reading for people.
     let after = json!({ "octets": after, "measurements": measurements });
     context.audit.note(principal, "latency", "latency", json!({ "octets": before }), after, None);

@@ -5,7 +5,6 @@ use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::principal::Principal;
 use super::{Context, Problem, ReloadReport, ReloadTrigger, Request};
@@ -37,10 +36,8 @@ pub(super) async fn reload(
     State(context): State<Context>,
     Extension(principal): Extension<Principal>,
 ) -> Result<Json<ReloadReport>, Problem> {
-    let (reply, answer) = oneshot::channel();
-    let request = Request::Reload(ReloadTrigger::Api, reply);
-    context.requests.send(request).await.map_err(|_| Problem::stopping())?;
-    match answer.await.map_err(|_| Problem::stopping())? {
+    let (outcome, _unnoted) = context.change(|reply| Request::Reload(ReloadTrigger::Api, reply)).await?;
+    match outcome {
         Ok(report) => {
             context.audit.note(&principal, "reload", "configuration", Value::Null, json!(report), None);
             Ok(Json(report))

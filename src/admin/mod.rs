@@ -55,6 +55,7 @@ mod principal;
 mod problem;
 mod release;
 mod reload;
+mod reply;
 mod report;
 mod socket;
 mod state;
@@ -64,7 +65,7 @@ mod tls;
 mod transactions;
 
 pub use access::Access;
-pub use audit::Audit;
+pub use audit::{Audit, Unnoted};
 pub use edit::{Edited, Editing, Glance, NotEdited, Told};
 pub use feed::{Feed, KINDS};
 pub use insight::Insight;
@@ -73,6 +74,7 @@ pub use notifications::{Destination, Notifications};
 pub use precondition::Expected;
 pub use problem::Problem;
 pub use reload::{ReloadReport, ReloadTrigger};
+pub use reply::{Answer, Reply};
 pub use socket::{Socket, SocketFile};
 pub use telling::{LogState, LogWanted, QueryLogState, Telling};
 pub use tls::Tls;
@@ -138,27 +140,27 @@ pub enum Request {
     /// As many domains behind the one of this name; from the first on without one.
     Domains(Option<Name>, usize, oneshot::Sender<Page<DomainStatus>>),
     /// Reading the configuration anew; the error says what is wrong with it.
-    Reload(ReloadTrigger, oneshot::Sender<Result<ReloadReport, String>>),
+    Reload(ReloadTrigger, Reply<Result<ReloadReport, String>>),
     /// Letting the pool of this name come back that is kept away.
-    Release(String, oneshot::Sender<Result<(), NotReleasable>>),
+    Release(String, Reply<Result<(), NotReleasable>>),
     /// What is wanted: the file, with edits over it.
     Desired(oneshot::Sender<Arc<Desired>>),
     /// Edits to be made or taken back. The answer means that they are in force, and will be after a
     /// restart.
-    Edit(Editing, oneshot::Sender<Result<Edited, NotEdited>>),
+    Edit(Editing, Reply<Result<Edited, NotEdited>>),
     /// What the last probes of an address found: pool and address.
     History((String, String), oneshot::Sender<Result<HistoryStatus, NoSuch>>),
     /// What a site says of its address, or of its pool; `None`: it is there.
-    Report((String, Option<String>), Option<Absence>, oneshot::Sender<Result<(), NoSuch>>),
+    Report((String, Option<String>), Option<Absence>, Reply<Result<(), NoSuch>>),
     /// The measured latencies that were given with the last [`Request::Measured`]; empty if none
     /// were.
     Latencies(oneshot::Sender<Bytes>),
     /// Measured latencies, as a file of `[[latency]]` has them, in the place of those that were
     /// given before, if that is what is expected; empty: none. The answer, which is how many there are,
     /// means that they are in force, and will be after a restart.
-    Measured(Bytes, Option<Expected>, oneshot::Sender<Result<usize, NotMeasured>>),
+    Measured(Bytes, Option<Expected>, Reply<Result<usize, NotMeasured>>),
     /// Leave to change what is no matter of the control loop, such as what is logged.
-    Permit(oneshot::Sender<()>),
+    Permit(Reply<()>),
 }
 
 impl Request {

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::principal::Principal;
 use super::{Context, Problem, Request, state};
@@ -20,10 +19,8 @@ pub(super) async fn release(
     let before = state::pool(State(context.clone()), Path(pool.clone()))
         .await
         .map_or(Value::Null, |Json(pool)| standing(&pool));
-    let (reply, answer) = oneshot::channel();
-    let request = Request::Release(pool.clone(), reply);
-    context.requests.send(request).await.map_err(|_| Problem::stopping())?;
-    answer.await.map_err(|_| Problem::stopping())?.map_err(|reason| match &reason {
+    let (released, _unnoted) = context.change(|reply| Request::Release(pool.clone(), reply)).await?;
+    released.map_err(|reason| match &reason {
         NotReleasable::Unknown(name) => Problem::unknown("pool", name),
         NotReleasable::InService(_) | NotReleasable::Out(..) => {
             Problem::new(StatusCode::CONFLICT, "Nothing to release", reason.to_string())

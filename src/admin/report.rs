@@ -6,11 +6,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::body::{LONGEST_REASON, Members};
 use super::principal::Principal;
-use super::{Context, Problem, Request, state};
+use super::{Context, Problem, Reply, Request, state};
 use crate::control::{Absence, AddressStatus, PoolStatus};
 
 /// How long a site is away that does not say for how long: as long as Kubernetes gives a container
@@ -54,9 +53,7 @@ async fn reported(
         _ => return Err(Problem::invalid("outcome", "`outcome` is to be \"fail\" or \"pass\"")),
     };
     let change = Change { action: "report", reason, told: told_absence };
-    let (reply, answer) = oneshot::channel();
-    ask(context, &principal, subject, change, |subject| Request::Report(subject, absence, reply), answer)
-        .await
+    ask(context, &principal, subject, change, |subject, reply| Request::Report(subject, absence, reply)).await
 }
 
 /// What the audit log says of a change.
@@ -90,8 +87,7 @@ async fn ask<E>(
     principal: &Principal,
     subject: Subject,
     change: Change,
-    request: impl FnOnce(Subject) -> Request,
-    answer: oneshot::Receiver<Result<(), E>>,
+    request: impl FnOnce(Subject, Reply<Result<(), E>>) -> Request,
 ) -> Result<Json<PoolStatus>, Problem>
 where
     Problem: From<E>,
@@ -99,8 +95,8 @@ where
     let (pool, address) = subject.clone();
     let known = state::pool(State(context.clone()), Path(pool.clone())).await;
     let before = known.map_or(Value::Null, |Json(pool)| change.tell(&pool, address.as_deref()));
-    context.requests.send(request(subject)).await.map_err(|_| Problem::stopping())?;
-    answer.await.map_err(|_| Problem::stopping())??;
+    let (done, _unnoted) = context.change(|reply| request(subject, reply)).await?;
+    done?;
     let current = state::pool(State(context.clone()), Path(pool.clone())).await;
     let after = match &current {
         Ok(Json(pool)) => change.tell(pool, address.as_deref()),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
-use super::{Context, Problem, Request};
+use super::{Context, Problem, Reply, Request, Unnoted};
 use crate::control::{PoolStatus, Status};
 use crate::dns::Name;
 
@@ -47,8 +47,19 @@ impl Context {
     /// # Errors
     ///
     /// If it has.
-    pub(super) async fn permit(&self) -> Result<(), Problem> {
-        self.ask(Request::Permit).await
+    pub(super) async fn permit(&self) -> Result<Unnoted, Problem> {
+        let ((), unnoted) = self.change(Request::Permit).await?;
+        Ok(unnoted)
+    }
+
+    /// Has the control loop change something: what came of it, and that it is to be noted.
+    pub(super) async fn change<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<(T, Unnoted), Problem> {
+        let (reply, answer) = Reply::noted(&self.audit);
+        self.requests.send(request(reply)).await.map_err(|_| Problem::stopping())?;
+        answer.await.map_err(|_| Problem::stopping())
     }
 
     /// What the control loop answers to a request.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::DaemonError;
@@ -20,7 +20,7 @@ use super::edits::{self, Journal, Made, Reply};
 use super::measured::Measured;
 use super::service::named_secrets;
 use super::traced::Span;
-use crate::admin::{Editing, Expected, NotMeasured, ReloadReport, ReloadTrigger};
+use crate::admin::{self, Editing, Expected, NotMeasured, ReloadReport, ReloadTrigger};
 use crate::config::{
     self, Content, Desired, Edit, FilesRead, Loaded, Outcome, ServerSettings, ServiceSettings, Settings,
     Tokens,
@@ -67,14 +67,14 @@ pub(super) struct Wanted {
 }
 
 /// To whom wants a reload: what it has done, or what is wrong with the configuration.
-pub(super) type ReloadReply = oneshot::Sender<Result<ReloadReport, String>>;
+pub(super) type ReloadReply = admin::Reply<Result<ReloadReport, String>>;
 
 /// A change, and who waits for it.
 pub(super) enum Change {
     /// The configuration is read anew.
     Reload(ReloadTrigger, ReloadReply),
     /// Other measurements take the place of those that were given before, if these are as expected.
-    Measured(Bytes, Option<Expected>, oneshot::Sender<Result<usize, NotMeasured>>),
+    Measured(Bytes, Option<Expected>, admin::Reply<Result<usize, NotMeasured>>),
     /// Edits are made or taken back.
     Edit(Editing, Reply),
     /// Edits are over.
@@ -86,7 +86,7 @@ pub(super) enum Changed {
     /// A configuration, or what is wrong with it.
     Reload(Result<Box<Reloaded>, String>, (ReloadTrigger, ReloadReply)),
     /// The world with the measurements, of which there are so many; or why there is none.
-    Measured(Result<(Box<Prepared>, usize), NotMeasured>, oneshot::Sender<Result<usize, NotMeasured>>),
+    Measured(Result<(Box<Prepared>, usize), NotMeasured>, admin::Reply<Result<usize, NotMeasured>>),
     /// Edits, and the world that follows from them if it is another one.
     Edited(Box<Made>, Option<Box<Prepared>>),
 }

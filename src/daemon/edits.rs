@@ -6,18 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::control_loop;
 use super::traced::Span;
-use crate::admin::{Edited, Editing, Glance, NotEdited, Told};
+use crate::admin::{self, Edited, Editing, Glance, NotEdited, Told};
 use crate::config::{Change, Desired, Draft, Edit, Object, Origin, Outcome, Standing};
 use crate::control::Order;
 use crate::plan::Plan;
 use crate::store::{JournalError, Kept, NotKept};
 
 /// Whoever waits for an edit.
-pub(super) type Reply = oneshot::Sender<Result<Edited, NotEdited>>;
+pub(super) type Reply = admin::Reply<Result<Edited, NotEdited>>;
 
 /// What is ordered of a pool, and of an address of it or all of them.
 pub(super) type Ordered = (String, Option<String>, Order);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::ending::End;
 use super::manager::Manager;
@@ -69,7 +69,8 @@ async fn reload_on(
 ) {
     while hangup.recv().await.is_some() {
         manager.reloading().await;
-        let (reply, done) = oneshot::channel();
+        // It is noted where it is carried out.
+        let (reply, done) = admin::Reply::unnoted();
         if requests.send(admin::Request::Reload(ReloadTrigger::Signal, reply)).await.is_err() {
             return;
         }

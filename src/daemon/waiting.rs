@@ -36,25 +36,25 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::admin::{Answer, Reply};
 
     #[test]
     fn as_many_wait_as_are_to_and_nobody_for_whom_nobody_waits() {
         let mut waiting = Waiting::default();
         let push = |waiting: &mut Waiting| {
-            let (reply, answer) = oneshot::channel();
+            let (reply, answer) = Reply::unnoted();
             waiting.push(Request::Permit(reply));
             answer
         };
         let mut answers: Vec<_> = (0..REQUESTS).map(|_| push(&mut waiting)).collect();
-        let is_refused = |answer: &mut oneshot::Receiver<()>| {
-            matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed))
-        };
+        let is_refused =
+            |answer: &mut Answer<()>| matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed));
         assert!(is_refused(&mut push(&mut waiting)), "there is no room");
         answers.truncate(REQUESTS / 2);
         assert!(!is_refused(&mut push(&mut waiting)), "there is room, as others have gone away");
         assert!(!waiting.has_signal());
         answers.extend((0..REQUESTS).map(|_| push(&mut waiting)));
-        let (reply, _answer) = oneshot::channel();
+        let (reply, _answer) = Reply::unnoted();
         waiting.push(Request::Reload(ReloadTrigger::Signal, reply));
         assert!(waiting.has_signal());
         let waits: Vec<bool> = answers.iter_mut().map(|answer| !is_refused(answer)).collect();

@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use utoipa::ToSchema;
 
 use super::principal::Principal;
@@ -71,10 +71,28 @@ enum Ask {
     Flush(oneshot::Sender<()>),
 }
 
+/// How long a change may take to be noted after it was made, so that it is waited for. Those who make one note it as
+/// soon as they have a turn, but for tests of notifications, which take as long as they take.
+const NOTING: Duration = Duration::from_secs(5);
+
+/// That a change was made which is not noted yet. To be let go of when it is.
+#[derive(Debug, Default)]
+pub struct Unnoted(Option<Arc<watch::Sender<usize>>>);
+
+impl Drop for Unnoted {
+    fn drop(&mut self) {
+        if let Some(count) = &self.0 {
+            count.send_modify(|count| *count -= 1);
+        }
+    }
+}
+
 /// Keeps the records.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Audit {
     asks: SyncSender<Ask>,
+    /// How many changes were made and are not noted yet.
+    unnoted: Arc<watch::Sender<usize>>,
     /// Whose turn it is to read: one at a time, since an answer may be large.
     turn: Arc<Semaphore>,
 }
@@ -103,7 +121,7 @@ impl Audit {
                 kept.sync();
             }
         })?;
-        Ok(Audit { asks, turn: Arc::new(Semaphore::new(1)) })
+        Ok(Audit { asks, unnoted: Arc::default(), turn: Arc::new(Semaphore::new(1)) })
     }
 
     /// Notes that `principal` has done `action` to `object`, a path below `/v1/`: as it was, as it is,
@@ -176,6 +194,20 @@ impl Audit {
         let _ = self.asks.try_send(Ask::Resume);
     }
 
+    /// That a change was made, which somebody is to note.
+    pub(super) fn is_to_note(&self) -> Unnoted {
+        self.unnoted.send_modify(|count| *count += 1);
+        Unnoted(Some(Arc::clone(&self.unnoted)))
+    }
+
+    /// Waits until all changes that were made are kept: from then on another process may go on with the log.
+    pub async fn settle(&self) {
+        let mut unnoted = self.unnoted.subscribe();
+        // What is noted later has the number of another change.
+        let _ = tokio::time::timeout(NOTING, unnoted.wait_for(|count| *count == 0)).await;
+        self.flush().await;
+    }
+
     /// Waits until all that was noted so far is kept.
     pub async fn flush(&self) {
         let (reply, done) = oneshot::channel();
@@ -221,4 +253,57 @@ pub(super) async fn audit(
         return Err(Problem::invalid("limit", format!("`limit` is out of range: 1 to {MOST}")));
     }
     Ok(Json(Records { records: context.audit.read(Wanted { limit, before }).await? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Reply;
+    use super::*;
+
+    #[tokio::test]
+    async fn who_was_told_of_a_change_notes_it_before_another_process_goes_on() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let audit = Audit::start(Some(directory.path())).expect("a thread");
+        let (reply, answer) = Reply::noted(&audit);
+        // Nothing was made so far.
+        audit.settle().await;
+        assert_eq!(reply.send("made"), Ok(()));
+        let handing_over = async {
+            audit.settle().await;
+            Audit::start(Some(directory.path())).expect("a thread")
+        };
+        let noting = async {
+            let (action, unnoted) = answer.await.expect("it was sent");
+            // Others have their turn.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            audit.note_cause("test", action, "pools/vn", Value::Null, Value::Null);
+            drop(unnoted);
+        };
+        let (next, ()) = tokio::join!(handing_over, noting);
+        next.note_cause("test", "next", "pools/vn", Value::Null, Value::Null);
+        let records = next.read(Wanted { limit: 10, before: None }).await;
+        let records = records.unwrap_or_else(|_| panic!("it goes on"));
+        let told: Vec<(u64, &str)> =
+            records.iter().map(|record| (record.seq, record.action.as_str())).collect();
+        assert_eq!(told, [(2, "next"), (1, "made")]);
+    }
+
+    #[tokio::test]
+    async fn who_has_gone_away_is_not_waited_for() {
+        let audit = Audit::start(None).expect("a thread");
+        let (gone, answer) = Reply::noted(&audit);
+        drop(answer);
+        assert_eq!(gone.send(1), Err(1));
+        let (unread, answer) = Reply::noted(&audit);
+        assert_eq!(unread.send(2), Ok(()));
+        assert_eq!(*audit.unnoted.borrow(), 1);
+        drop(answer);
+        assert_eq!(*audit.unnoted.borrow(), 0);
+        let (nobodys, answer) = Reply::unnoted();
+        assert_eq!(nobodys.send(3), Ok(()));
+        assert_eq!(answer.await.map(|(answer, _)| answer), Ok(3));
+        assert_eq!(*audit.unnoted.borrow(), 0);
+    }
 }

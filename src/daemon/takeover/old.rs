@@ -231,7 +231,7 @@ impl Estate {
         let Ok(Ok(memory)) = timeout(CHANGES, suspended).await else {
             return Err(Abandoned::Refused("changes that were asked for before are not done".to_owned()));
         };
-        self.audit.flush().await;
+        self.audit.settle().await;
         let journal = self.journal.clone();
         // It waits for whoever writes to it.
         let _ = tokio::task::spawn_blocking(move || journal.suspend()).await;

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::control_loop::{now, until};
-use crate::admin::{ReloadTrigger, Request};
+use crate::admin::{self, ReloadTrigger, Request};
 use crate::config::{Content, FilesRead};
 
 mod entries;
@@ -159,7 +159,8 @@ impl Watching {
 
     /// Reloads; what comes of it is told elsewhere.
     async fn reload(&self) -> Result<(), Ended> {
-        let (reply, done) = oneshot::channel();
+        // It is noted where it is carried out.
+        let (reply, done) = admin::Reply::unnoted();
         let request = Request::Reload(ReloadTrigger::File, reply);
         self.requests.send(request).await.map_err(|_| Ended)?;
         done.await.map(drop).map_err(|_| Ended)
