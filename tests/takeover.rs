@@ -118,6 +118,15 @@ fn upgrades_under_load(times: usize) -> Account {
     stream.read_to_string(&mut said).expect("it answers");
     assert!(said.contains("200 OK"), "{said}");
     let account = load.stop();
+    let audit = get(daemon.admin(), "/v1/audit?limit=1000").json();
+    let numbers: Vec<u64> = audit["records"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|record| record["seq"].as_u64())
+        .collect();
+    assert!(!numbers.is_empty());
+    assert!((1..=numbers.len() as u64).rev().eq(numbers.iter().copied()), "each has its own: {numbers:?}");
     // The child that one has started by signal writes to the same log, which ends with both.
     leaving.into_iter().for_each(assert_ends_well);
     daemon.signal(Signal::SIGTERM);
@@ -362,6 +371,30 @@ fn a_reload_that_waits_when_another_process_takes_over_is_for_that_one() {
     first.kill();
     new.await_line(0, &["configuration reloaded"]);
     assert_ends_well(daemon);
+}
+
+#[test]
+fn a_reload_that_is_asked_of_a_process_that_leaves_is_for_the_new_one() {
+    let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let old = scene.start(&scene.two_sites([&first, &second], [QUICK, QUICK]));
+    let mut stream = TcpStream::connect(scene.dns).expect("it listens");
+    let mut ask = || {
+        stream.write_all(&framed(&query(DOMAIN, RecordType::A))).expect("it reads");
+        addresses(&receive_by_tcp(&mut stream))
+    };
+    let new = scene.attach(Process::start(successor(&scene)));
+    eventually("the old process to be relieved", || {
+        assert_eq!(ask(), [first.ip()]);
+        (!old.lines(&[TAKEN]).is_empty()).then_some(())
+    });
+    eventually("the new process to reload", || {
+        // It stays as long as somebody asks.
+        assert_eq!(ask(), [first.ip()]);
+        old.signal(Signal::SIGHUP);
+        (!new.lines(&["configuration reloaded", "signal"]).is_empty()).then_some(())
+    });
+    drop(stream);
+    assert_ends_well(old);
 }
 
 #[test]

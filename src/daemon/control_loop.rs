@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::changes::{Change, Changed, Changes, Reloaded};
 use super::edits::{self, Made};
 use super::remembering::{self, Remembering};
-use super::takeover::{self, Ask};
+use super::takeover::Ask;
 use super::telling::Telling;
 use super::traced::{self, Probed};
 use super::unprobed::Unprobed;
@@ -244,12 +244,8 @@ impl ControlLoop {
                 self.note_expired(unnoted);
                 waiting.into_requests().for_each(|request| self.serve(request));
             }
-            Ask::Leave(process) => {
-                if waiting.has_signal() {
-                    takeover::hang_up(process);
-                }
-                self.tenure = Tenure::Over;
-            }
+            // Whoever waits is told to ask again, and signals are passed on by whoever has received them.
+            Ask::Leave => self.tenure = Tenure::Over,
         }
     }
 

@@ -19,8 +19,8 @@ const TRACES_DRAIN: Duration = Duration::from_secs(1);
 pub(super) enum End {
     /// It was told to.
     Stopped,
-    /// Another process, of this number, has taken over.
-    Taken(i32),
+    /// Another process has taken over.
+    Taken,
 }
 
 impl Daemon {
@@ -59,9 +59,9 @@ impl Daemon {
         }
         let is_done = match end {
             End::Stopped => serving.shutdown(DRAIN).await,
-            End::Taken(process) => {
+            End::Taken => {
                 // What comes in from here on is for the other process.
-                let _ = asks.send(Ask::Leave(process)).await;
+                let _ = asks.send(Ask::Leave).await;
                 // What is left to be told is; what happens from here on the other process tells.
                 notifier.replace(Vec::new());
                 feed.end();

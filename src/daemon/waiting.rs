@@ -24,11 +24,6 @@ impl Waiting {
     pub(super) fn into_requests(self) -> impl Iterator<Item = Request> {
         self.0.into_iter().filter(|request| !request.is_abandoned())
     }
-
-    /// Whether one of them is to read the configuration anew, asked for by signal.
-    pub(super) fn has_signal(&self) -> bool {
-        self.0.iter().any(|request| matches!(request, Request::Reload(ReloadTrigger::Signal, _)))
-    }
 }
 
 #[cfg(test)]
@@ -52,11 +47,9 @@ mod tests {
         assert!(is_refused(&mut push(&mut waiting)), "there is no room");
         answers.truncate(REQUESTS / 2);
         assert!(!is_refused(&mut push(&mut waiting)), "there is room, as others have gone away");
-        assert!(!waiting.has_signal());
         answers.extend((0..REQUESTS).map(|_| push(&mut waiting)));
         let (reply, _answer) = Reply::unnoted();
         waiting.push(Request::Reload(ReloadTrigger::Signal, reply));
-        assert!(waiting.has_signal());
         let waits: Vec<bool> = answers.iter_mut().map(|answer| !is_refused(answer)).collect();
         assert_eq!(waits.iter().filter(|waits| **waits).count(), REQUESTS, "each place is taken");
         drop(answers);

@@ -56,8 +56,8 @@ pub(super) enum Ask {
     Suspend(oneshot::Sender<Value>),
     /// To go on with those that wait.
     Resume,
-    /// To refuse them: another process, of this number, makes changes from now on.
-    Leave(i32),
+    /// To refuse them: another process makes changes from now on.
+    Leave,
 }
 
 /// Sockets that somebody else has bound.

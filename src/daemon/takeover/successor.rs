@@ -95,7 +95,7 @@ impl Program {
     }
 }
 
-/// Has `process`, which has taken over, read its configuration anew: it was started before this one was told to.
+/// Has `process`, which has taken over, read its configuration anew, as this one was told to: it may have read it before.
 pub(in crate::daemon) fn hang_up(process: i32) {
     // 0: of another namespace, and to signal it would be to signal all of the group.
     let sent = if process > 0 { kill(Pid::from_raw(process), Kind::SIGHUP) } else { Err(Errno::ESRCH) };
