@@ -182,10 +182,11 @@ impl Batch {
             let (source, control, query, reply) =
                 unsafe { (source(&(*slot).source), &(*slot).control.0, &(*slot).query, &mut (*slot).reply) };
             let Some((source, source_port)) = source else { continue };
+            let written: usize = header.msg_hdr.msg_controllen as _;
             let length = answer(Message {
                 source,
                 source_port,
-                control: &control[..(header.msg_hdr.msg_controllen as usize).min(control.len())],
+                control: &control[..written.min(control.len())],
                 query: &query[..(header.msg_len as usize).min(MAX_QUERY)],
                 truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
                 reply,
