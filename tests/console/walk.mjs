@@ -26,7 +26,7 @@ async function open(options = {}) {
   });
   page.on("console", (message) => {
     // The browser itself says so of every refusal, of which there are to be some.
-    const isRefusal = /status of (400 \(Bad Request\)|401 \(Unauthorized\))/.test(message.text());
+    const isRefusal = /status of (400 \(Bad Request\)|401 \(Unauthorized\)|412 \(Precondition Failed\))/.test(message.text());
     if (!isRefusal && ["error", "warning"].includes(message.type())) complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(error.stack));
@@ -44,6 +44,16 @@ async function login(page, who = "alice") {
 }
 
 const node = (page, id) => page.locator(`.node[data-id="${id}"]`);
+
+/** What somebody does who asks the API, as Alice; returns what is answered. */
+async function ask(method, where, body) {
+  const response = await fetch(`${world.base}${where}`, {
+    method, headers: { authorization: `Bearer ${TOKENS.alice}`, "content-type": "application/json" }, body: body && JSON.stringify(body),
+  });
+  const text = await response.text();
+  assert.ok(response.ok, `${method} ${where}: ${response.status} ${text}`);
+  return text === "" ? null : JSON.parse(text);
+}
 
 /** A picture of what is left when all has moved to where it goes. */
 async function picture(page, name) {
@@ -270,15 +280,12 @@ const steps = {
   },
 
   async "only who may can take back an edit"() {
-    const ask = (method, path, body) => fetch(`${world.base}${path}`, {
-      method, headers: { authorization: `Bearer ${TOKENS.alice}`, "content-type": "application/json" }, body: body && JSON.stringify(body),
-    });
     const edits = [
       { object: "pools/sydney/addresses/edge-1", state: "drain" },
       { object: "pools/sydney/addresses/edge-2", merge: { weight: 7 } },
       { object: "pools/virginia/addresses/nlb-1", state: "drain" },
     ];
-    const made = (await (await ask("POST", "/v1/transactions", { edits })).json()).edits;
+    const made = (await ask("POST", "/v1/transactions", { edits })).edits;
     const looks = "This token may only look (its role is read).";
     for (const [who, reasons] of [
       ["bob", [looks, looks, looks]],
@@ -294,7 +301,51 @@ const steps = {
       }
       await page.context().close();
     }
-    for (const id of made) assert.equal((await ask("DELETE", `/v1/edits/${id}`)).status, 204);
+    for (const id of made) await ask("DELETE", `/v1/edits/${id}`);
+  },
+
+  async "nobody overwrites unnoticed what somebody else has changed"(page) {
+    const address = "/v1/pools/virginia/addresses/nlb-1";
+    await node(page, "address:virginia/nlb-1").click();
+    const weighs = (value) => page.waitForFunction((wanted) => document.querySelector("#weight").value === wanted, value);
+    await weighs("1");
+    // As long as nothing is typed, the form follows what is in force.
+    await ask("PATCH", address, { weight: 2 });
+    await weighs("2");
+
+    await page.fill("#weight", "7");
+    await page.fill("#reason", "more machines");
+    await page.click("#preview");
+    await page.waitForSelector("#apply");
+    await ask("PATCH", address, { weight: 4, state: "drain", reason: "new kernel" });
+    await page.click("#apply");
+    const notice = page.locator(".conflict");
+    await notice.getByText("Somebody else has changed it meanwhile").waitFor();
+    const rows = await notice.locator("tbody tr").evaluateAll((all) => all.map((row) => [...row.children].map((cell) => cell.textContent)));
+    assert.deepEqual(rows, [["State", "Auto", "Drain", "as it is"], ["Weight", "2", "4", "7"]]);
+    const who = await notice.locator("li").allInnerTexts();
+    assert.match(who.join("\n"), /nlb-1 weight 4 alice.*new kernel[\s\S]*nlb-1 drain alice.*new kernel/);
+    assert.equal((await ask("GET", address)).specification.weight, 4, "nothing is overwritten");
+    assert.equal(await page.inputValue("#weight"), "7", "what was typed is kept");
+    assert.equal(await page.inputValue("#reason"), "more machines");
+    assert.ok(await page.isChecked("#state-drain"), "what was not typed follows what is in force");
+    await page.waitForSelector("#apply");
+    assert.ok(await notice.evaluate((element) => element === document.activeElement), "Enter does not apply what nobody has read");
+    await picture(page, "conflict");
+
+    await ask("PATCH", address, { weight: 5 });
+    await page.click("#apply");
+    await notice.getByRole("row", { name: "Weight 2 5 7" }).waitFor();
+    await page.getByRole("button", { name: "Apply all the same" }).click();
+    await page.waitForSelector(".conflict:empty", { state: "attached" });
+    const { specification, state } = await ask("GET", address);
+    assert.deepEqual([specification.weight, state], [7, "drain"]);
+    await weighs("7");
+    assert.equal(await page.inputValue("#reason"), "");
+
+    for (const id of (await ask("GET", address)).edits.reverse()) await ask("DELETE", `/v1/edits/${id}`);
+    await weighs("1");
+    await page.keyboard.press("Escape");
   },
 
   async "what is no longer so is marked as stale"(page) {

@@ -46,6 +46,7 @@ static ASSETS: &[Asset] = &assets! {
     "app.js": SCRIPT,
     "api.js": SCRIPT,
     "change.js": SCRIPT,
+    "conflict.js": SCRIPT,
     "dialogs.js": SCRIPT,
     "dom.js": SCRIPT,
     "explain.js": SCRIPT,

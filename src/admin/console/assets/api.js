@@ -52,28 +52,37 @@ async function problemOf(response) {
   return new Problem(response.status, body);
 }
 
-/** Asks once, with the token that there is; 401 is a problem like others. */
-export async function attempt(method, path, body) {
+/**
+ * Asks once, with the token that there is; 401 is a problem like others. With `tag` it is carried out only if
+ * that is still the object's (RFC 9110 section 13.1.1). Returns what is answered, and the tag of that.
+ */
+export async function attempt(method, path, body, tag) {
   const options = { method, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE) };
-  options.headers = headers(body === undefined ? {} : { "content-type": "application/json" });
+  const more = body === undefined ? {} : { "content-type": "application/json" };
+  options.headers = headers(tag ? { ...more, "if-match": tag } : more);
   if (body !== undefined) options.body = JSON.stringify(body);
   const response = await fetch(path, options);
   if (!response.ok) throw await problemOf(response);
   const text = await response.text();
-  return text === "" ? null : JSON.parse(text);
+  return { content: text === "" ? null : JSON.parse(text), tag: response.headers.get("etag") };
 }
 
-/** Asks, and where a token is missing asks the operator for it first. */
-export async function call(method, path, body) {
+/** Asks likewise, and where a token is missing asks the operator for it first. */
+export async function exchange(method, path, body, tag) {
   for (;;) {
     const used = token;
     try {
-      return await attempt(method, path, body);
+      return await attempt(method, path, body, tag);
     } catch (problem) {
       if (problem.status !== 401) throw problem;
       if (used === token) await askForToken();
     }
   }
+}
+
+/** The same where no tag matters: returns what is answered. */
+export async function call(method, path, body) {
+  return (await exchange(method, path, body)).content;
 }
 
 /** `GET`, with `null` for what is not there. */

@@ -1,9 +1,10 @@
 // The form that changes a pool or an address: first what it would move, then for good.
 
-import { call } from "./api.js";
+import { call, exchange } from "./api.js";
+import { conflict } from "./conflict.js";
 import { fill, h, mark, say, toast } from "./dom.js";
-import { colourOf, refresh, refreshEdits, refusal } from "./store.js";
-import { plural } from "./words.js";
+import { addressOf, colourOf, editsOf, loadEdits, poolOf, refresh, refreshEdits, refusal, state } from "./store.js";
+import { objectOf, partsOf, plural } from "./words.js";
 
 const STATES = [
   ["auto", "Auto", "as its check says"],
@@ -16,23 +17,29 @@ const STATES = [
 const CLIENTS = 40;
 
 /**
- * The form for `object`, `pools/NAME` or `pools/NAME/addresses/NAME`, each part encoded. `now()` is its present
- * { state, weight }, `weight` undefined for a pool.
+ * The form for `object`, `pools/NAME` or `pools/NAME/addresses/NAME`, each part encoded. It is filled from the object
+ * as the server has it, and follows that until the operator touches it. What is applied then is applied to what it was
+ * filled from, or not at all.
  */
-export function form(object, pool, now) {
+export function form(object, pool, isAddress) {
+  /** What it was filled from: see `load`. `null`: nothing yet, or it is not there. */
+  let base = null;
+  /** What was known of the pool when that was asked for, by which it is seen that it may be another. */
+  let known = null;
+  let filling = null;
   let previewed = null;
-  const begun = now();
-  const was = { ...begun };
+  /** What the form was filled from before somebody else's change that the operator was told of; else `null`. */
+  let overtaken = null;
   const states = STATES.map(([value, label, meaning]) => {
     const input = h("input", { type: "radio", name: "state", id: `state-${value}`, value, on: { change: touched } });
-    input.checked = value === begun.state;
-    return { value, input, element: h("label", { class: "segment", title: meaning }, input, h("span", {}, label)) };
+    return { value, label, input, element: h("label", { class: "segment", title: meaning }, input, h("span", {}, label)) };
   });
-  const weight = begun.weight === undefined ? null
-    : h("input", { type: "number", id: "weight", min: 0, max: 65535, step: 1, value: begun.weight, inputmode: "numeric", on: { input: touched } });
+  const weight = isAddress
+    ? h("input", { type: "number", id: "weight", min: 0, max: 65535, step: 1, inputmode: "numeric", on: { input: touched } }) : null;
   const reason = h("input", { type: "text", id: "reason", autocomplete: "off", placeholder: "why, for whoever looks next", maxlength: 200, on: { input: touched } });
   const expires = h("input", { type: "text", id: "expires", autocomplete: "off", placeholder: "until taken back", list: "spans", on: { input: touched } });
   const preview = h("button", { type: "submit", class: "primary", id: "preview" }, "See what moves");
+  const notice = h("section", { class: "conflict", tabindex: -1, "aria-label": "Changed meanwhile" });
   const result = h("div", { class: "moves", "aria-live": "polite" });
   const hint = h("p", { class: "hint" });
   const fields = h("fieldset", {},
@@ -44,106 +51,199 @@ export function form(object, pool, now) {
       h("label", { for: "expires" }, "Ends after"), expires),
     h("datalist", { id: "spans" }, ["15m", "30m", "2h", "12h", "1d"].map((value) => h("option", { value }))),
     h("div", { class: "actions" }, preview, hint));
-  const element = h("form", { class: "change", novalidate: true, on: { submit: (event) => { event.preventDefault(); look(); } } }, fields, result);
+  const element = h("form", { class: "change", novalidate: true, on: { submit: (event) => { event.preventDefault(); look(); } } }, fields, notice, result);
 
   function chosen() {
-    return states.find(({ input }) => input.checked)?.value ?? begun.state;
+    return states.find(({ input }) => input.checked)?.value;
   }
 
-  /** What the form says now as a transaction; `null` where it changes nothing. */
-  function transaction() {
-    const edits = [];
-    if (chosen() !== was.state) edits.push({ object, state: chosen() });
-    if (weight && weight.value !== "" && Number(weight.value) !== was.weight) edits.push({ object, merge: { weight: Number(weight.value) } });
-    if (edits.length === 0) return null;
-    const asked = { edits };
-    if (reason.value.trim()) asked.reason = reason.value.trim();
-    if (expires.value.trim()) asked.expires = expires.value.trim();
-    return asked;
+  function labelOf(state) {
+    return states.find(({ value }) => value === state)?.label ?? state;
+  }
+
+  /** What the operator has made another than it was filled with. */
+  function typed() {
+    const change = {};
+    if (chosen() !== base.state) change.state = chosen();
+    if (weight && weight.value !== "" && Number(weight.value) !== base.weight) change.weight = Number(weight.value);
+    return change;
+  }
+
+  /** What the form says now, as a `PATCH` has it; `null` where it changes nothing. */
+  function wanted() {
+    const change = base ? typed() : {};
+    if (Object.keys(change).length === 0) return null;
+    if (reason.value.trim()) change.reason = reason.value.trim();
+    if (expires.value.trim()) change.expires = expires.value.trim();
+    return change;
+  }
+
+  /** Whether the operator is at it. */
+  function isTouched() {
+    const isWeight = weight && (document.activeElement === weight || Number(weight.value) !== base.weight);
+    return overtaken !== null || isWeight || chosen() !== base.state || reason.value !== "" || expires.value !== "";
   }
 
   function touched() {
     previewed = null;
     fill(result);
+    tell();
     update();
   }
 
-  /** Takes in what has changed meanwhile, unless it is what the operator is at. */
+  /** What is in force of the object: its tag, what the form shows of it, and all that may have changed. */
+  async function load() {
+    const before = situation();
+    // The tag comes first: what is learnt after it may be newer, but never what it stands for.
+    const { content, tag } = await exchange("GET", `/v1/${object}`);
+    await loadEdits();
+    known = before;
+    const specification = content.specification ?? {};
+    const edits = editsOf(pool);
+    const order = edits.findLast((edit) => edit.state && !edit.orphaned && objectOf(partsOf(edit.object)) === object);
+    return { tag, specification, edits, state: order?.state ?? "auto", weight: isAddress ? specification.weight ?? content.weight ?? 1 : undefined };
+  }
+
+  /** Changes when something may have changed. */
+  function situation() {
+    const reload = state.events.find(({ kind }) => kind === "reloaded");
+    return JSON.stringify([editsOf(pool).map(({ id, orphaned }) => [id, orphaned]), reload?.id, reload?.at]);
+  }
+
+  /** Fills it with `present`; with `keep`, but for those of its members. */
+  function take(present, keep = {}) {
+    base = present;
+    for (const { value, input } of states) input.checked = value === (keep.state ?? base.state);
+    if (weight) weight.value = keep.weight ?? base.weight;
+  }
+
+  /** Fills it anew, unless the operator has begun meanwhile. */
+  function refill() {
+    filling ??= load().then((present) => {
+      if (base === null || !isTouched()) take(present);
+    }, () => {
+      // It is asked for again; why it does not come, the head and the facts tell.
+      if (base && !isTouched()) base = null;
+    }).finally(() => {
+      filling = null;
+      paint();
+    });
+    return filling;
+  }
+
+  /** Takes in what has changed meanwhile, unless the operator is at it. */
   function update() {
-    const present = now();
-    if (chosen() === was.state) for (const { value, input } of states) input.checked = value === present.state;
-    if (weight && Number(weight.value) === was.weight && document.activeElement !== weight) weight.value = present.weight;
-    Object.assign(was, present);
+    const isThere = isAddress ? addressOf(pool, partsOf(object)[3]) : poolOf(pool);
+    if (base === null ? isThere : known !== situation() && !isTouched()) refill();
+    paint();
+  }
+
+  function paint() {
     const refused = refusal(pool);
-    fields.disabled = refused !== null;
-    preview.disabled = transaction() === null;
-    say(hint, refused ?? (preview.disabled ? "Choose a state or change the weight." : ""));
+    fields.disabled = refused !== null || base === null;
+    preview.disabled = wanted() === null;
+    say(hint, refused ?? (base && preview.disabled ? "Choose a state or change the weight." : ""));
     mark(element, "title", refused);
   }
 
+  /** Says what somebody else has changed, as long as it matters. */
+  function tell() {
+    fill(notice, overtaken && conflict(overtaken, base, typed(), labelOf));
+  }
+
   async function look() {
-    const asked = transaction();
+    const asked = wanted();
     if (!asked) return;
     fill(result, h("p", { class: "hint" }, "Trying it on every domain and country…"));
     preview.disabled = true;
     try {
-      const { moves } = await call("POST", "/v1/transactions?dry_run=true", asked);
+      const { reason: why, expires: end, state: order, ...merge } = asked;
+      const edits = [Object.keys(merge).length > 0 && { object, merge }, order && { object, state: order }].filter(Boolean);
+      const { moves } = await call("POST", "/v1/transactions?dry_run=true", { edits, reason: why, expires: end });
       previewed = JSON.stringify(asked);
-      const apply = h("button", { type: "button", class: "primary danger", id: "apply", on: { click: commit } }, "Apply");
+      const apply = h("button", { type: "button", class: "primary danger", id: "apply", on: { click: commit } }, overtaken ? "Apply all the same" : "Apply");
       fill(result, story(moves), h("div", { class: "actions" }, apply,
-        h("button", { type: "button", on: { click: () => { reset(); states[0].input.focus(); } } }, "Leave it")));
-      apply.focus();
+        h("button", { type: "button", on: { click: leave } }, "Leave it")));
+      // Whoever was just told of something else is to read it before Enter means yes.
+      if (document.activeElement !== notice) apply.focus();
     } catch (problem) {
       fill(result, complaint(problem));
     }
-    preview.disabled = transaction() === null;
+    paint();
   }
 
   async function commit() {
-    const asked = transaction();
+    const asked = wanted();
     // What is applied is what was looked at.
     if (!asked || JSON.stringify(asked) !== previewed) return;
     const apply = result.querySelector("#apply");
     if (apply) apply.disabled = true;
     try {
-      const { edits } = await call("POST", "/v1/transactions", asked);
-      toast(edits?.length ? `In force: ${edits.map((id) => `edit ${id}`).join(", ")}` : "In force");
-      for (const edit of asked.edits) {
-        if (edit.state) was.state = edit.state;
-        if (edit.merge) was.weight = edit.merge.weight;
-      }
-      reason.value = "";
-      expires.value = "";
-      touched();
+      const { content } = await exchange("PATCH", `/v1/${object}`, asked, base.tag);
+      const ids = (content.edits ?? []).filter((id) => !base.edits.some((edit) => edit.id === id));
+      toast(ids.length > 0 ? `In force: ${ids.map((id) => `edit ${id}`).join(", ")}` : "In force");
+      await restart();
       states.find(({ input }) => input.checked)?.input.focus();
     } catch (problem) {
-      fill(result, complaint(problem));
+      if (problem.status === 412) await contend();
+      else fill(result, complaint(problem));
     }
     refresh();
     refreshEdits();
   }
 
-  function reset() {
-    const present = now();
-    for (const { value, input } of states) input.checked = value === present.state;
-    if (weight) weight.value = present.weight;
-    Object.assign(was, present);
+  /** Shows what is in force by now beside what was typed, and has the operator decide. */
+  async function contend() {
+    const mine = typed();
+    const before = overtaken ?? base;
+    try {
+      const present = await load();
+      overtaken = before;
+      // What was not typed is not to undo what somebody else has done.
+      take(present, mine);
+    } catch (problem) {
+      fill(result, complaint(problem.status === 404 ? new Error("it is no longer there; somebody else has removed it meanwhile") : problem));
+      return;
+    }
+    touched();
+    notice.focus();
+    notice.scrollIntoView({ block: "nearest" });
+    await look();
+  }
+
+  /** Begins anew from what is in force. */
+  async function restart() {
+    overtaken = null;
+    base = null;
     reason.value = "";
     expires.value = "";
     touched();
+    await filling;
+  }
+
+  async function leave() {
+    await restart();
+    states[0].input.focus();
   }
 
   /** Chooses a state and shows what it would move. */
-  function propose(state) {
-    if (refusal(pool) !== null) return;
-    for (const { value, input } of states) input.checked = value === state;
+  async function propose(proposed) {
+    await filling;
+    if (base === null || refusal(pool) !== null) return;
+    for (const { value, input } of states) input.checked = value === proposed;
     touched();
-    if (transaction()) look();
-    else states.find(({ value }) => value === state)?.input.focus();
+    if (wanted()) look();
+    else states.find(({ value }) => value === proposed)?.input.focus();
+  }
+
+  async function focusWeight() {
+    await filling;
+    weight?.focus();
+    weight?.select();
   }
 
   update();
-  return { element, update, propose, focusWeight: () => { weight?.focus(); weight?.select(); } };
+  return { element, update, propose, focusWeight };
 }
 
 function complaint(problem) {

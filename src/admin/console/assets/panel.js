@@ -27,15 +27,7 @@ export function show(parts, onClose) {
   const title = h("h2", { id: "panel-title", tabindex: -1 }, isAddress ? [h("a", { href: `#/flow/pools/${encodeURIComponent(name)}` }, name), " / ", inner] : name);
   const close = h("button", { type: "button", class: "quiet icon", "aria-label": "Close (Esc)", title: "Close (Esc)", on: { click: onClose } }, "✕");
   const edits = h("ul", { class: "edits" });
-  const present = () => {
-    const pool = poolOf(name);
-    if (!isAddress) return { state: pool?.order?.state ?? "auto" };
-    const address = addressOf(name, inner);
-    // An order of the whole pool is the pool's, not the address's.
-    const isOwn = JSON.stringify(address?.order ?? null) !== JSON.stringify(pool?.order ?? null) || !pool?.order;
-    return { state: isOwn ? address?.state ?? "auto" : "auto", weight: address?.weight ?? 1 };
-  };
-  const change = kind === "pools" ? form(key, name, present) : null;
+  const change = kind === "pools" ? form(key, name, isAddress) : null;
   const history = isAddress ? strip(name, inner) : null;
   fill(panel, h("header", {}, h("span", { class: "kind" }, isAddress ? "Address" : kind === "pools" ? "Pool" : "Domain"), title, close),
     facts, change?.element, edits, history?.element);

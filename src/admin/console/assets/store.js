@@ -77,6 +77,14 @@ export function domainOf(name) {
   return state.status?.domains.find((domain) => domain.name === name);
 }
 
+/** The standing edits of a pool and of its addresses, from the oldest to the newest. */
+export function editsOf(pool) {
+  return (state.edits ?? []).filter(({ object }) => {
+    const [kind, name] = partsOf(object);
+    return kind === "pools" && name === pool;
+  });
+}
+
 /** A class of colour for a pool: the same in the diagram, on the map and in its legend. */
 export function colourOf(name) {
   const position = pools().get(name);
@@ -170,10 +178,15 @@ function take(flow) {
 }
 
 /** Asks for the standing edits; a server without them has none to show. */
+export async function loadEdits() {
+  state.edits = (await maybe("/v1/edits"))?.edits ?? null;
+  changed();
+}
+
+/** The same where nobody waits for them. */
 export async function refreshEdits() {
   try {
-    state.edits = (await maybe("/v1/edits"))?.edits ?? null;
-    changed();
+    await loadEdits();
   } catch {
     // Told with the status.
   }
