@@ -38,12 +38,35 @@ pub(super) struct Circumstances {
 
 type Asked = Result<Query<Circumstances>, QueryRejection>;
 
+/// An edit as it is asked for: of what, by whom, why, for how long, and what has to be so. None of it is
+/// judged yet but the object's name.
+pub(super) struct Asking {
+    context: Context,
+    principal: Principal,
+    object: Object,
+    asked: Asked,
+    headers: HeaderMap,
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let path = parts.uri.path().trim_start_matches("/v1/");
         path.parse().map(Named).map_err(Problem::from)
+    }
+}
+
+impl FromRequestParts<Context> for Asking {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Response> {
+        let principal = Extension::from_request_parts(parts, context).await;
+        let Extension(principal) = principal.map_err(IntoResponse::into_response)?;
+        let named = Named::from_request_parts(parts, context).await;
+        let Named(object) = named.map_err(IntoResponse::into_response)?;
+        let asked = Query::from_request_parts(parts, context).await;
+        Ok(Asking { context: context.clone(), principal, object, asked, headers: parts.headers.clone() })
     }
 }
 
@@ -59,79 +82,56 @@ pub(super) async fn get(
     Ok(shown.response(StatusCode::OK, None))
 }
 
-pub(super) async fn put(
-    State(context): State<Context>,
-    Extension(principal): Extension<Principal>,
-    Named(object): Named,
-    asked: Asked,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    principal.require(Role::Edit, object.pool())?;
-    let (reason, lasts) = circumstances(asked)?;
+pub(super) async fn put(asking: Asking, body: Bytes) -> Result<Response, Problem> {
+    asking.require(Role::Edit)?;
+    let circumstances = circumstances(&asking.asked)?;
     let content = body::object(&body)?;
-    let was_there = context.desired().await?.object(&object).is_some();
-    let wanted = vec![(object.clone(), Change::Put(content))];
-    let edited = make(&context, &principal, wanted, (reason, lasts), &object, &headers).await?;
-    let status = if was_there { StatusCode::OK } else { StatusCode::CREATED };
-    Ok(shown(&context, &object).await?.response(status, Some(&edited)))
+    let was_there = asking.context.desired().await?.object(&asking.object).is_some();
+    let edited = asking.make(vec![Change::Put(content)], circumstances).await?;
+    asking.answer(if was_there { StatusCode::OK } else { StatusCode::CREATED }, &edited).await
 }
 
-pub(super) async fn patch(
-    State(context): State<Context>,
-    Extension(principal): Extension<Principal>,
-    Named(object): Named,
-    asked: Asked,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let (mut reason, mut lasts) = circumstances(asked)?;
+pub(super) async fn patch(asking: Asking, body: Bytes) -> Result<Response, Problem> {
+    let (mut reason, mut lasts) = circumstances(&asking.asked)?;
     let mut members = body::object(&body)?;
     let mut wanted = Vec::new();
     // What is ordered, and said of the edit itself, is no part of any table of the configuration.
     reason = body::text(&mut members, "reason", LONGEST_REASON)?.or(reason);
     lasts = body::span(&mut members, "expires")?.or(lasts);
-    if object.pool().is_some()
+    if asking.object.pool().is_some()
         && let Some(word) = body::text(&mut members, "state", LONGEST_STATE)?
     {
         let state: AddressState =
             word.parse().map_err(|error| Problem::invalid("state", format!("{error}")))?;
-        wanted.push((object.clone(), Change::State(state)));
+        wanted.push(Change::State(state));
     }
     let is_operable = members.keys().all(|key| OPERABLE.contains(&&key[..]));
-    principal.require(if is_operable { Role::Operate } else { Role::Edit }, object.pool())?;
+    asking.require(if is_operable { Role::Operate } else { Role::Edit })?;
     if !members.is_empty() {
-        wanted.insert(0, (object.clone(), Change::Merge(members)));
+        wanted.insert(0, Change::Merge(members));
     }
     if wanted.is_empty() {
         let detail = "nothing is to be changed: give `state`, or members of the configuration's table";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "Malformed request", detail));
     }
-    let edited = make(&context, &principal, wanted, (reason, lasts), &object, &headers).await?;
-    Ok(shown(&context, &object).await?.response(StatusCode::OK, Some(&edited)))
+    let edited = asking.make(wanted, (reason, lasts)).await?;
+    asking.answer(StatusCode::OK, &edited).await
 }
 
-pub(super) async fn delete(
-    State(context): State<Context>,
-    Extension(principal): Extension<Principal>,
-    Named(object): Named,
-    asked: Asked,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    principal.require(Role::Edit, object.pool())?;
-    let circumstances = circumstances(asked)?;
-    let desired = context.desired().await?;
+pub(super) async fn delete(asking: Asking) -> Result<Response, Problem> {
+    asking.require(Role::Edit)?;
+    let circumstances = circumstances(&asking.asked)?;
+    let (desired, object) = (asking.context.desired().await?, &asking.object);
     let is_removed = |change: &Change| *change == Change::Remove;
     let was_removed = desired
         .edits()
         .iter()
         .any(|standing| object.is_within(&standing.edit.object) && is_removed(&standing.edit.change));
     // To remove what was removed is no mistake (RFC 9110 section 9.2.2).
-    if desired.object(&object).is_none() && was_removed {
+    if desired.object(object).is_none() && was_removed {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let wanted = vec![(object.clone(), Change::Remove)];
-    let edited = make(&context, &principal, wanted, circumstances, &object, &headers).await?;
+    let edited = asking.make(vec![Change::Remove], circumstances).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().extend(number(&edited));
     Ok(response)
@@ -146,7 +146,7 @@ pub(super) async fn add_address(
     body: Bytes,
 ) -> Result<Response, Problem> {
     principal.require(Role::Edit, Some(&pool))?;
-    let circumstances = circumstances(asked)?;
+    let circumstances = circumstances(&asked)?;
     let content = body::object(&body)?;
     let name = match content.get("name") {
         Some(Value::String(name)) if !name.is_empty() => name.clone(),
@@ -180,25 +180,37 @@ pub(super) async fn add_address(
 /// The longest word that is a state is `drain`; longer ones are told to be none, if not whole novels.
 const LONGEST_STATE: usize = 100;
 
-async fn make(
-    context: &Context,
-    principal: &Principal,
-    wanted: Vec<(Object, Change)>,
-    (reason, lasts): (Option<String>, Option<Duration>),
-    object: &Object,
-    headers: &HeaderMap,
-) -> Result<Edited, Problem> {
-    let expected = precondition::of_change(headers)?.map(|expected| (object.clone(), expected));
-    let stamp = stamp(principal, reason, lasts);
-    Ok(context.edit(principal, Editing::Make { wanted, stamp, expected }).await?)
+impl Asking {
+    /// Refuses whoever may not do what takes `role` with the object.
+    fn require(&self, role: Role) -> Result<(), Problem> {
+        self.principal.require(role, self.object.pool())
+    }
+
+    async fn make(
+        &self,
+        changes: Vec<Change>,
+        (reason, lasts): (Option<String>, Option<Duration>),
+    ) -> Result<Edited, Problem> {
+        let Asking { context, principal, object, asked: _, headers } = self;
+        let expected = precondition::of_change(headers)?.map(|expected| (object.clone(), expected));
+        let wanted = changes.into_iter().map(|change| (object.clone(), change)).collect();
+        let stamp = stamp(principal, reason, lasts);
+        Ok(context.edit(principal, Editing::Make { wanted, stamp, expected }).await?)
+    }
+
+    /// The object as it is then.
+    async fn answer(&self, status: StatusCode, edited: &Edited) -> Result<Response, Problem> {
+        Ok(shown(&self.context, &self.object).await?.response(status, Some(edited)))
+    }
 }
 
-fn circumstances(asked: Asked) -> Result<(Option<String>, Option<Duration>), Problem> {
+/// Why an edit is made, and for how long, as far as it stands behind the question mark.
+fn circumstances(asked: &Asked) -> Result<(Option<String>, Option<Duration>), Problem> {
     let Query(Circumstances { reason, expires }) =
-        asked.map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
+        asked.as_ref().map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
     body::check_length("reason", reason.as_deref(), LONGEST_REASON)?;
-    let lasts = expires.map(|text| body::parse_span("expires", &text)).transpose()?;
-    Ok((reason, lasts))
+    let lasts = expires.as_deref().map(|text| body::parse_span("expires", text)).transpose()?;
+    Ok((reason.clone(), lasts))
 }
 
 /// An object as it is shown.
