@@ -232,7 +232,17 @@ fn completions_and_the_manual_are_what_their_readers_accept() {
         let output = run(&["completions", shell]);
         assert_eq!(code(&output), 0);
         assert!(printed(&output).contains(word), "{shell}");
-        for command in ["serve", "check", "explain", "status", "completions", "man"] {
+        for command in [
+            "serve",
+            "check",
+            "health-check",
+            "condition",
+            "record",
+            "explain",
+            "status",
+            "completions",
+            "man",
+        ] {
             assert!(printed(&output).contains(command), "{command} for {shell}");
         }
     }

@@ -50,12 +50,22 @@ fn pool() -> Value {
 
 const EDITED: &[(&str, &str)] = &[("rhumb-edit", "7")];
 
-/// A daemon that has pool `vn`, address `alb-1` and domain `a.example`, and takes every edit.
+/// The same, of something with an entity tag.
+const TAGGED: &[(&str, &str)] = &[("rhumb-edit", "7"), ("etag", "\"1\"")];
+
+/// A daemon that has pool `vn`, address `alb-1`, domain `a.example`, health check `web`, condition `db` and
+/// records `www A`, and takes every edit.
 fn daemon(request: &str) -> (u16, &'static [(&'static str, &'static str)], String) {
     let (method, target) = request.split_once(' ').expect("a method and a target");
     let path = target.split('?').next().expect("a path");
     let domain = json!({ "name": "a.example", "policy": "nearest", "ttl": 5, "pools": ["vn"],
         "specification": { "pools": ["vn"] }, "edits": [] });
+    let check = json!({ "name": "web", "specification": { "type": "tcp", "port": 80 }, "edits": [] });
+    let condition = json!({ "name": "db", "specification": { "any": ["pool:vn"] }, "edits": [7, 8] });
+    let records = json!({ "object": "zones/a.example/records/www/A",
+        "specification": { "ttl": "1h", "data": ["192.0.2.1", "192.0.2.2"] }, "edits": [] });
+    let apex = json!({ "object": "zones/a.example/records/@/TXT", "specification": { "data": "v=spf1 -all" },
+        "edits": [] });
     match (method, path) {
         ("DELETE", _) => (204, EDITED, String::new()),
         ("POST", "/v1/transactions") => (200, &[], json!({ "moves": [] }).to_string()),
@@ -63,6 +73,13 @@ fn daemon(request: &str) -> (u16, &'static [(&'static str, &'static str)], Strin
         ("GET", "/v1/pools") => {
             (200, &[("link", "</v1/pools?after=vn>; rel=\"next\"")], json!([pool()]).to_string())
         }
+        ("GET", "/v1/health_checks") => (200, &[], json!([check]).to_string()),
+        ("GET", "/v1/conditions") => (200, &[], json!([condition]).to_string()),
+        ("GET", "/v1/zones") => (200, &[], json!([{ "name": "a.example" }]).to_string()),
+        ("GET", "/v1/zones/a.example/records") => (200, &[], json!([apex, records]).to_string()),
+        (_, "/v1/health_checks/web") => (200, EDITED, check.to_string()),
+        (_, "/v1/conditions/db") => (200, EDITED, condition.to_string()),
+        (_, "/v1/zones/a.example/records/www/A") => (200, TAGGED, records.to_string()),
         ("GET", "/v1/domains") => (200, &[], json!([domain]).to_string()),
         (_, "/v1/pools/vn") => (200, EDITED, pool().to_string()),
         (_, "/v1/pools/vn/addresses/alb-1") => (200, EDITED, address().to_string()),
@@ -123,6 +140,79 @@ fn each_verb_asks_for_what_it_says() {
             "pools/vn/addresses/alb-1",
             json!({ "state": "drain", "reason": null, "expires": "30m" }),
         ),
+        (
+            &["address", "set", "vn", "alb-1", "port=81", "--unset", "rank", "--reason", "moved"],
+            "PATCH",
+            "pools/vn/addresses/alb-1?reason=moved",
+            json!({ "port": 81, "rank": null }),
+        ),
+        (
+            &["health-check", "add", "new", "type=tcp", "port=80", "--for", "1h"],
+            "PUT",
+            "health_checks/new?expires=1h",
+            json!({ "type": "tcp", "port": 80 }),
+        ),
+        (
+            &["health-check", "set", "web", "interval=1s", "--unset", "fall"],
+            "PATCH",
+            "health_checks/web",
+            json!({ "interval": "1s", "fall": null }),
+        ),
+        (&["health-check", "remove", "web"], "DELETE", "health_checks/web", Value::Null),
+        (
+            &["condition", "add", "new", "all=[\"pool:vn\"]"],
+            "PUT",
+            "conditions/new",
+            json!({ "all": ["pool:vn"] }),
+        ),
+        (
+            &["condition", "set", "db", "any=[\"pool:hk\"]"],
+            "PATCH",
+            "conditions/db",
+            json!({ "any": ["pool:hk"] }),
+        ),
+        (
+            &["condition", "remove", "db", "--reason", "gone"],
+            "DELETE",
+            "conditions/db?reason=gone",
+            Value::Null,
+        ),
+        (
+            &["record", "add", "a.example", "mail", "MX", "10 a", "20 b", "--ttl", "300"],
+            "PUT",
+            "zones/a.example/records/mail/MX",
+            json!({ "data": ["10 a", "20 b"], "ttl": 300 }),
+        ),
+        (
+            &["record", "add", "a.example", "www", "A", "192.0.2.3", "--reason", "a third", "--for", "2h"],
+            "PATCH",
+            "zones/a.example/records/www/A?reason=a%20third&expires=2h",
+            json!({ "data": ["192.0.2.1", "192.0.2.2", "192.0.2.3"] }),
+        ),
+        (
+            &["record", "set", "a.example", "www", "A", "192.0.2.9", "--ttl", "5m"],
+            "PUT",
+            "zones/a.example/records/www/A",
+            json!({ "data": ["192.0.2.9"], "ttl": "5m" }),
+        ),
+        (
+            &["record", "remove", "a.example", "www", "A", "192.0.2.1"],
+            "PATCH",
+            "zones/a.example/records/www/A",
+            json!({ "data": ["192.0.2.2"] }),
+        ),
+        (
+            &["record", "remove", "a.example", "www", "A", "192.0.2.1", "192.0.2.2"],
+            "DELETE",
+            "zones/a.example/records/www/A",
+            Value::Null,
+        ),
+        (
+            &["record", "remove", "a.example", "@", "TXT"],
+            "DELETE",
+            "zones/a.example/records/%40/TXT",
+            Value::Null,
+        ),
         (&["domain", "set", "a.example", "ttl=5s"], "PATCH", "domains/a.example", json!({ "ttl": "5s" })),
         (
             &["domain", "add", "b.example", "pools=[\"vn\"]"],
@@ -147,9 +237,23 @@ fn each_verb_asks_for_what_it_says() {
         assert_eq!((code(&rehearsed), complained(&rehearsed)), (0, ""), "{arguments:?}");
         assert!(printed(&rehearsed).contains("nothing was changed"), "{rehearsed:?}");
         let asked = fake.asked();
-        let [(target, transaction)] = &asked[..] else { panic!("nothing else is asked: {asked:?}") };
+        // What becomes of records depends on those there are.
+        let asked: Vec<_> = asked.iter().filter(|(target, _)| !target.starts_with("GET /v1/zones")).collect();
+        let [(target, transaction)] = asked[..] else { panic!("nothing else is asked: {asked:?}") };
         assert_eq!(target, "POST /v1/transactions?dry_run=true");
         assert_eq!(transaction["edits"].as_array().map(Vec::len), Some(1), "{transaction}");
+    }
+    fake.provided();
+    for (arguments, provided) in [
+        (&["record", "add", "a.example", "www", "A", "192.0.2.3"][..], &["if-match: \"1\""][..]),
+        (&["record", "remove", "a.example", "www", "A", "192.0.2.1"], &["if-match: \"1\""]),
+        (&["record", "add", "a.example", "new", "A", "192.0.2.3"], &["if-none-match: *"]),
+        (&["pool", "add", "new", "policy=hash"], &["if-none-match: *"]),
+        (&["record", "set", "a.example", "www", "A", "192.0.2.3"], &[]),
+        (&["pool", "set", "vn", "policy=hash"], &[]),
+    ] {
+        asking(&fake, arguments);
+        assert_eq!(fake.provided(), provided, "what was looked at before is what is changed: {arguments:?}");
     }
     let output = asking(&fake, &["address", "weight", "vn", "alb-1", "3"]);
     let expected = "pool vn: weighted, 1 of 1 available\n  alb-1  192.0.2.1  weight 3  up for 1m, 9 probes alike\n\
@@ -166,10 +270,29 @@ fn what_is_there_is_not_added_again() {
         &["pool", "add", "vn", "policy=hash"][..],
         &["address", "add", "vn", "alb-1", "--ip", "192.0.2.9"],
         &["domain", "add", "a.example", "pools=[\"vn\"]"],
+        &["health-check", "add", "web", "type=tcp"],
+        &["condition", "add", "db", "any=[]"],
     ] {
         let output = asking(&fake, arguments);
         assert_eq!(code(&output), 1);
         assert!(complained(&output).contains("is there already\nhint: `set` changes it"), "{output:?}");
+        assert!(fake.asked().iter().all(|(target, _)| target.starts_with("GET ")), "nothing is changed");
+    }
+    for (verb, data, complaint) in [
+        (
+            "add",
+            "192.0.2.2",
+            "error: records www A of zone a.example: `192.0.2.2` is there already\nhint: `set`",
+        ),
+        (
+            "remove",
+            "192.0.2.3",
+            "error: records www A of zone a.example: there is no `192.0.2.3`\nhint: `rhumb",
+        ),
+    ] {
+        let output = asking(&fake, &["record", verb, "a.example", "www", "A", data]);
+        assert_eq!(code(&output), 1);
+        assert!(complained(&output).starts_with(complaint), "{output:?}");
         assert!(fake.asked().iter().all(|(target, _)| target.starts_with("GET ")), "nothing is changed");
     }
 }
@@ -232,6 +355,28 @@ fn lists_are_whole_and_aligned() {
     let expected = "pool vn: weighted, 1 of 1 available\n  alb-1  192.0.2.1  weight 3  up for 1m, 9 probes alike\n\
         \npolicy = \"weighted\"\nanswers = 2\nedits: 7\n";
     assert_eq!(printed(&output), expected);
+
+    for (arguments, expected) in [
+        (
+            &["health-check", "list"][..],
+            "NAME  SPECIFICATION            EDITS\nweb   type = \"tcp\", port = 80\n",
+        ),
+        (&["condition", "list"], "NAME  SPECIFICATION      EDITS\ndb    any = [\"pool:vn\"]  7 8\n"),
+        (&["condition", "show", "db"], "condition db:\nany = [\"pool:vn\"]\nedits: 7 8\n"),
+        (
+            &["record", "list"],
+            "ZONE       NAME  TYPE  TTL  DATA\na.example  @     TXT        v=spf1 -all\n\
+             a.example  www   A     1h   192.0.2.1\na.example  www   A     1h   192.0.2.2\n",
+        ),
+        (
+            &["record", "show", "a.example", "www", "A"],
+            "records www A of zone a.example:\nttl = \"1h\"\ndata = [\"192.0.2.1\", \"192.0.2.2\"]\n",
+        ),
+    ] {
+        assert_eq!(printed(&asking(&fake, arguments)), expected, "{arguments:?}");
+        let output = asking(&fake, &[arguments, &["--output", "json"]].concat());
+        assert!(parsed(&output)[0].is_object() || parsed(&output)["specification"].is_object(), "{output:?}");
+    }
 
     // Colours are for terminals, or for whoever asks for them.
     let output = asking(&fake, &["pool", "list", "--color", "always"]);

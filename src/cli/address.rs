@@ -10,6 +10,7 @@ use super::edit::{self, Action as Change, Object};
 use super::order::{self, How, path};
 use super::status::address_line;
 use super::table::Table;
+use super::verbs::Changes;
 use super::{Asking, Failed, Output, parsed, print, print_json, runtime};
 use crate::control::{AddressStatus, HistoryStatus, PoolStatus, TransitionStatus};
 use crate::plan::AddressState;
@@ -28,6 +29,8 @@ enum Action {
     Show(Show),
     /// Add an address to a pool
     Add(Box<Add>),
+    /// Change what the configuration says of an address
+    Set(Box<Set>),
     /// Take an address out of its pool
     Remove(OfAddress),
     /// Give an address another weight; 0: it takes no traffic
@@ -41,7 +44,7 @@ enum Action {
     /// Take an order back: the address's health decides again
     Enable(OfAddress),
     /// Show what the last probes of the address found
-    History(OfHistory),
+    History(Show),
 }
 
 #[derive(Args)]
@@ -53,21 +56,25 @@ struct List {
 }
 
 #[derive(Args)]
-struct Show {
+struct Which {
     /// The pool's name
     pool: String,
     /// The address's name within the pool
     address: String,
+}
+
+#[derive(Args)]
+struct Show {
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     asking: Asking,
 }
 
 #[derive(Args)]
 struct Add {
-    /// The pool's name
-    pool: String,
-    /// The address's name within the pool
-    address: String,
+    #[command(flatten)]
+    which: Which,
     /// The IP address that clients are given
     #[arg(long, conflicts_with_all = ["cname", "resolve"])]
     ip: Option<std::net::IpAddr>,
@@ -90,11 +97,17 @@ struct Add {
 }
 
 #[derive(Args)]
+struct Set {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+#[derive(Args)]
 struct Weight {
-    /// The pool's name
-    pool: String,
-    /// The address's name within the pool
-    address: String,
+    #[command(flatten)]
+    which: Which,
     /// The weight
     weight: u16,
     #[command(flatten)]
@@ -102,36 +115,31 @@ struct Weight {
 }
 
 #[derive(Args)]
-struct OfHistory {
-    /// The pool's name
-    pool: String,
-    /// The address's name within the pool
-    address: String,
-    #[command(flatten)]
-    asking: Asking,
-}
-
-#[derive(Args)]
 struct OfAddress {
-    /// The pool's name
-    pool: String,
-    /// The address's name within the pool
-    address: String,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     how: How,
 }
 
+impl Which {
+    fn object(&self) -> Object<'_> {
+        Object::Address(&self.pool, &self.address)
+    }
+}
+
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
-    let (state, OfAddress { pool, address, how }) = match arguments.action {
+    let (state, OfAddress { which, how }) = match arguments.action {
         Action::List(which) => return list(&which),
         Action::Show(which) => return show(&which),
         Action::Add(new) => return add(*new),
-        Action::Remove(OfAddress { pool, address, how }) => {
-            return edit::carry_out(Object::Address(&pool, &address), &Change::Remove, how);
+        Action::Set(set) => return set.changes.carry_out(set.which.object()),
+        Action::Remove(OfAddress { which, how }) => {
+            return edit::carry_out(which.object(), &Change::Remove, how);
         }
-        Action::Weight(Weight { pool, address, weight, how }) => {
+        Action::Weight(Weight { which, weight, how }) => {
             let merge = Map::from_iter([("weight".to_owned(), json!(weight))]);
-            return edit::carry_out(Object::Address(&pool, &address), &Change::Merge(merge), how);
+            return edit::carry_out(which.object(), &Change::Merge(merge), how);
         }
         Action::History(of) => return history(&of),
         Action::Drain(of) => (AddressState::Drain, of),
@@ -139,10 +147,10 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
         Action::Force(of) => (AddressState::Up, of),
         Action::Enable(of) => (AddressState::Auto, of),
     };
-    order::give(&pool, Some(&address), state, how)
+    order::give(&which.pool, Some(&which.address), state, how)
 }
 
-fn add(Add { pool, address, ip, cname, resolve, port, weight, rest, how }: Add) -> Result<ExitCode, Failed> {
+fn add(Add { which, ip, cname, resolve, port, weight, rest, how }: Add) -> Result<ExitCode, Failed> {
     let mut table = rest.table()?;
     let given = [
         ("ip", ip.map(|ip| json!(ip))),
@@ -152,7 +160,7 @@ fn add(Add { pool, address, ip, cname, resolve, port, weight, rest, how }: Add) 
         ("weight", weight.map(Value::from)),
     ];
     table.extend(given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
-    edit::carry_out(Object::Address(&pool, &address), &Change::Add(table), how)
+    edit::carry_out(which.object(), &Change::Add(table), how)
 }
 
 fn list(List { pool, asking: Asking { endpoint, output } }: &List) -> Result<ExitCode, Failed> {
@@ -196,8 +204,8 @@ fn note(address: &AddressStatus) -> String {
     order.or(failure).unwrap_or_default()
 }
 
-fn show(Show { pool, address, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
-    let object = Object::Address(pool, address);
+fn show(Show { which, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+    let (Which { pool, address }, object) = (which, which.object());
     let (whole, own) = runtime()?.block_on(async {
         let whole: PoolStatus = endpoint.get(&path(pool, None)).await?;
         let own: Option<Value> = endpoint.find(&format!("/v1/{}", object.path())).await?;
@@ -225,9 +233,8 @@ fn show(Show { pool, address, asking: Asking { endpoint, output } }: &Show) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-fn history(of: &OfHistory) -> Result<ExitCode, Failed> {
-    let OfHistory { pool, address, asking: Asking { endpoint, output } } = of;
-    let path = format!("{}/history", path(pool, Some(address)));
+fn history(Show { which, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+    let path = format!("/v1/{}/history", which.object().path());
     let history: HistoryStatus = runtime()?.block_on(endpoint.get(&path))?;
     match output {
         Output::Text => print(&told(&history))?,

@@ -51,7 +51,7 @@ fn pair(text: &str) -> Result<(String, Value), String> {
 
 /// A value of TOML. What is none, such as `weighted`, `30s` and `192.0.2.1`, is text, so that it need
 /// not be quoted twice; what begins like one has to be one.
-fn value_of(text: &str) -> Result<Value, String> {
+pub(super) fn value_of(text: &str) -> Result<Value, String> {
     match text.parse::<toml_edit::Value>() {
         Ok(value) => Ok(json(&value)),
         Err(error) if text.starts_with(['[', '{', '"', '\'']) => Err(error.to_string()),
@@ -160,6 +160,11 @@ pub(super) fn toml(table: &Map<String, Value>) -> String {
         }
     }
     text
+}
+
+/// The same in one line.
+pub(super) fn line(table: &Map<String, Value>) -> String {
+    toml(table).trim_end().replace('\n', ", ")
 }
 
 /// The same value as TOML has it; `None`: it has none for null.

@@ -54,6 +54,14 @@ pub(super) struct Endpoint {
     is_silent: AtomicBool,
 }
 
+/// What has to be so for something to be changed (RFC 9110 section 13.1).
+pub(super) enum Provided {
+    /// It still has this entity tag.
+    Unchanged(String),
+    /// It is not there.
+    Absent,
+}
+
 /// What a request brings besides its method and path.
 #[derive(Default)]
 struct Content {
@@ -66,9 +74,20 @@ struct Answer {
     status: StatusCode,
     /// The number of the edit that was made.
     edit: Option<String>,
+    /// The entity tag of what is sent.
+    tag: Option<String>,
     /// The path of the part of a list that follows on this one.
     next: Option<String>,
     body: Bytes,
+}
+
+impl Provided {
+    fn header(&self) -> (&'static str, String) {
+        match self {
+            Provided::Unchanged(tag) => ("if-match", tag.clone()),
+            Provided::Absent => ("if-none-match", "*".to_owned()),
+        }
+    }
 }
 
 impl From<Bytes> for Content {
@@ -90,10 +109,18 @@ impl Endpoint {
 
     /// Fetches `path`; `None`: there is no such thing, or the daemon knows of no such things.
     pub(super) async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failed> {
-        let Answer { status, body, .. } = self.exchange(Method::GET, path, Content::default()).await?;
+        Ok(self.find_tagged(path).await?.map(|(found, _)| found))
+    }
+
+    /// Fetches `path` likewise, with its entity tag if it has one.
+    pub(super) async fn find_tagged<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<Option<(T, Option<String>)>, Failed> {
+        let Answer { status, tag, body, .. } = self.exchange(Method::GET, path, Content::default()).await?;
         match status {
             StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => self.parse(&body).map(Some),
+            status if status.is_success() => Ok(Some((self.parse(&body)?, tag))),
             status => Err(self.refusal(status, &body)?),
         }
     }
@@ -122,9 +149,21 @@ impl Endpoint {
         path: &str,
         content: Option<&Value>,
     ) -> Result<(Value, Option<String>), Failed> {
-        let headers = content.map(|_| ("content-type", "application/json".to_owned()));
+        self.change_if(method, path, content, None).await
+    }
+
+    /// Changes something likewise, if that is so; otherwise nothing is changed.
+    pub(super) async fn change_if(
+        &self,
+        method: Method,
+        path: &str,
+        content: Option<&Value>,
+        provided: Option<&Provided>,
+    ) -> Result<(Value, Option<String>), Failed> {
+        let kind = content.map(|_| ("content-type", "application/json".to_owned()));
         let body = content.map(Value::to_string).unwrap_or_default().into();
-        let content = Content { headers: headers.into_iter().collect(), body };
+        let headers = kind.into_iter().chain(provided.map(Provided::header)).collect();
+        let content = Content { headers, body };
         let Answer { status, edit, body, .. } = self.exchange(method, path, content).await?;
         if !status.is_success() {
             return Err(self.refusal(status, &body)?);
@@ -199,8 +238,9 @@ impl Endpoint {
         let exchange = async {
             let response = self.send(method, path, content).await?;
             let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-            let (edit, next) = (header("rhumb-edit"), header("link").as_deref().and_then(next));
-            Ok(Answer { status: response.status(), edit, next, body: self.body(response).await? })
+            let (edit, tag) = (header("rhumb-edit"), header("etag"));
+            let next = header("link").as_deref().and_then(next);
+            Ok(Answer { status: response.status(), edit, tag, next, body: self.body(response).await? })
         };
         let is_told = io::stderr().is_terminal() && !self.is_silent.load(Ordering::Relaxed);
         if is_told { told(&self.name()?, exchange).await } else { exchange.await }
@@ -285,6 +325,9 @@ fn hint(status: StatusCode, detail: &str) -> &'static str {
                 ("pool", "`rhumb pool list` names those there are"),
                 ("address", "`rhumb address list` names those there are"),
                 ("domain", "`rhumb domain list` names those there are"),
+                ("health check", "`rhumb health-check list` names those there are"),
+                ("condition", "`rhumb condition list` names those there are"),
+                ("record", "`rhumb record list` names those there are"),
                 ("edit", "`rhumb edits list` names those there are"),
             ];
             let kind = detail.strip_prefix("there is no ").unwrap_or_default();

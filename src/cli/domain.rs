@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::assignment::{self, Assignments};
-use super::edit::{self, Action as Change, Object};
-use super::order::How;
+use super::edit::Kind;
 use super::status::domain_line;
 use super::table::Table;
+use super::verbs::{Add, One, Set, Show};
 use super::{Asking, Failed, Output, parsed, print, print_json, runtime, specified};
 use crate::control::DomainStatus;
 
@@ -30,64 +29,16 @@ enum Action {
     /// Change what the configuration says of a domain
     Set(Box<Set>),
     /// Take a domain out of the configuration
-    Remove(OfDomain),
-}
-
-#[derive(Args)]
-struct Show {
-    /// The name that clients ask for
-    domain: String,
-    #[command(flatten)]
-    asking: Asking,
-}
-
-#[derive(Args)]
-struct Add {
-    /// The name that clients ask for
-    domain: String,
-    #[command(flatten)]
-    table: Assignments,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Args)]
-struct Set {
-    /// The name that clients ask for
-    domain: String,
-    #[command(flatten)]
-    table: Assignments,
-    /// Leave this out from now on
-    #[arg(long, value_name = "KEY")]
-    unset: Vec<String>,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Args)]
-struct OfDomain {
-    /// The name that clients ask for
-    domain: String,
-    #[command(flatten)]
-    how: How,
+    Remove(One),
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
     match arguments.action {
         Action::List(asking) => list(&asking),
         Action::Show(which) => show(&which),
-        Action::Add(new) => {
-            let Add { domain, table, how } = *new;
-            edit::carry_out(Object::Domain(&domain), &Change::Add(table.table()?), how)
-        }
-        Action::Set(set) => {
-            let Set { domain, table, unset, how } = *set;
-            let merge = assignment::merge(table, &unset)?;
-            edit::carry_out(Object::Domain(&domain), &Change::Merge(merge), how)
-        }
-        Action::Remove(OfDomain { domain, how }) => {
-            edit::carry_out(Object::Domain(&domain), &Change::Remove, how)
-        }
+        Action::Add(new) => new.carry_out(Kind::Domain),
+        Action::Set(set) => set.carry_out(Kind::Domain),
+        Action::Remove(which) => which.remove(Kind::Domain),
     }
 }
 
@@ -106,8 +57,8 @@ fn list(Asking { endpoint, output }: &Asking) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(Show { domain, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
-    let path = format!("/v1/{}", Object::Domain(domain).path());
+fn show(Show { name, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+    let path = format!("/v1/{}", Kind::Domain.named(name).path());
     let value: Value = runtime()?.block_on(endpoint.get(&path))?;
     match output {
         Output::Json => print_json(&value)?,

@@ -6,42 +6,85 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::client::{Endpoint, encoded};
+use super::client::{Endpoint, Provided, encoded};
 use super::order::How;
 use super::paint::{Tone, paint};
 use super::table::Table;
-use super::{Failed, Output, print, print_json, runtime};
+use super::{Failed, Output, print, print_json, runtime, specified};
 use crate::control::{DomainStatus, PoolStatus};
 use crate::plan::AddressState;
 use crate::routing::{AddressExplained, Explanation, Move, MovedClient};
 
+/// What has a name of its own in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Pool,
+    Domain,
+    HealthCheck,
+    Condition,
+}
+
+impl Kind {
+    /// The one of this name.
+    pub(super) fn named(self, name: &str) -> Object<'_> {
+        Object::Named(self, name)
+    }
+
+    /// Where all of them are, below `/v1/`.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Kind::Pool => "pools",
+            Kind::Domain => "domains",
+            Kind::HealthCheck => "health_checks",
+            Kind::Condition => "conditions",
+        }
+    }
+
+    /// What one is called.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Kind::Pool => "pool",
+            Kind::Domain => "domain",
+            Kind::HealthCheck => "health check",
+            Kind::Condition => "condition",
+        }
+    }
+}
+
 /// Something of the configuration that can be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Object<'n> {
-    Pool(&'n str),
+    Named(Kind, &'n str),
     /// Of this pool, the address of this name.
     Address(&'n str, &'n str),
-    Domain(&'n str),
+    /// All records of that name and type.
+    Records {
+        zone: &'n str,
+        owner: &'n str,
+        rtype: &'n str,
+    },
 }
 
 impl Object<'_> {
     /// Its path below `/v1/`, by which the API names it.
     pub(super) fn path(self) -> String {
         match self {
-            Object::Pool(pool) => format!("pools/{}", encoded(pool)),
+            Object::Named(kind, name) => format!("{}/{}", kind.path(), encoded(name)),
             Object::Address(pool, address) => {
                 format!("pools/{}/addresses/{}", encoded(pool), encoded(address))
             }
-            Object::Domain(name) => format!("domains/{}", encoded(name)),
+            Object::Records { zone, owner, rtype } => {
+                format!("zones/{}/records/{}/{}", encoded(zone), encoded(owner), encoded(rtype))
+            }
         }
     }
 
     /// In words.
     pub(super) fn told(self) -> String {
         match self {
-            Object::Pool(pool) => format!("pool {pool}"),
+            Object::Named(kind, name) => format!("{} {name}", kind.word()),
             Object::Address(pool, address) => format!("address {address} of pool {pool}"),
-            Object::Domain(name) => format!("domain {name}"),
+            Object::Records { zone, owner, rtype } => format!("records {owner} {rtype} of zone {zone}"),
         }
     }
 }
@@ -51,6 +94,8 @@ impl Object<'_> {
 pub(super) enum Action {
     /// It is made, and must not be there yet.
     Add(Map<String, Value>),
+    /// It becomes this, whether it is there or not.
+    Put(Map<String, Value>),
     /// What is named of it becomes another, or null: is left out (RFC 7396).
     Merge(Map<String, Value>),
     Remove,
@@ -63,7 +108,7 @@ impl Action {
     fn in_transaction(&self, object: Object<'_>) -> Value {
         let object = object.path();
         match self {
-            Action::Add(table) => json!({ "object": object, "put": table }),
+            Action::Add(table) | Action::Put(table) => json!({ "object": object, "put": table }),
             Action::Merge(table) => json!({ "object": object, "merge": table }),
             Action::Remove => json!({ "object": object, "remove": true }),
             Action::Order(state) => json!({ "object": object, "state": state.to_string() }),
@@ -73,11 +118,21 @@ impl Action {
 
 /// Carries it out, or tells what it would move, as `how` says; and shows the object as it is then.
 pub(super) fn carry_out(object: Object<'_>, action: &Action, how: How) -> Result<ExitCode, Failed> {
+    carry_out_if(object, action, None, how)
+}
+
+/// The same, if that is so of the object when it comes to it.
+pub(super) fn carry_out_if(
+    object: Object<'_>,
+    action: &Action,
+    provided: Option<&Provided>,
+    how: How,
+) -> Result<ExitCode, Failed> {
     runtime()?.block_on(async {
         if how.dry_run {
             return rehearse(object, action, &how).await;
         }
-        let (value, edit) = ask(object, action, &how).await?;
+        let (value, edit) = ask(object, action, provided, &how).await?;
         match how.output {
             Output::Json => print_json(&with_edit(value, edit))?,
             Output::Text => {
@@ -96,7 +151,12 @@ pub(super) fn carry_out(object: Object<'_>, action: &Action, how: How) -> Result
     })
 }
 
-async fn ask(object: Object<'_>, action: &Action, how: &How) -> Result<(Value, Option<String>), Failed> {
+async fn ask(
+    object: Object<'_>,
+    action: &Action,
+    mut provided: Option<&Provided>,
+    how: &How,
+) -> Result<(Value, Option<String>), Failed> {
     let path = format!("/v1/{}", object.path());
     let (method, path, content) = match action {
         Action::Add(table) => {
@@ -111,12 +171,16 @@ async fn ask(object: Object<'_>, action: &Action, how: &How) -> Result<(Value, O
                 Object::Address(pool, name) => {
                     let mut table = table.clone();
                     table.insert("name".to_owned(), name.into());
-                    let path = format!("/v1/{}/addresses", Object::Pool(pool).path());
+                    let path = format!("/v1/{}/addresses", Kind::Pool.named(pool).path());
                     (Method::POST, path, Some(Value::Object(table)))
                 }
-                _ => (Method::PUT, path, Some(Value::Object(table.clone()))),
+                _ => {
+                    provided = Some(&Provided::Absent);
+                    (Method::PUT, path, Some(Value::Object(table.clone())))
+                }
             }
         }
+        Action::Put(table) => (Method::PUT, path, Some(Value::Object(table.clone()))),
         Action::Merge(table) => (Method::PATCH, path, Some(Value::Object(table.clone()))),
         Action::Remove => (Method::DELETE, path, None),
         Action::Order(state) => {
@@ -125,7 +189,7 @@ async fn ask(object: Object<'_>, action: &Action, how: &How) -> Result<(Value, O
             return how.endpoint.change(Method::PATCH, &path, Some(&order)).await;
         }
     };
-    how.endpoint.change(method, &(path + &how.query()), content.as_ref()).await
+    how.endpoint.change_if(method, &(path + &how.query()), content.as_ref(), provided).await
 }
 
 /// What was answered, with the number of the edit where there is place for it.
@@ -141,13 +205,18 @@ fn with_edit(value: Value, edit: Option<String>) -> Value {
 /// The object as it is now; of an address its pool.
 async fn shown(object: Object<'_>, endpoint: &Endpoint) -> Result<String, Failed> {
     match object {
-        Object::Pool(pool) | Object::Address(pool, _) => {
-            let pool: PoolStatus = endpoint.get(&format!("/v1/{}", Object::Pool(pool).path())).await?;
+        Object::Named(Kind::Pool, pool) | Object::Address(pool, _) => {
+            let path = format!("/v1/{}", Kind::Pool.named(pool).path());
+            let pool: PoolStatus = endpoint.get(&path).await?;
             Ok(super::status::Overview(&pool).to_string())
         }
-        Object::Domain(_) => {
+        Object::Named(Kind::Domain, _) => {
             let domain: DomainStatus = endpoint.get(&format!("/v1/{}", object.path())).await?;
             Ok(super::status::domain_line(&domain))
+        }
+        Object::Named(Kind::HealthCheck | Kind::Condition, _) | Object::Records { .. } => {
+            let value: Value = endpoint.get(&format!("/v1/{}", object.path())).await?;
+            Ok(format!("{}:{}", object.told(), specified(Some(&value))))
         }
     }
 }
@@ -168,14 +237,14 @@ async fn rehearse(object: Object<'_>, action: &Action, how: &How) -> Result<Exit
         Output::Json => print_json(&answer)?,
         Output::Text => {
             let rehearsal: Rehearsal = serde_json::from_value(answer).map_err(Failed::new)?;
-            print(&told(&rehearsal))?;
+            print(&told(object, &rehearsal))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// A headline for each domain, and a row for each client that moves.
-fn told(rehearsal: &Rehearsal) -> String {
+fn told(object: Object<'_>, rehearsal: &Rehearsal) -> String {
     let mut text = String::new();
     for Move { domain, rtype, asked, moved, clients } in &rehearsal.moves {
         let (countries, get) = if *asked == 1 { ("country", "gets") } else { ("countries", "get") };
@@ -194,7 +263,14 @@ fn told(rehearsal: &Rehearsal) -> String {
             text += &format!("  and {} more\n", moved - clients.len());
         }
     }
-    let nothing = if text.is_empty() { "no answer would be another; " } else { "" };
+    let nothing = match object {
+        _ if !text.is_empty() => "",
+        // Records are no domain's, of whose clients alone it is told; what a check finds is not known before.
+        Object::Records { .. } | Object::Named(Kind::HealthCheck | Kind::Condition, _) => {
+            "it would be accepted; "
+        }
+        _ => "no answer would be another; ",
+    };
     text + nothing + "nothing was changed\n"
 }
 
@@ -222,7 +298,9 @@ mod tests {
     #[test]
     fn objects_are_named_as_the_api_names_them() {
         assert_eq!(Object::Address("a b", "x/1").path(), "pools/a%20b/addresses/x%2F1");
-        assert_eq!(Object::Domain("*.example.com").path(), "domains/%2A.example.com");
+        assert_eq!(Kind::Domain.named("*.example.com").path(), "domains/%2A.example.com");
+        let records = Object::Records { zone: "a.example", owner: "@", rtype: "TXT" };
+        assert_eq!(records.path(), "zones/a.example/records/%40/TXT");
     }
 
     #[test]
@@ -240,7 +318,7 @@ mod tests {
               "after": explanation("vn", "192.0.2.1", 5) }] }] });
         let rehearsal: Rehearsal = serde_json::from_value(answer).expect("it is one");
         assert_eq!(
-            told(&rehearsal),
+            told(Kind::Pool.named("vn"), &rehearsal),
             "a.example A: 5 of 240 countries get another answer\n\
              COUNTRY  CLIENT      NOW                THEN\n\
              VN       14.160.0.1  vn: 192.0.2.1      hk: 192.0.2.2\n\
@@ -248,6 +326,8 @@ mod tests {
              \x20 and 3 more\n\
              nothing was changed\n"
         );
-        assert!(told(&Rehearsal { moves: Vec::new() }).starts_with("no answer would be another"));
+        let nothing = Rehearsal { moves: Vec::new() };
+        assert!(told(Kind::Pool.named("vn"), &nothing).starts_with("no answer would be another"));
+        assert!(told(Kind::Condition.named("db"), &nothing).starts_with("it would be accepted"));
     }
 }

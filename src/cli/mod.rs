@@ -17,6 +17,7 @@ mod audit;
 mod check;
 mod client;
 mod clock;
+mod definition;
 mod demo;
 #[cfg(test)]
 mod documented;
@@ -34,6 +35,7 @@ mod notify;
 mod order;
 mod paint;
 mod pool;
+mod record;
 mod reload;
 mod serve;
 mod status;
@@ -41,6 +43,7 @@ mod stop;
 mod table;
 mod token;
 mod top;
+mod verbs;
 
 /// How a daemon begins.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,10 +110,16 @@ enum Command {
     Top(top::Arguments),
     /// List, change, add, drain, disable and release pools
     Pool(pool::Arguments),
-    /// List, add, weigh, drain, disable, force and enable addresses
+    /// List, change, add, weigh, drain, disable, force and enable addresses
     Address(address::Arguments),
     /// List, change, add and remove domains
     Domain(domain::Arguments),
+    /// List, change, add and remove health checks
+    HealthCheck(definition::Arguments),
+    /// List, change, add and remove conditions, on which pools depend
+    Condition(definition::Arguments),
+    /// List, change, add and remove records of zones
+    Record(record::Arguments),
     /// List what was changed by API, take it back, and export it
     Edits(edits::Arguments),
     /// Have the daemon read its configuration anew
@@ -172,6 +181,9 @@ pub fn run<D: Daemon>() -> ExitCode {
         Command::Pool(arguments) => pool::run(arguments),
         Command::Address(arguments) => address::run(arguments),
         Command::Domain(arguments) => domain::run(arguments),
+        Command::HealthCheck(arguments) => definition::run(edit::Kind::HealthCheck, arguments),
+        Command::Condition(arguments) => definition::run(edit::Kind::Condition, arguments),
+        Command::Record(arguments) => record::run(arguments),
         Command::Edits(arguments) => edits::run(arguments),
         Command::Reload(arguments) => reload::run(arguments),
         Command::Events(arguments) => events::run(arguments),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::client::{Endpoint, encoded};
-use super::edit::{self, Action, Object};
+use super::edit::{self, Action, Kind, Object};
 use super::{Failed, Output};
 use crate::plan::AddressState;
 
@@ -52,12 +52,12 @@ pub(super) fn give(
     state: AddressState,
     how: How,
 ) -> Result<ExitCode, Failed> {
-    let object = address.map_or(Object::Pool(pool), |address| Object::Address(pool, address));
+    let object = address.map_or(Kind::Pool.named(pool), |address| Object::Address(pool, address));
     edit::carry_out(object, &Action::Order(state), how)
 }
 
 /// Where an address or a pool is found.
 pub(super) fn path(pool: &str, address: Option<&str>) -> String {
-    let object = address.map_or(Object::Pool(pool), |address| Object::Address(pool, address));
+    let object = address.map_or(Kind::Pool.named(pool), |address| Object::Address(pool, address));
     format!("/v1/{}", object.path())
 }

@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::Value;
 
-use super::assignment::{self, Assignments};
-use super::edit::{self, Action as Change, Object};
-use super::order::{self, How};
+use super::edit::Kind;
+use super::order;
 use super::status::Overview;
 use super::table::Table;
+use super::verbs::{Add, One, Set, Show};
 use super::{Asking, Failed, Output, parsed, print, print_json, runtime, specified};
 use crate::control::PoolStatus;
 use crate::plan::AddressState;
@@ -32,81 +32,33 @@ enum Action {
     /// Change what the configuration says of a pool
     Set(Box<Set>),
     /// Take a pool out of the configuration
-    Remove(OfPool),
+    Remove(One),
     /// Let a pool come back that is held, or awaits its release
     Release(Show),
     /// Give the pool's addresses to no more clients, and let those that have them go on
-    Drain(OfPool),
+    Drain(One),
     /// Count the pool's addresses as down, whatever their check says
-    Disable(OfPool),
+    Disable(One),
     /// Count the pool's addresses as up, whatever their check says
-    Force(OfPool),
+    Force(One),
     /// Take an order back: health decides again
-    Enable(OfPool),
-}
-
-#[derive(Args)]
-struct Show {
-    /// The pool's name
-    pool: String,
-    #[command(flatten)]
-    asking: Asking,
-}
-
-#[derive(Args)]
-struct Add {
-    /// The pool's name
-    pool: String,
-    #[command(flatten)]
-    table: Assignments,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Args)]
-struct Set {
-    /// The pool's name
-    pool: String,
-    #[command(flatten)]
-    table: Assignments,
-    /// Leave this out from now on
-    #[arg(long, value_name = "KEY")]
-    unset: Vec<String>,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Args)]
-struct OfPool {
-    /// The pool's name
-    pool: String,
-    #[command(flatten)]
-    how: How,
+    Enable(One),
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
-    let (state, OfPool { pool, how }) = match arguments.action {
+    let (state, One { name, how }) = match arguments.action {
         Action::List(asking) => return list(&asking),
         Action::Show(which) => return show(&which),
-        Action::Add(new) => {
-            let Add { pool, table, how } = *new;
-            return edit::carry_out(Object::Pool(&pool), &Change::Add(table.table()?), how);
-        }
-        Action::Set(set) => {
-            let Set { pool, table, unset, how } = *set;
-            let merge = assignment::merge(table, &unset)?;
-            return edit::carry_out(Object::Pool(&pool), &Change::Merge(merge), how);
-        }
-        Action::Remove(OfPool { pool, how }) => {
-            return edit::carry_out(Object::Pool(&pool), &Change::Remove, how);
-        }
+        Action::Add(new) => return new.carry_out(Kind::Pool),
+        Action::Set(set) => return set.carry_out(Kind::Pool),
+        Action::Remove(which) => return which.remove(Kind::Pool),
         Action::Release(which) => return release(&which),
         Action::Drain(of) => (AddressState::Drain, of),
         Action::Disable(of) => (AddressState::Down, of),
         Action::Force(of) => (AddressState::Up, of),
         Action::Enable(of) => (AddressState::Auto, of),
     };
-    order::give(&pool, None, state, how)
+    order::give(&name, None, state, how)
 }
 
 fn list(Asking { endpoint, output }: &Asking) -> Result<ExitCode, Failed> {
@@ -128,8 +80,8 @@ fn list(Asking { endpoint, output }: &Asking) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(Show { pool, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
-    let value: Value = runtime()?.block_on(endpoint.get(&order::path(pool, None)))?;
+fn show(Show { name, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+    let value: Value = runtime()?.block_on(endpoint.get(&order::path(name, None)))?;
     match output {
         Output::Json => print_json(&value)?,
         Output::Text => {
@@ -140,8 +92,8 @@ fn show(Show { pool, asking: Asking { endpoint, output } }: &Show) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-fn release(Show { pool, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
-    let path = order::path(pool, None) + "/release";
+fn release(Show { name, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+    let path = order::path(name, None) + "/release";
     let (value, _) = runtime()?.block_on(endpoint.change(Method::POST, &path, None))?;
     match output {
         Output::Text => print(&Overview(&parsed(value)?).to_string())?,

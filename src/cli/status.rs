@@ -89,9 +89,8 @@ impl Display for Ground {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for condition in &self.conditions {
             let name = condition["name"].as_str().unwrap_or_default();
-            let specification =
-                condition["specification"].as_object().map(assignment::toml).unwrap_or_default();
-            writeln!(f, "condition {name}: {}", specification.trim_end().replace('\n', ", "))?;
+            let specification = condition["specification"].as_object().map(assignment::line);
+            writeln!(f, "condition {name}: {}", specification.unwrap_or_default())?;
         }
         for edit in self.edits.iter().flat_map(|Edits { edits }| edits) {
             write!(f, "edit {} of {}: {}", edit.id, edit.object, edit.told())?;

@@ -18,6 +18,7 @@ pub(crate) type Answers = fn(&str) -> (u16, &'static [(&'static str, &'static st
 pub(crate) struct Fake {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    provided: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fake {
@@ -26,14 +27,15 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
         let address = listener.local_addr().expect("it is bound");
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let remembered = asked.clone();
+        let provided = Arc::<Mutex<Vec<String>>>::default();
+        let remembered = (asked.clone(), provided.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // Whoever breaks off is told nothing.
                 let _ = answer(stream, answers, &remembered);
             }
         });
-        Fake { address, asked }
+        Fake { address, asked, provided }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -44,9 +46,18 @@ impl Fake {
     pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    /// The headers by which something was asked for only if something is so, since the last time that somebody looked.
+    pub(crate) fn provided(&self) -> Vec<String> {
+        std::mem::take(&mut *self.provided.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
-fn answer(stream: TcpStream, answers: Answers, asked: &Mutex<Vec<Asked>>) -> std::io::Result<()> {
+fn answer(
+    stream: TcpStream,
+    answers: Answers,
+    (asked, provided): &(Arc<Mutex<Vec<Asked>>>, Arc<Mutex<Vec<String>>>),
+) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
@@ -60,6 +71,9 @@ fn answer(stream: TcpStream, answers: Answers, asked: &Mutex<Vec<Asked>>) -> std
         }
         if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap_or(0);
+        }
+        if line.to_lowercase().starts_with("if-") {
+            provided.lock().unwrap_or_else(PoisonError::into_inner).push(line.trim().to_lowercase());
         }
     }
     let mut body = vec![0; length];
