@@ -328,6 +328,7 @@ fn hint(status: StatusCode, detail: &str) -> &'static str {
                 ("health check", "`rhumb health-check list` names those there are"),
                 ("condition", "`rhumb condition list` names those there are"),
                 ("record", "`rhumb record list` names those there are"),
+                ("zone", "zones are made in the configuration file"),
                 ("edit", "`rhumb edits list` names those there are"),
             ];
             let kind = detail.strip_prefix("there is no ").unwrap_or_default();

@@ -154,10 +154,9 @@ fn show(Show { which, asking: Asking { endpoint, output } }: &Show) -> Result<Ex
 
 fn add(Records { which, data, ttl, how }: Records) -> Result<ExitCode, Failed> {
     let object = which.object();
-    let Some((found, seen)) = find(object, &how.endpoint)? else {
+    let Some(Found { data: mut all, seen }) = find(object, &how.endpoint)? else {
         return edit::carry_out_if(object, &Change::Put(table(data, ttl)), Some(&Provided::Absent), how);
     };
-    let mut all = data_of(&found);
     if let Some(known) = data.iter().find(|one| all.contains(one)) {
         let told = object.told();
         return Err(Failed(format!(
@@ -173,8 +172,7 @@ fn remove(Remove { which, data, how }: Remove) -> Result<ExitCode, Failed> {
     if data.is_empty() {
         return edit::carry_out(object, &Change::Remove, how);
     }
-    let found = find(object, &how.endpoint)?;
-    let (mut left, seen) = found.map(|(found, seen)| (data_of(&found), seen)).unwrap_or_default();
+    let Found { data: mut left, seen } = find(object, &how.endpoint)?.unwrap_or_default();
     if let Some(unknown) = data.iter().find(|one| !left.contains(one)) {
         let (told, zone) = (object.told(), &which.zone);
         return Err(Failed(format!(
@@ -186,16 +184,21 @@ fn remove(Remove { which, data, how }: Remove) -> Result<ExitCode, Failed> {
     edit::carry_out_if(object, &change, seen.as_ref(), how)
 }
 
-/// What the configuration says of it, and what is to be so still when that is changed.
-fn find(
-    object: Object<'_>,
-    endpoint: &Endpoint,
-) -> Result<Option<(Map<String, Value>, Option<Provided>)>, Failed> {
+/// Records as they are there.
+#[derive(Default)]
+struct Found {
+    /// What each of them says.
+    data: Vec<String>,
+    /// What is to be so still when they are changed.
+    seen: Option<Provided>,
+}
+
+fn find(object: Object<'_>, endpoint: &Endpoint) -> Result<Option<Found>, Failed> {
     let path = format!("/v1/{}", object.path());
     let found = runtime()?.block_on(endpoint.find_tagged::<Value>(&path))?;
     Ok(found.map(|(value, tag)| {
-        let specification = value["specification"].as_object().cloned().unwrap_or_default();
-        (specification, tag.map(Provided::Unchanged))
+        let data = value["specification"].as_object().map(data_of).unwrap_or_default();
+        Found { data, seen: tag.map(Provided::Unchanged) }
     }))
 }
 

@@ -17,8 +17,14 @@ pub(crate) type Answers = fn(&str) -> (u16, &'static [(&'static str, &'static st
 /// A server on loopback, until the end of the process.
 pub(crate) struct Fake {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
-    provided: Arc<Mutex<Vec<String>>>,
+    remembered: Arc<Remembered>,
+}
+
+/// What is remembered since the last time that somebody looked.
+#[derive(Default)]
+struct Remembered {
+    asked: Mutex<Vec<Asked>>,
+    provided: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -26,16 +32,15 @@ impl Fake {
     pub(crate) fn start(answers: Answers) -> Fake {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
         let address = listener.local_addr().expect("it is bound");
-        let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let provided = Arc::<Mutex<Vec<String>>>::default();
-        let remembered = (asked.clone(), provided.clone());
+        let remembered = Arc::<Remembered>::default();
+        let fake = Fake { address, remembered: remembered.clone() };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // Whoever breaks off is told nothing.
                 let _ = answer(stream, answers, &remembered);
             }
         });
-        Fake { address, asked, provided }
+        fake
     }
 
     pub(crate) fn url(&self) -> String {
@@ -44,19 +49,19 @@ impl Fake {
 
     /// What it was asked since the last time that somebody looked.
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.remembered.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The headers by which something was asked for only if something is so, since the last time that somebody looked.
     pub(crate) fn provided(&self) -> Vec<String> {
-        std::mem::take(&mut *self.provided.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.remembered.provided.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 fn answer(
     stream: TcpStream,
     answers: Answers,
-    (asked, provided): &(Arc<Mutex<Vec<Asked>>>, Arc<Mutex<Vec<String>>>),
+    Remembered { asked, provided }: &Remembered,
 ) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(stream);
