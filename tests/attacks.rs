@@ -2,17 +2,21 @@
 
 mod support;
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::RecordType;
+use socket2::{Domain, Socket, Type};
 use support::daemon::Daemon;
 use support::dns::{addresses, ask, ask_by_tcp, framed, query, receive_by_tcp};
 use support::http::sample;
 use support::scene::Scene;
-use support::{PATIENCE, eventually, now};
+use support::{PATIENCE, StopOnDrop, eventually, now, own_address};
 
 const HOST: &str = "ns1.ai.example.com";
 
@@ -268,6 +272,66 @@ fn a_thousand_idle_half_written_and_never_reading_clients_shut_nobody_out() {
         count("accepted") - count("closed")
     };
     eventually("all connections to be closed", || (open() == 0.0).then_some(()));
+}
+
+/// A connection from an address of this machine.
+fn connect_from(client: Ipv4Addr, server: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((client, 0)).into()).expect("all of 127.0.0.0/8 is ours");
+    socket.connect(&server.into()).expect("it listens");
+    socket.into()
+}
+
+/// Asks on a connection; why there was no answer.
+fn exchange(stream: &mut TcpStream, message: &Message) -> io::Result<Message> {
+    stream.write_all(&framed(message))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut reply)?;
+    Message::from_vec(&reply).map_err(io::Error::other)
+}
+
+#[test]
+fn one_host_with_half_open_connections_shuts_out_no_other() {
+    const PLACES: usize = 50;
+    let scene = Scene::new();
+    let daemon = scene.start(&scene.ground().replace("workers = 1", "workers = 1\ntcp_clients = 50"));
+    let (server, attacker, honest) = (scene.dns, own_address(), own_address());
+    let (stop, question) = (AtomicBool::new(false), query(HOST, RecordType::A));
+    let evicted = || sample(daemon.admin(), r#"rhumb_tcp_events_total{event="evicted"}"#);
+    let attack = |begun: &'static [u8]| {
+        let mut held = VecDeque::new();
+        while !stop.load(Ordering::Relaxed) {
+            let mut stream = connect_from(attacker, server);
+            // An error means that it was told to leave already.
+            let _ = stream.write_all(begun);
+            held.push_back(stream);
+            if held.len() > 4 * PLACES {
+                held.pop_front();
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let _end = StopOnDrop(&stop);
+        // One that is there from before, and asks but now and then.
+        let mut kept = connect_from(honest, server);
+        scope.spawn(|| attack(&[0]));
+        scope.spawn(|| attack(&[]));
+        for round in 0..20 {
+            let mut new = connect_from(honest, server);
+            // All places change hands twice between the connection and its query.
+            let before = evicted();
+            eventually("newcomers", || (evicted() >= before + 2.0 * PLACES as f64).then_some(()));
+            for (which, stream) in [("new", &mut new), ("kept", &mut kept)] {
+                let answer = exchange(stream, &question);
+                let answer = answer.unwrap_or_else(|error| panic!("{which}, round {round}: {error}"));
+                assert_eq!(addresses(&answer), [server.ip()]);
+            }
+        }
+    });
+    assert_eq!(sample(daemon.admin(), r#"rhumb_tcp_events_total{event="refused"}"#), 0.0);
 }
 
 #[test]

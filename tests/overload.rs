@@ -18,7 +18,7 @@ use support::others::program;
 use support::process::Process;
 use support::scene::{DOMAIN, Scene};
 use support::site::Site;
-use support::{eventually, now, own_address};
+use support::{StopOnDrop, eventually, now, own_address};
 
 /// A check as the two sites have it here, in TOML.
 const CHECK: &str = r#"interval = "500ms", timeout = "500ms""#;
@@ -118,14 +118,6 @@ fn a_flood_of_queries_neither_fills_the_memory_nor_delays_the_probes() {
     // By TCP: what is left of the flood stands in line for UDP.
     let answered = ask_by_tcp(scene.dns, &query(DOMAIN, RecordType::A));
     assert_eq!(addresses(&answered), [second.ip()]);
-}
-
-struct StopOnDrop<'s>(&'s AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Descriptors that the server may have: some 20 are its own.

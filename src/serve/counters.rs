@@ -100,7 +100,7 @@ pub struct TcpCounters {
     pub accepted: Tally,
     /// Connections closed at once, since there was no room for any.
     pub refused: Tally,
-    /// Connections closed to make room for new ones: idle, or long in asking or in reading.
+    /// Connections closed to make room for new ones, or for want of descriptors.
     pub evicted: Tally,
     /// Connections that have ended, refused ones included: `accepted - closed` are open.
     pub closed: Tally,

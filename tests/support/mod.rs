@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) mod daemon;
@@ -47,6 +48,15 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
         }
         assert!(now() < deadline, "not within {PATIENCE:?}: {what}");
         std::thread::sleep(ASK_AGAIN);
+    }
+}
+
+/// Tells threads to stop when a test ends, however it does.
+pub(crate) struct StopOnDrop<'s>(pub(crate) &'s AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::crowd::{Place, WaitsFor};
+use super::crowd::Place;
 use super::{Phase, Seat, Server};
 use crate::routing::{Client, Transport};
 use crate::serve::answerer::Answerer;
@@ -183,9 +183,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
         if self.output.is_empty() {
             return Ok(());
         }
-        if !self.place.wait(WaitsFor::Rest) {
-            return Err(End::Done);
-        }
+        // Before the client can know: its next connection must find this one as busy as it was. Who
+        // was told to leave is given what it takes at once.
+        let stays = self.place.renew();
         let due = from_now(self.server.limits.write_timeout).min(last);
         let Connection { stream, output, place, .. } = self;
         let written = tokio::select! {
@@ -204,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
             Ok(Err(_)) => return Err(End::Done),
             Err(_) => return Err(End::TimedOut),
         }
-        Ok(())
+        if stays { Ok(()) } else { Err(End::Done) }
     }
 
     /// Reads the first octets of the next query, giving up the connection if it is long in
@@ -213,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
         self.output = Vec::new();
         self.input.shrink_to(IDLE_INPUT);
         self.input.reserve(IDLE_INPUT);
-        if !self.place.wait(WaitsFor::Query) {
+        if !self.place.stays() {
             return Err(End::Done);
         }
         if self.has_answered && *self.phase.borrow() == Phase::Parting {
@@ -243,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
     /// Reads more of a query that has begun to arrive, giving up the connection if the rest is long
     /// in coming or if the place is needed.
     async fn read_on(&mut self, due: Instant) -> Result<(), End> {
-        if !self.place.wait(WaitsFor::Rest) {
+        if !self.place.stays() {
             return Err(End::Done);
         }
         // At least doubles when it is full, so that a long message takes few reads.

@@ -1,14 +1,18 @@
 //! Who is connected, and who has to leave when there is no room.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// All connections of a server, at most a given number. When one more comes, the one that has
-/// been idle the longest leaves (RFC 7766, section 6.2.3); where none is idle, the one that has
-/// kept the server waiting the longest. Otherwise a client that begins queries and never ends
-/// them, or never reads replies, would keep all others out for as long as the time limits allow.
+/// All connections of a server, at most a given number. When one more comes, the client that has
+/// the most loses one, so that no client takes the places of those who are content with fewer; of
+/// its connections the one that has been idle the longest (RFC 7766, section 6.2.3). What is idle
+/// is the same for one that says nothing, one that begins a query and never ends it, and one that
+/// never reads its replies: how long it is since a query was answered. A client that has only
+/// just connected so keeps its place for as long as anybody has more.
 pub(super) struct Crowd {
     limit: usize,
     state: Mutex<State>,
@@ -16,25 +20,40 @@ pub(super) struct Crowd {
 
 #[derive(Default)]
 struct State {
-    /// Connections that have not been told to leave.
-    open: usize,
-    /// The turn that the next connection to wait gets. Turns stand for times: only their order
-    /// matters.
+    /// The turn that the next connection to come or to be answered gets. Turns stand for times:
+    /// only their order matters.
     next_turn: u64,
-    /// Who waits, in the order in which they would have to leave.
-    waiting: BTreeMap<Turn, Arc<Notify>>,
+    /// Who has not been told to leave, those of each client in the order in which they would be.
+    staying: BTreeMap<(Origin, u64), Arc<Notify>>,
+    /// What each client has.
+    shares: HashMap<Origin, Share>,
+    /// The clients in the order of who is next to lose a place: the last one.
+    ranks: BTreeSet<(Share, Origin)>,
 }
 
-/// Where one stands in the order of leaving.
-type Turn = (WaitsFor, u64);
+/// A client, as far as one can be told from another: an address of IPv4, or the /64 of IPv6 of
+/// which a single host may use all addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Origin {
+    V4(u32),
+    V6(u64),
+}
 
-/// What a connection waits for. Answering itself never waits, so that it always is one of these.
+impl From<IpAddr> for Origin {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Origin::V4(address.to_bits()),
+            IpAddr::V6(address) => Origin::V6((address.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+/// What a client has; the greatest loses a place first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum WaitsFor {
-    /// A query: it is idle.
-    Query,
-    /// The rest of a query, or its replies to be taken.
-    Rest,
+struct Share {
+    places: usize,
+    /// The turn of its connection that is next to leave.
+    first: Reverse<u64>,
 }
 
 impl Crowd {
@@ -42,24 +61,24 @@ impl Crowd {
         Arc::new(Crowd { limit, state: Mutex::default() })
     }
 
-    /// A place for one more connection, idle at first, and whether another has to leave for it;
+    /// A place for one more connection from `client`, and whether another has to leave for it;
     /// none if there is no room for any.
-    pub(super) fn enter(self: &Arc<Self>) -> Option<(Place, bool)> {
+    pub(super) fn enter(self: &Arc<Self>, client: IpAddr) -> Option<(Place, bool)> {
+        let origin = Origin::from(client);
         let mut state = self.lock();
-        let full = state.open >= self.limit;
-        if full && !state.evict() {
+        let full = state.staying.len() >= self.limit;
+        if full && !state.evict_for(Some(origin)) {
             return None;
         }
-        state.open += 1;
         let leave = Arc::<Notify>::default();
-        let turn = state.wait(WaitsFor::Query, Arc::clone(&leave));
+        let turn = state.insert(origin, Arc::clone(&leave));
         drop(state);
-        Some((Place { crowd: Arc::clone(self), leave, turn }, full))
+        Some((Place { crowd: Arc::clone(self), leave, origin, turn }, full))
     }
 
     /// Tells the connection that has to leave first to do so; false if there is none.
     pub(super) fn evict(&self) -> bool {
-        self.lock().evict()
+        self.lock().evict_for(None)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -68,18 +87,44 @@ impl Crowd {
 }
 
 impl State {
-    fn evict(&mut self) -> bool {
-        let Some((_, leave)) = self.waiting.pop_first() else { return false };
+    /// Tells one to leave so that `newcomer` can have its place. A newcomer that has as many as
+    /// anybody loses one of its own: else it would have more than anybody.
+    fn evict_for(&mut self, newcomer: Option<Origin>) -> bool {
+        let Some(&(most, origin)) = self.ranks.last() else { return false };
+        let own = newcomer.and_then(|origin| Some((*self.shares.get(&origin)?, origin)));
+        let (share, origin) = own.filter(|(own, _)| own.places == most.places).unwrap_or((most, origin));
+        let Some(leave) = self.remove(origin, share.first.0) else { return false };
         leave.notify_one();
-        self.open -= 1;
         true
     }
 
-    fn wait(&mut self, what: WaitsFor, leave: Arc<Notify>) -> Turn {
-        let turn = (what, self.next_turn);
+    /// Enters a connection as the last of its client to leave, and returns its turn.
+    fn insert(&mut self, origin: Origin, leave: Arc<Notify>) -> u64 {
+        let turn = self.next_turn;
         self.next_turn += 1;
-        self.waiting.insert(turn, leave);
+        self.staying.insert((origin, turn), leave);
+        let places = self.shares.get(&origin).map_or(0, |share| share.places);
+        self.set_share(origin, places + 1);
         turn
+    }
+
+    fn remove(&mut self, origin: Origin, turn: u64) -> Option<Arc<Notify>> {
+        let leave = self.staying.remove(&(origin, turn))?;
+        let places = self.shares.get(&origin).map_or(0, |share| share.places);
+        self.set_share(origin, places.saturating_sub(1));
+        Some(leave)
+    }
+
+    fn set_share(&mut self, origin: Origin, places: usize) {
+        if let Some(before) = self.shares.remove(&origin) {
+            self.ranks.remove(&(before, origin));
+        }
+        let first = self.staying.range((origin, 0)..=(origin, u64::MAX)).next();
+        if let Some((&(_, turn), _)) = first {
+            let share = Share { places, first: Reverse(turn) };
+            self.shares.insert(origin, share);
+            self.ranks.insert((share, origin));
+        }
     }
 }
 
@@ -87,24 +132,25 @@ impl State {
 pub(super) struct Place {
     crowd: Arc<Crowd>,
     leave: Arc<Notify>,
-    /// Where it stands among those who wait, or stood until it was told to leave.
-    turn: Turn,
+    origin: Origin,
+    /// Where it stands among those of its client, or stood until it was told to leave.
+    turn: u64,
 }
 
 impl Place {
-    /// Marks the connection as waiting for that; false if it was told to leave before. Who goes on
-    /// waiting for the same keeps its turn: octets that drip in earn no more time.
-    pub(super) fn wait(&mut self, what: WaitsFor) -> bool {
+    /// Has the connection leave after all others of its client, since it has been answered; false
+    /// if it was told to leave before. Nothing else earns time: neither octets that drip in nor
+    /// what is no query.
+    pub(super) fn renew(&mut self) -> bool {
         let mut state = self.crowd.lock();
-        if !state.waiting.contains_key(&self.turn) {
-            return false;
-        }
-        if self.turn.0 == what {
-            return true;
-        }
-        state.waiting.remove(&self.turn);
-        self.turn = state.wait(what, Arc::clone(&self.leave));
+        let Some(leave) = state.remove(self.origin, self.turn) else { return false };
+        self.turn = state.insert(self.origin, leave);
         true
+    }
+
+    /// Whether the connection has not been told to leave.
+    pub(super) fn stays(&self) -> bool {
+        self.crowd.lock().staying.contains_key(&(self.origin, self.turn))
     }
 
     /// Waits until the connection is told to leave.
@@ -115,11 +161,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut state = self.crowd.lock();
-        // Whoever was told to leave has been taken off the count then.
-        if state.waiting.remove(&self.turn).is_some() {
-            state.open -= 1;
-        }
+        // Whoever was told to leave has no place any more.
+        self.crowd.lock().remove(self.origin, self.turn);
     }
 }
 
@@ -127,49 +170,91 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    /// Who of `places` has been told to leave.
-    fn told(places: [&Place; 4]) -> [bool; 4] {
-        places.map(|place| !place.crowd.lock().waiting.contains_key(&place.turn))
+    const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    fn enter(crowd: &Arc<Crowd>, client: IpAddr) -> Place {
+        crowd.enter(client).expect("there are places").0
+    }
+
+    fn staying(places: &[Place]) -> Vec<bool> {
+        places.iter().map(Place::stays).collect()
     }
 
     #[test]
-    fn the_longest_idle_leaves_first_and_then_who_is_stuck_the_longest() {
-        let crowd = Crowd::new(4);
-        let [mut first, mut second, third, fourth] = [(); 4].map(|()| crowd.enter().unwrap().0);
-        assert!(second.wait(WaitsFor::Rest));
-        assert!(first.wait(WaitsFor::Rest));
-        assert!(first.wait(WaitsFor::Query), "idle since after the others");
-        assert!(second.wait(WaitsFor::Rest), "it stays where it stands");
-
-        for gone in [
-            [false, false, true, false],
-            [false, false, true, true],
-            [true, false, true, true],
-            [true, true, true, true],
-        ] {
+    fn the_longest_unanswered_leaves_first() {
+        let crowd = Crowd::new(3);
+        let mut places = [ONE; 3].map(|client| enter(&crowd, client));
+        assert!(places[0].renew(), "answered after the others came");
+        for left in [[true, false, true], [true, false, false], [false; 3]] {
             assert!(crowd.evict());
-            assert_eq!(told([&first, &second, &third, &fourth]), gone);
+            assert_eq!(staying(&places), left);
         }
         assert!(!crowd.evict());
-        assert!(!first.wait(WaitsFor::Rest), "it was told");
+        assert!(!places[0].renew(), "it was told");
+    }
+
+    #[test]
+    fn who_has_the_most_makes_room() {
+        let crowd = Crowd::new(4);
+        let honest = enter(&crowd, OTHER);
+        // As many as there is room for, and a thousand more.
+        let mut hostile: Vec<Place> = (0..3).map(|_| enter(&crowd, ONE)).collect();
+        for _ in 0..1000 {
+            hostile.push(enter(&crowd, ONE));
+            assert!(honest.stays());
+        }
+        assert_eq!(hostile.iter().filter(|place| place.stays()).count(), 3);
+        // The other has what it wants up to its half, and beyond that gives what it takes.
+        let more = [OTHER; 2].map(|client| enter(&crowd, client));
+        assert_eq!(hostile.iter().filter(|place| place.stays()).count(), 2);
+        assert_eq!((honest.stays(), staying(&more)), (false, vec![true; 2]));
+        let last = enter(&crowd, ONE);
+        assert!(last.stays());
+        assert_eq!(staying(&more), [true; 2]);
+    }
+
+    #[test]
+    fn among_equals_the_longest_unanswered_makes_room() {
+        let crowd = Crowd::new(3);
+        let client = |number: u8| IpAddr::from([192, 0, 2, number]);
+        let mut places: Vec<Place> = (1..=3).map(|number| enter(&crowd, client(number))).collect();
+        assert!(places[0].renew());
+        let newcomer = enter(&crowd, client(4));
+        assert_eq!((staying(&places), newcomer.stays()), (vec![true, false, true], true));
+    }
+
+    #[test]
+    fn a_client_is_an_address_of_ipv4_or_a_64_of_ipv6() {
+        let same = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| text.parse::<IpAddr>().expect("an address"));
+            Origin::from(one) == Origin::from(other)
+        };
+        assert!(same("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"));
+        assert!(!same("2001:db8::1", "2001:db8:0:1::1"));
+        assert!(!same("192.0.2.1", "192.0.2.2"));
+        assert!(same("192.0.2.1", "::ffff:192.0.2.1"));
+        assert!(!same("0.0.0.1", "0:0:0:1::"));
     }
 
     #[test]
     fn a_place_is_given_up_once() {
         let crowd = Crowd::new(1);
-        let (first, evicting) = crowd.enter().unwrap();
+        let (first, evicting) = crowd.enter(ONE).expect("a place");
         assert!(!evicting);
-        let (second, evicting) = crowd.enter().unwrap();
+        let (second, evicting) = crowd.enter(OTHER).expect("the first's place");
         assert!(evicting);
         drop(first);
-        assert_eq!(crowd.lock().open, 1);
+        assert_eq!(crowd.lock().staying.len(), 1);
         drop(second);
-        assert_eq!(crowd.lock().open, 0);
-        assert!(crowd.enter().is_some_and(|(_, evicting)| !evicting));
+        let state = crowd.lock();
+        assert!(state.staying.is_empty() && state.shares.is_empty() && state.ranks.is_empty());
+        drop(state);
+        assert!(crowd.enter(ONE).is_some_and(|(_, evicting)| !evicting));
     }
 
     #[test]
     fn no_room_at_all() {
-        assert!(Crowd::new(0).enter().is_none());
+        assert!(Crowd::new(0).enter(ONE).is_none());
     }
 }

@@ -164,7 +164,7 @@ impl<A: Answerer> Server<A> {
         holder: mpsc::Sender<Infallible>,
     ) {
         self.counters.accepted.add(1);
-        let Some((place, evicting)) = self.crowd.enter() else {
+        let Some((place, evicting)) = self.crowd.enter(client.ip()) else {
             self.counters.refused.add(1);
             self.counters.closed.add(1);
             return;

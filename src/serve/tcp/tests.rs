@@ -32,8 +32,8 @@ impl Dialogue {
         let (client, stream) = duplex(room);
         let server = Server::new(LIMITS, 1, &mut |_| Echo, Arc::default());
         let phase = watch::Sender::new(Phase::Serving);
-        let (place, _) = server.crowd.enter().unwrap();
         let asking = SocketAddr::from((Ipv4Addr::LOCALHOST, 4711));
+        let (place, _) = server.crowd.enter(asking.ip()).unwrap();
         let connection =
             Connection::new(stream, (asking, None), 0, Arc::clone(&server), place, phase.subscribe());
         let served = tokio::spawn(connection.serve());
