@@ -115,6 +115,11 @@ pub(super) fn answer_limited(
     // Errors are short, and no client is better off for asking them again.
     let is_answer =
         matches!(rcode, Rcode::NoError | Rcode::NxDomain | Rcode::YxDomain) && question_octets > 0;
+    // Whatever is sent instead is as rare: who asks in another's name gains nothing by a cookie.
+    if ruling != Ruling::Slip {
+        counters.limited_withheld.add(1);
+        return 0;
+    }
     // A client with cookies is who it says once it has come back with ours: it is told to, and
     // needs no TCP (RFC 7873 section 5.2.3).
     if let Some(edns) = edns
@@ -126,10 +131,6 @@ pub(super) fn answer_limited(
         counters.limited_bad_cookie.add(1);
         let reply = Reply::start(message, question_octets, bare.as_ref(), options.octets(), limit, buffer);
         return reply.finish_error(Rcode::BadCookie);
-    }
-    if ruling != Ruling::Slip {
-        counters.limited_withheld.add(1);
-        return 0;
     }
     counters.limited_slipped.add(1);
     let reply = Reply::start(message, question_octets, bare.as_ref(), &[], limit, buffer);

@@ -9,7 +9,9 @@ use hickory_proto::rr::DNSClass;
 use proptest::prelude::*;
 use rhumb::dns::{Name, Rtype, query_message};
 use rhumb::plan::PoolId;
-use rhumb::routing::{Client, CookieSecrets, Counters, RoutingTable, Service, Transport, Worker};
+use rhumb::routing::{
+    Client, CookieSecrets, Counter, Counters, RateLimit, RoutingTable, Service, Transport, Worker,
+};
 
 use crate::world::{self, TCP, UDP};
 use crate::{ask, read};
@@ -265,8 +267,10 @@ fn honest_clients_notice_nothing_of_a_flood_in_their_name() {
     assert_eq!(counters.limited_withheld.read(), silent);
     assert_eq!(counters.truncated.read(), slipped);
 
-    // A client with cookies that is new gets one, with which it is answered.
-    let told = reply(&mut worker, UDP, &with_cookie(b"clientid"));
+    // A client with cookies that is new gets one, if not at once then when it asks again, with which it
+    // is answered.
+    let told = (0..2).find_map(|_| ask(&TABLE, &mut worker, UDP, &with_cookie(b"clientid")));
+    let told = read(&told.expect("every second is told"));
     assert_eq!((code(&told), told.answers.len()), (BADCOOKIE, 0));
     assert_eq!(counters.limited_bad_cookie.read(), 1);
     let given = option(&told, COOKIE).expect("a cookie");
@@ -279,6 +283,33 @@ fn honest_clients_notice_nothing_of_a_flood_in_their_name() {
 }
 
 #[test]
+#[test]
+fn a_cookie_that_is_not_good_earns_a_flood_no_more_replies() {
+    for (slip, replies) in [(0, 0), (1, 1000), (2, 500), (10, 100)] {
+        for cookie in [&b"clientid"[..], &[7; 24], &[7; 40]] {
+            let counters = Arc::<Counters>::default();
+            let limit = RateLimit { replies_per_second: 1, slip, exempt: Vec::new() };
+            let service = Service { rate_limit: Some(limit), ..world::service() };
+            let mut worker = Worker::new(1, counters.clone()).with_service(Arc::new(service));
+            worker.prepare(&TABLE);
+            worker.tick(NOW);
+            let query = asking(HOST, Rtype::A, &[(COOKIE, cookie)]);
+            assert_eq!(code(&reply(&mut worker, UDP, &query)), NO_ERROR);
+            let sent: Vec<Vec<u8>> =
+                (0..1000).filter_map(|_| ask(&TABLE, &mut worker, UDP, &query)).collect();
+            let counted =
+                [&counters.limited_bad_cookie, &counters.limited_withheld, &counters.limited_slipped];
+            assert_eq!(counted.map(Counter::read), [replies, 1000 - replies, 0], "slip {slip}");
+            assert_eq!(sent.len() as u64, replies);
+            for reply in sent {
+                assert_eq!(code(&read(&reply)), BADCOOKIE);
+                // The client's cookie of 8 octets comes back as one of 24.
+                assert_eq!(reply.len() + cookie.len(), query.len() + 24);
+            }
+        }
+    }
+}
+
 fn a_cookie_can_be_had_in_the_middle_of_a_flood() {
     let mut worker = worker(world::limited(1));
     let query = asking_nothing(&[(COOKIE, b"clientid")]);
