@@ -206,6 +206,7 @@ fn a_flood_is_not_amplified() {
         ("no such name", asking("nothing.ai.example", Rtype::A, &[])),
         ("a referral", asking("x.child.ai.example", Rtype::A, &[])),
         ("REFUSED", asking(ELSEWHERE, Rtype::A, &[])),
+        ("REFUSED with identifier", asking(".", Rtype::A, &[(NSID, b"")])),
         ("REFUSED with cookies", asking(".", Rtype::A, &[(COOKIE, b"clientid")])),
         ("FORMERR", asking(HOST, Rtype::A, &[(COOKIE, b"")])),
         ("nothing but cookies", asking_nothing(&[(COOKIE, b"clientid")])),
@@ -283,7 +284,6 @@ fn honest_clients_notice_nothing_of_a_flood_in_their_name() {
 }
 
 #[test]
-#[test]
 fn a_cookie_that_is_not_good_earns_a_flood_no_more_replies() {
     for (slip, replies) in [(0, 0), (1, 1000), (2, 500), (10, 100)] {
         for cookie in [&b"clientid"[..], &[7; 24], &[7; 40]] {
@@ -310,6 +310,7 @@ fn a_cookie_that_is_not_good_earns_a_flood_no_more_replies() {
     }
 }
 
+#[test]
 fn a_cookie_can_be_had_in_the_middle_of_a_flood() {
     let mut worker = worker(world::limited(1));
     let query = asking_nothing(&[(COOKIE, b"clientid")]);
@@ -421,6 +422,31 @@ fn refusals_say_why_and_are_no_larger_than_what_is_refused() {
             let sent = ask(&TABLE, &mut worker, client, &plain).expect("a reply");
             assert_eq!(sent.len(), plain.len());
         }
+    }
+}
+
+#[test]
+fn refusals_are_longer_by_what_was_asked_for_and_beyond_the_rate_by_nothing() {
+    let identifier = "n".repeat(64);
+    let service = Service { nsid: Some(identifier.clone()), ..world::limited(4) };
+    let mut worker = worker(service);
+    for (options, longer) in [
+        (&[][..], 0),
+        (&[(NSID, &b""[..])], identifier.len()),
+        (&[(COOKIE, b"clientid")], 16),
+        (&[(COOKIE, b"clientid"), (NSID, b"")], 16 + identifier.len()),
+    ] {
+        let query = asking(ELSEWHERE, Rtype::A, options);
+        let refused = ask(&TABLE, &mut worker, UDP, &query).expect("it is within the rate");
+        assert_eq!(code(&read(&refused)), REFUSED);
+        assert_eq!(refused.len(), query.len() + 6 + longer, "{options:?}: the reason and what was asked for");
+    }
+    let query = asking(ELSEWHERE, Rtype::A, &[(COOKIE, b"clientid"), (NSID, b"")]);
+    let beyond: Vec<Vec<u8>> = (0..100).filter_map(|_| ask(&TABLE, &mut worker, UDP, &query)).collect();
+    assert_eq!(beyond.len(), 50, "every second");
+    for refused in beyond {
+        assert_eq!((code(&read(&refused)), options(&read(&refused))), (REFUSED, vec![]));
+        assert!(refused.len() < query.len());
     }
 }
 
