@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::RecordType;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use support::daemon::Daemon;
 use support::dns::{addresses, ask, ask_by_tcp, framed, query, receive_by_tcp};
 use support::http::sample;
@@ -79,6 +79,27 @@ fn two_servers_do_not_talk_to_each_other() {
     eventually("the counters", || (traffic(&first)[0] > unanswered as f64).then_some(()));
     assert_eq!(traffic(&first), [unanswered as f64 + 1.0, 1.0]);
     assert_eq!(sample(first.admin(), r#"rhumb_dns_dropped_total{transport="udp"}"#), unanswered as f64);
+}
+
+#[test]
+fn nothing_is_sent_to_port_0() {
+    support::need_root();
+    let (_scene, daemon) = start();
+    // No socket can be bound to it: the header of UDP is the test's own, without a checksum.
+    let forger = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)).expect("root may forge");
+    let message = wire(&query(HOST, RecordType::A));
+    let length = (8 + message.len()) as u16;
+    let header = [0, daemon.dns().port(), length, 0].map(u16::to_be_bytes).concat();
+    let datagram = [&header[..], &message].concat();
+    forger.send_to(&datagram, &daemon.dns().into()).expect("loopback takes it");
+    let unanswerable = || sample(daemon.admin(), r#"rhumb_udp_events_total{event="unanswerable"}"#);
+    eventually("the datagram to be counted", || (traffic(&daemon)[0] == 1.0).then_some(()));
+    // The next one is answered, when the first one is dealt with.
+    let answered = ask(daemon.dns(), &query(HOST, RecordType::A));
+    assert_eq!(addresses(&answered), [daemon.dns().ip()]);
+    eventually("the counters", || (traffic(&daemon) == [2.0, 1.0]).then_some(()));
+    assert_eq!(unanswerable(), 1.0);
+    assert_eq!(sample(daemon.admin(), r#"rhumb_udp_events_total{event="send_error"}"#), 0.0);
 }
 
 #[test]
