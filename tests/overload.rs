@@ -13,10 +13,10 @@ use hickory_proto::rr::RecordType;
 use rhumb::dns::{Name, Rtype, query_message};
 use support::daemon::Daemon;
 use support::dns::{addresses, ask, ask_by_tcp, query};
-use support::http::sample;
+use support::http::{get, sample};
 use support::others::program;
 use support::process::Process;
-use support::scene::{DOMAIN, Scene};
+use support::scene::{DOMAIN, Scene, UNLIMITED};
 use support::site::Site;
 use support::{StopOnDrop, eventually, now, own_address};
 
@@ -28,25 +28,30 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 const FALL: u32 = 2;
 
 /// How much later than on an idle machine something may happen here, where the flood and the
-/// server share whatever cores there are. What a flood starves does not happen at all.
-const GENEROUS: u32 = 10;
+/// server share whatever cores there are. Whoever has to wait for the flood waits far longer.
+const BUSY: u32 = 2;
 
-/// Who floods: threads, and addresses that each of them sends from.
+/// Failures in a row that prove nothing of a site that answers from the very process that floods.
+const PATIENT: u32 = 10;
+
+/// Who floods: threads, and queries that each of them sends from one address before it takes another.
 const FLOODERS: usize = 2;
-const SOURCES: usize = 64;
+const QUERIES: usize = 8;
 
 /// What a flood may add to the memory: what is held for TCP clients, probes and the API's
 /// replies, all of it bounded. A server that kept something for each source or name of this flood
 /// would need more within a second.
 const MAX_GROWTH_KIB: u64 = 16 << 10;
 
-/// Sends queries of random names from random addresses, until it is told to stop.
+/// Sends queries of random names, half of them from random addresses and half in the name of one, until
+/// it is told to stop.
 fn flood(server: SocketAddr, stop: &AtomicBool) {
-    let sources: Vec<UdpSocket> =
-        (0..SOURCES).map(|_| UdpSocket::bind((own_address(), 0)).expect("a port")).collect();
+    let socket = || UdpSocket::bind((own_address(), 0)).expect("a port");
+    let victim = socket();
     let steered: Name = DOMAIN.parse().expect("a name");
     while !stop.load(Ordering::Relaxed) {
-        for source in &sources {
+        let other = socket();
+        for source in [&victim, &other].repeat(QUERIES) {
             let label = fastrand::u64(..);
             let zone = ["ai.example.com", "elsewhere.net"][usize::from(fastrand::bool())];
             let random: Name = format!("{label:x}.{zone}").parse().expect("a name");
@@ -55,6 +60,14 @@ fn flood(server: SocketAddr, stop: &AtomicBool) {
             let _ = source.send_to(&query_message(label as u16, name, Rtype::A, None), server);
         }
     }
+}
+
+/// Probes of a pool that have ended, however they did.
+fn probes(daemon: &Daemon, pool: &str) -> u32 {
+    let series = format!("rhumb_probes_total{{pool=\"{pool}\",");
+    let metrics = get(daemon.admin(), "/metrics").body;
+    let values = metrics.lines().filter(|line| line.starts_with(&series));
+    values.filter_map(|line| line.split_whitespace().last()?.parse::<u32>().ok()).sum()
 }
 
 /// Datagrams that the kernel threw away because the server's queue was full.
@@ -76,10 +89,17 @@ fn resident(daemon: &Daemon) -> u64 {
 
 #[test]
 fn a_flood_of_queries_neither_fills_the_memory_nor_delays_the_probes() {
+    for (limit, is_limited) in [(UNLIMITED, false), ("", true)] {
+        endure_a_flood(limit, is_limited);
+    }
+}
+
+/// A flood of a server with this line about its rate limit.
+fn endure_a_flood(limit: &str, is_limited: bool) {
     let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
-    // The second may miss some: it answers from the very process that floods.
-    let patient = format!("{CHECK}, fall = {GENEROUS}");
-    let daemon = scene.start(&scene.two_sites([&first, &second], [CHECK, &patient]));
+    let patient = format!("{CHECK}, fall = {PATIENT}");
+    let text = scene.two_sites([&first, &second], [CHECK, &patient]).replace(UNLIMITED, limit);
+    let daemon = scene.start(&text);
     assert_eq!(daemon.resolve(DOMAIN), [first.ip()]);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -91,29 +111,31 @@ fn a_flood_of_queries_neither_fills_the_memory_nor_delays_the_probes() {
         eventually("the queue to overflow", || (overflowed(scene.dns) > 0).then_some(()));
         let before = resident(&daemon);
 
-        let probes = 8;
+        let wanted = 12;
         let began = now();
-        let so_far = second.connections();
-        second.await_connections(so_far + probes as usize);
+        let so_far = probes(&daemon, "second");
+        eventually("probes", || (probes(&daemon, "second") >= so_far + wanted).then_some(()));
         let took = began.elapsed();
-        assert!(took < GENEROUS * probes * INTERVAL, "{probes} probes in {took:?}");
+        assert!(took < BUSY * wanted * INTERVAL, "{wanted} probes in {took:?}");
 
         let from = daemon.said();
         let killed = now();
         first.kill();
         daemon.await_line(from, &["down: ", "pool=first"]);
         let noticed = killed.elapsed();
-        assert!(noticed < GENEROUS * (FALL * INTERVAL + TIMEOUT), "down only after {noticed:?}");
+        assert!(noticed < BUSY * (FALL * INTERVAL + TIMEOUT), "down only after {noticed:?}");
         assert!(daemon.lines(&["down: ", "pool=second"]).is_empty(), "a flood is no fault of a site");
 
         let grown = resident(&daemon).saturating_sub(before);
         let received = sample(daemon.admin(), r#"rhumb_udp_events_total{event="received"}"#);
+        let withheld = sample(daemon.admin(), r#"rhumb_dns_rate_limited_total{action="withheld"}"#);
         eprintln!(
-            "{received} queries taken, {} lost to a full queue; {probes} probes in {took:?}; \
-             down after {noticed:?}; {grown} KiB more",
+            "{received} queries taken, {withheld} replies withheld, {} lost to a full queue; \
+             {wanted} probes in {took:?}; down after {noticed:?}; {grown} KiB more",
             overflowed(scene.dns)
         );
         assert!(grown < MAX_GROWTH_KIB, "{grown} KiB more than before {received} queries");
+        assert_eq!(withheld > 0.0, is_limited);
     });
     // By TCP: what is left of the flood stands in line for UDP.
     let answered = ask_by_tcp(scene.dns, &query(DOMAIN, RecordType::A));
