@@ -13,7 +13,7 @@ use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsOption};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use proptest::prelude::*;
 use rhumb::dns::MAX_UDP_REPLY;
-use rhumb::routing::{Client, RoutingTable, Transport, Worker, answer};
+use rhumb::routing::{Client, Counter, Counters, RoutingTable, Transport, Worker, answer};
 
 use crate::world::{self, TCP, UDP};
 use crate::{TABLE, ask, name, query, read};
@@ -79,7 +79,9 @@ fn sound_queries() -> Vec<Vec<u8>> {
             let owner = name(&format!("{host}.ai.example."));
             let mut edns = Edns::new();
             edns.set_max_payload([512, 700, 1232, 4096][at % 4]);
-            edns.options_mut().insert(EdnsOption::Unknown(10, vec![7; [8, 24, 40][at % 3]]));
+            // A client's alone, one that is good for both clients, and one that never is.
+            let cookie = vec![vec![7; 8], good_cookie(), vec![7; 40]].swap_remove(at % 3);
+            edns.options_mut().insert(EdnsOption::Unknown(10, cookie));
             edns.options_mut().insert(EdnsOption::Unknown([3, 11, 12][at % 3], Vec::new()));
             let subnet = match at % 3 {
                 0 => Some(ClientSubnet::new(IpAddr::from([113, 160, 0, 0]), 24, 0)),
@@ -97,6 +99,16 @@ fn sound_queries() -> Vec<Vec<u8>> {
         }
     }
     queries
+}
+
+/// The cookie that clients at the address of [`UDP`] are given at the start.
+fn good_cookie() -> Vec<u8> {
+    let mut worker = cookie_worker();
+    // No question, and the client's part of a cookie: the reply ends with all of it.
+    let header = [0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let opt = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8];
+    let reply = ask(&TABLE_WITH_COOKIES, &mut worker, UDP, &[&header[..], &opt, &[7; 8]].concat());
+    reply.expect("a cookie").split_off(12 + 11 + 4)
 }
 
 static SOUND: LazyLock<Vec<Vec<u8>>> = LazyLock::new(sound_queries);
@@ -174,6 +186,9 @@ const FOR_ORACLE: usize = 1_000;
 /// And one in this many by dnspython, a process of its own that reads some 10,000 a second.
 const FOR_PYTHON: usize = 5_000;
 
+/// One in this many asks a worker with a rate limit.
+const LIMITED: usize = 3;
+
 #[test]
 fn damaged_queries_by_the_ten_million_do_no_harm() {
     let mut worker = cookie_worker();
@@ -204,9 +219,45 @@ fn cookie_worker() -> Worker {
     world::worker(&TABLE_WITH_COOKIES).with_service(Arc::new(world::service()))
 }
 
+/// A worker that limits replies, and what it counts.
+fn limited_worker() -> (Worker, Arc<Counters>) {
+    let counters = Arc::<Counters>::default();
+    let mut worker = Worker::new(1, counters.clone()).with_service(Arc::new(world::limited(2)));
+    worker.prepare(&TABLE_WITH_COOKIES);
+    (worker, counters)
+}
+
+/// What the reply of a worker that limits must be, if there is one. Returns its length.
+fn ask_limited(
+    worker: &mut Worker,
+    counters: &Counters,
+    client: Client,
+    sent: &[u8],
+    buffer: &mut [u8],
+) -> usize {
+    let read = || {
+        [&counters.limited_withheld, &counters.limited_slipped, &counters.limited_bad_cookie]
+            .map(Counter::read)
+    };
+    let before = read();
+    let length = answer(&TABLE_WITH_COOKIES, worker, client, sent, buffer);
+    let after = read();
+    let [withheld, slipped, bad_cookie] = [0, 1, 2].map(|at| after[at] - before[at]);
+    assert!(withheld + slipped + bad_cookie <= u64::from(client.transport == Transport::Udp), "{sent:02x?}");
+    let may_be_answered = sent.len() >= 12 && sent[2] & 0x80 == 0;
+    assert_eq!(length >= 12, may_be_answered && withheld == 0, "{sent:02x?}");
+    if slipped + bad_cookie > 0 {
+        // A cookie of 8 octets is one of 24 in the reply, and who asks for nothing else is told the
+        // identifier, "site-1", as well.
+        assert!(length <= sent.len() + 16 + 6, "{length} octets for {sent:02x?}");
+    }
+    length
+}
+
 /// Asks one part of [`MESSAGES`], and returns the replies that are for dnspython, in hexadecimal.
 fn ask_part(part: usize) -> Vec<String> {
     let mut worker = cookie_worker();
+    let (mut limited, counters) = limited_worker();
     let mut random = fastrand::Rng::with_seed(part as u64);
     let mut buffer = vec![0; usize::from(u16::MAX)];
     let (mut message, mut sampled) = (Vec::new(), Vec::new());
@@ -216,6 +267,12 @@ fn ask_part(part: usize) -> Vec<String> {
             Damage::random(&mut random).inflict(&mut message);
         }
         let (client, room) = if round % 16 == 0 { (TCP, buffer.len()) } else { (UDP, MAX_UDP_REPLY) };
+        if round % LIMITED == 1 {
+            // Debts are forgiven now and then, and cookies grow old in the end.
+            limited.tick((round / 1_000 * 40) as u32);
+            ask_limited(&mut limited, &counters, client, &message, &mut buffer[..room]);
+            continue;
+        }
         if round % FOR_ORACLE == 0 {
             assert_harmless(&TABLE_WITH_COOKIES, &mut worker, client, &message);
         }
@@ -231,6 +288,14 @@ fn ask_part(part: usize) -> Vec<String> {
                 sampled.push(reply.iter().map(|octet| format!("{octet:02x}")).collect());
             }
         }
+    }
+    for counter in [
+        &counters.limited_withheld,
+        &counters.limited_slipped,
+        &counters.limited_bad_cookie,
+        &counters.cookies_good,
+    ] {
+        assert!(counter.read() > 0, "part {part} has not been everywhere");
     }
     sampled
 }

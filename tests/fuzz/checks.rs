@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "every target uses its own check")]
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, LazyLock};
 
@@ -11,7 +11,7 @@ use rhumb::dns::{
     MAX_UDP_REPLY, Name, NameBuffer, PLAIN_UDP_REPLY, Query, Rtype, Template, Unanswerable, hash_name,
 };
 use rhumb::geo::{Database, GeoTable};
-use rhumb::routing::{Client, RoutingTable, Transport, Worker};
+use rhumb::routing::{Client, RoutingTable, Service, Transport, Worker};
 
 #[path = "../support/message.rs"]
 mod message;
@@ -59,36 +59,89 @@ fn assert_sound(name: &NameBuffer) {
     }
 }
 
+/// Bits of the first octet of what [`answer`] is given.
+const BY_TCP: u8 = 1;
+const BY_IPV6: u8 = 2;
+const LIMITED: u8 = 4;
+const WITH_GOOD_COOKIES: u8 = 8;
+
 /// The whole of `answer` on the tests' world, with cookies and all that a server says of itself. The
-/// first octet says who asks and how.
+/// first octet says who asks, how, and whether of a worker that limits its replies.
 pub(crate) fn answer(octets: &[u8]) {
     static TABLE: LazyLock<RoutingTable> = LazyLock::new(|| world::with_cookies(&world::table(0)));
     thread_local! {
-        static WORKER: RefCell<Worker> =
-            RefCell::new(world::worker(&TABLE).with_service(Arc::new(world::service())));
+        static FREE: RefCell<Worker> = RefCell::new(worker(&TABLE, world::service()));
+        static RATIONED: RefCell<Worker> = RefCell::new(worker(&TABLE, world::limited(1)));
         static REPLY: RefCell<Vec<u8>> = RefCell::new(vec![0; usize::from(u16::MAX)]);
+        static NOW: Cell<u32> = const { Cell::new(0) };
     }
     let Some((&who, sent)) = octets.split_first() else { return };
-    let (transport, room) = match who & 1 {
+    let (transport, room) = match who & BY_TCP {
         0 => (Transport::Udp, MAX_UDP_REPLY),
         _ => (Transport::Tcp, usize::from(u16::MAX)),
     };
-    let address = match who & 2 {
+    let address = match who & BY_IPV6 {
         0 => IpAddr::V4(Ipv4Addr::new(113, 160, 0, who)),
         _ => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, who.into())),
     };
     let client = Client { address, transport };
-    WORKER.with_borrow_mut(|worker| {
+    let is_limited = who & LIMITED != 0;
+    let worker = if is_limited { &RATIONED } else { &FREE };
+    // Longer than a debt lasts, so that what came before does not matter.
+    NOW.set(NOW.get().wrapping_add(60));
+    worker.with_borrow_mut(|worker| {
+        worker.tick(NOW.get());
+        let mut sent = Cow::Borrowed(sent);
+        if who & WITH_GOOD_COOKIES != 0 {
+            make_cookies_good(&TABLE, worker, client, sent.to_mut());
+        }
         REPLY.with_borrow_mut(|reply| {
-            let length = rhumb::routing::answer(&TABLE, worker, client, sent, &mut reply[..room]);
-            assert_is_reply(&reply[..length], sent);
+            let is_rationed = is_limited && transport == Transport::Udp;
+            let mut withheld = 0;
+            for _ in 0..if is_limited { 3 } else { 1 } {
+                let length = rhumb::routing::answer(&TABLE, worker, client, &sent, &mut reply[..room]);
+                if length == 0 && is_rationed && is_query(&sent) {
+                    withheld += 1;
+                } else {
+                    assert_is_reply(&reply[..length], &sent);
+                }
+            }
+            assert!(withheld <= 1, "the first is within the rate, and every second of the others is sent");
         });
     });
 }
 
+fn worker(table: &RoutingTable, service: Service) -> Worker {
+    world::worker(table).with_service(Arc::new(service))
+}
+
+/// Overwrites all that looks like a cookie option with a server's part, by a good one for the same
+/// client: nobody finds one by trying.
+fn make_cookies_good(table: &RoutingTable, worker: &mut Worker, client: Client, message: &mut [u8]) {
+    const COOKIE: usize = 24;
+    let option = [0, 10, 0, COOKIE as u8];
+    for at in 0..message.len().saturating_sub(option.len() + COOKIE - 1) {
+        if message[at..at + option.len()] == option {
+            let cookie = &mut message[at + option.len()..][..COOKIE];
+            // Nothing but the client's part; the reply ends with all of it. By TCP nobody is limited.
+            let header = [0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+            let opt = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8];
+            let asking = [&header[..], &opt, &cookie[..8]].concat();
+            let mut reply = [0; 512];
+            let client = Client { transport: Transport::Tcp, ..client };
+            let length = rhumb::routing::answer(table, worker, client, &asking, &mut reply);
+            cookie.copy_from_slice(&reply[length - COOKIE..length]);
+        }
+    }
+}
+
+fn is_query(sent: &[u8]) -> bool {
+    sent.len() >= 12 && sent[2] & 0x80 == 0
+}
+
 fn assert_is_reply(reply: &[u8], sent: &[u8]) {
     if reply.is_empty() {
-        assert!(sent.len() < 12 || sent[2] & 0x80 != 0, "a query without a reply");
+        assert!(!is_query(sent), "a query without a reply");
         return;
     }
     assert!(sent[2] & 0x80 == 0, "a reply to a response");
