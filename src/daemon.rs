@@ -231,7 +231,7 @@ impl Daemon {
             move || destinations::notified(&notifier)
         };
         let sources = counted.clone().into_sources(answers, notified, is_ready.clone(), journal_dir);
-        let metrics = Metrics::start(sources, ledger);
+        let metrics = Metrics::start(sources, ledger.clone());
         // As long as there is another process, it tells them.
         let told_later = match &predecessor {
             Some(_) => Some(told_of_it),
@@ -254,6 +254,7 @@ impl Daemon {
                     metrics.render(readings, desired, *probes_in_flight)
                 })
             },
+            served: Arc::new(move |route, took| ledger.served(route, took)),
             insight: Insight::new(counting.flow.clone()),
             access: door.keys.access.clone(),
             audit: audit.clone(),

@@ -284,6 +284,18 @@ fn clocks_are_asked_in_one_place_of_a_room() {
 }
 
 #[test]
+fn nothing_is_kept_until_somebody_scrapes() {
+    let faults = files("src", "rs").into_iter().flat_map(|source| {
+        let lines = source.lines().filter(|line| has_word(line.code, "histogram!"));
+        let faults = lines.map(|line| {
+            format!("{}: the recorder keeps each value until a scrape; count by fixed bounds", line.place)
+        });
+        faults.collect::<Vec<_>>()
+    });
+    report(faults);
+}
+
+#[test]
 fn nothing_unfinished_or_unconsidered_is_left() {
     let mut faults = Vec::new();
     for source in files("src", "rs") {

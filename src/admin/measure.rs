@@ -1,14 +1,14 @@
 //! How often what is asked, and how long it takes.
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::clock;
+use super::{Context, clock};
 
 /// Counts a request by its route, as that is written, and not by its path: of paths there are as many as anybody likes.
-pub(super) async fn measure(request: Request, next: Next) -> Response {
+pub(super) async fn measure(State(context): State<Context>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = known(request.method());
     let started = clock::instant();
@@ -16,8 +16,7 @@ pub(super) async fn measure(request: Request, next: Next) -> Response {
     let took = clock::instant().saturating_duration_since(started);
     let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
     let status = response.status().as_str().to_owned();
-    metrics::histogram!("rhumb_admin_request_duration_seconds", "route" => route.clone())
-        .record(took.as_secs_f64());
+    (context.served)(&route, took);
     let labels = [("route", route), ("method", method.to_owned()), ("status", status)];
     metrics::counter!("rhumb_admin_requests_total", &labels).increment(1);
     response

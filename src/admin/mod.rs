@@ -14,7 +14,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{MethodRouter, get, post, put};
 use tokio::sync::{mpsc, oneshot, watch};
 use tower_http::timeout::TimeoutLayer;
@@ -96,6 +96,8 @@ pub struct Context {
     pub feed: Feed,
     /// Renders the metrics for a state.
     pub render_metrics: Arc<dyn Fn(&Snapshot) -> String + Send + Sync>,
+    /// Where it is counted how long requests take.
+    pub served: Served,
     /// Where answers go.
     pub insight: Insight,
     /// Who may.
@@ -107,6 +109,9 @@ pub struct Context {
     /// Who is told what happens.
     pub notifications: Arc<dyn Notifications>,
 }
+
+/// Counts that the answer to a request for a route began after so long.
+pub type Served = Arc<dyn Fn(&str, Duration) + Send + Sync>;
 
 /// What metrics tell of the state of everything. It is gathered quickly, and told by whoever has time for it.
 pub struct Snapshot {
@@ -240,7 +245,7 @@ fn router(context: Context) -> Router {
         .layer(DefaultBodyLimit::max(guard::MAX_OCTETS))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, LONGEST_REQUEST))
         .layer(map_response(guard::explain_refusals))
-        .layer(from_fn(measure::measure))
+        .layer(from_fn_with_state(context.clone(), measure::measure))
         .with_state(context)
 }
 

@@ -187,8 +187,7 @@ impl ControlLoop {
                 tracing::warn!(%pool, %address, %check, probes, "{failure}");
             }
             let took = finished.saturating_duration_since(started);
-            Metrics::late(lateness);
-            self.ledger.probed(watch, &outcome, took);
+            self.ledger.probed(watch, &outcome, lateness, took);
             if trigger == Trigger::Tripped {
                 self.ledger.tripped(watch, outcome == Outcome::Pass);
             }
@@ -197,7 +196,6 @@ impl ControlLoop {
         let notices = self.controller.handle(Event::Probed { target, outcome, started, timings }, finished);
         if notices.iter().any(|notice| matches!(notice, Notice::Published { .. })) {
             let published = now().saturating_duration_since(finished);
-            Metrics::swapped(published);
             self.ledger.swapped(decided, published);
         }
         probed.tell(&self.telling.traces, &notices);

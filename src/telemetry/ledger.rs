@@ -1,4 +1,4 @@
-//! What has happened to pools, addresses and names: counts that end with what they are about.
+//! What has happened to pools, addresses and names, counts that end with what they are about, and how long that took.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::exposition::{Exposition, NANOSECONDS};
+use super::spans::Spans;
 use crate::control::{Found, Lookup, Readings};
 use crate::dns::Name;
 use crate::health::{Outcome, Transition, Verdict};
@@ -45,6 +46,7 @@ struct Accounts {
     pools: BTreeMap<String, Kept<Arc<Mutex<Pool>>>>,
     names: BTreeMap<Name, Kept<BTreeMap<&'static str, u64>>>,
     stages: Stages,
+    spans: Spans,
 }
 
 /// How long changes of the answers took on their way.
@@ -97,9 +99,13 @@ impl Default for Check {
 }
 
 impl Ledger {
-    /// A probe has ended after `took`.
-    pub fn probed(&self, watch: &Watch, outcome: &Outcome, took: Duration) {
-        let pool = self.pool(watch);
+    /// A probe that had started `late` has ended after `took`.
+    pub fn probed(&self, watch: &Watch, outcome: &Outcome, late: Duration, took: Duration) {
+        let pool = {
+            let mut accounts = lock(&self.0);
+            accounts.spans.lateness.record_span(late);
+            Arc::clone(entry(&mut accounts.pools, watch.pool_or_none()))
+        };
         let mut pool = lock(&pool);
         let check = entry(&mut pool.checks, &watch.check.name);
         *check.outcomes.entry(outcome.label()).or_default() += 1;
@@ -133,9 +139,15 @@ impl Ledger {
     /// Another table was published for the outcome of a probe: `decided` after the probe had ended it was looked at, and
     /// `published` after that end the table was in service.
     pub fn swapped(&self, decided: Duration, published: Duration) {
-        let stages = &mut lock(&self.0).stages;
-        stages.decided.record_span(decided);
-        stages.published.record_span(published);
+        let mut accounts = lock(&self.0);
+        accounts.stages.decided.record_span(decided);
+        accounts.stages.published.record_span(published);
+        accounts.spans.swaps.record_span(published);
+    }
+
+    /// The admin API has begun to answer a request for `route`, as that is written, after `took`.
+    pub fn served(&self, route: &str, took: Duration) {
+        lock(&self.0).spans.served(route, took);
     }
 
     /// A name was looked up.
@@ -154,6 +166,12 @@ impl Ledger {
 
     fn pool(&self, watch: &Watch) -> Arc<Mutex<Pool>> {
         entry(&mut lock(&self.0).pools, watch.pool_or_none()).clone()
+    }
+
+    /// Tells how late probes were, and how long swaps and requests took.
+    pub(super) fn tell_spans(&self, told: &mut Exposition) {
+        let spans = lock(&self.0).spans.clone();
+        spans.tell(told);
     }
 
     /// Tells how long the stages of failovers took; `in_use` is the one that threads know.
@@ -352,7 +370,7 @@ mod tests {
         let watched = [watch("a", "stays"), watch("a", "goes"), watch("b", "goes")];
         let names = ["stays.example.", "goes.example."].map(|name| name.parse::<Name>().expect("a name"));
         let outcome = Outcome::Fail(crate::health::Failure::Refused);
-        watched.iter().for_each(|watch| ledger.probed(watch, &outcome, Duration::ZERO));
+        watched.iter().for_each(|watch| ledger.probed(watch, &outcome, Duration::ZERO, Duration::ZERO));
         for name in &names {
             ledger.looked_up(name, &Lookup { v4: Found::Nothing, v6: Found::Nothing });
         }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::exposition::Exposition;
 use super::traffic::tell_workers;
@@ -15,14 +15,6 @@ use super::{Answers, Ledger, Sockets, process, state};
 use crate::config::Desired;
 use crate::control::Readings;
 use crate::routing::{Counters, Transport};
-
-/// From a microsecond, which is about what a swap takes, to a second, which would be a fault.
-const SWAP_BUCKETS: [f64; 13] = [1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2, 1e-1, 1.0];
-/// From a quarter of a millisecond to ten seconds, which no probe should be late.
-const LATENESS_BUCKETS: [f64; 15] =
-    [2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// From what is read from memory to what a large reload takes.
-const REQUEST_BUCKETS: [f64; 9] = [1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0];
 
 /// Whatever is counted elsewhere, gathered when scraped.
 pub struct Sources {
@@ -60,16 +52,7 @@ pub struct Metrics {
 impl Metrics {
     /// Starts to collect.
     pub fn start(sources: Sources, ledger: Ledger) -> Self {
-        let buckets: [(&str, &[f64]); 3] = [
-            ("rhumb_outcome_to_swap_seconds", &SWAP_BUCKETS),
-            ("rhumb_probe_lateness_seconds", &LATENESS_BUCKETS),
-            ("rhumb_admin_request_duration_seconds", &REQUEST_BUCKETS),
-        ];
-        let recorder = buckets.into_iter().fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
-            let builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets);
-            builder.expect("the buckets are not empty")
-        });
-        let recorder = recorder.build_recorder();
+        let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         // A second daemon in one process, as tests have them, leaves events to the first.
         let _ = metrics::set_global_recorder(recorder);
@@ -96,18 +79,8 @@ impl Metrics {
         state::tell_edits(desired, (self.sources.journal)(), &mut told);
         self.ledger.tell(readings, state::has_addresses(readings), &mut told);
         process::tell(self.process_started, &mut told);
-        self.handle.run_upkeep();
+        self.ledger.tell_spans(&mut told);
         told.behind(self.handle.render())
-    }
-
-    /// A probe started so much later than it was due.
-    pub fn late(lateness: Duration) {
-        histogram!("rhumb_probe_lateness_seconds").record(lateness.as_secs_f64());
-    }
-
-    /// A table was published `after` the outcome that led to it was known.
-    pub fn swapped(after: Duration) {
-        histogram!("rhumb_outcome_to_swap_seconds").record(after.as_secs_f64());
     }
 
     /// A table was published `since` the beginning of 1970.
@@ -179,16 +152,6 @@ fn describe() {
         "rhumb_query_log_filtered_total",
         "Queries that were sampled and that the query log's filter did not want."
     );
-    describe_histogram!(
-        "rhumb_probe_lateness_seconds",
-        Unit::Seconds,
-        "How much later than they were due probes started."
-    );
-    describe_histogram!(
-        "rhumb_outcome_to_swap_seconds",
-        Unit::Seconds,
-        "From the end of the deciding probe until the new table is read by queries."
-    );
     describe_gauge!(
         "rhumb_table_published_timestamp_seconds",
         Unit::Seconds,
@@ -214,10 +177,5 @@ fn describe() {
     describe_counter!(
         "rhumb_admin_requests_total",
         "Requests to the admin API, by route, method and status."
-    );
-    describe_histogram!(
-        "rhumb_admin_request_duration_seconds",
-        Unit::Seconds,
-        "How long requests to the admin API took until the response began, by route."
     );
 }

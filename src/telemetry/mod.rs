@@ -7,6 +7,7 @@ mod logs;
 mod metrics;
 mod process;
 pub mod query_log;
+mod spans;
 mod state;
 mod traces;
 mod traffic;
