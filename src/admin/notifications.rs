@@ -38,7 +38,7 @@ pub struct Destination {
     pub standing: usize,
     /// Messages that have arrived since this process has a destination of this name and type.
     pub delivered: u64,
-    /// Messages that were given up.
+    /// Messages that were given up, and recipients for whom one was not taken.
     pub failed: u64,
     /// Messages and incidents for which there was no room.
     pub dropped: u64,

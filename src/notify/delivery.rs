@@ -56,16 +56,16 @@ impl Route {
         })
     }
 
-    /// Delivers `message`, or gives up after `timeout`.
-    pub(super) async fn deliver(&self, message: &Message, timeout: Duration) -> Result<(), Failure> {
+    /// Delivers `message`, or gives up after `timeout`. Returns why those do not get it who never will, of several.
+    pub(super) async fn deliver(&self, message: &Message, timeout: Duration) -> Result<Vec<String>, Failure> {
         let delivering = async {
             match self {
-                Route::Http(http) => http.deliver(message).await,
+                Route::Http(http) => http.deliver(message).await.map(|()| Vec::new()),
                 Route::Mail(mail) => mail.deliver(message).await,
             }
         };
         match tokio::time::timeout(timeout, delivering).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(refused)) => Ok(refused.into_iter().map(|reason| self.without_secrets(reason)).collect()),
             Ok(Err(failure)) => Err(Failure { reason: self.without_secrets(failure.reason), ..failure }),
             Err(_) => {
                 Err(Failure::passing(format!("no answer within {}", humantime::format_duration(timeout))))

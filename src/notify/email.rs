@@ -1,12 +1,18 @@
 //! Mail.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use data_encoding::BASE64;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor};
+use lettre::transport::smtp;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, Certificate, CertificateStore, Tls, TlsParameters,
+};
+use lettre::transport::smtp::commands::{self, Data, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, MailParameter};
+use lettre::{Address, Message as Letter};
 use zeroize::Zeroizing;
 
 use super::delivery::Failure;
@@ -23,6 +29,30 @@ pub(super) struct Mail {
     timeout: Duration,
     /// Which daemon it is.
     instance: String,
+    /// How far the last message has come that some may have got and others still wait for.
+    interrupted: Mutex<Option<Attempt>>,
+}
+
+/// How far a message has come.
+#[derive(Clone)]
+struct Attempt {
+    message: Message,
+    /// Who is to get it.
+    waiting: Vec<Address>,
+    /// How many have got it.
+    served: usize,
+    /// For whom the server does not take it, and why.
+    refused: Vec<String>,
+}
+
+/// What a server has said of each recipient.
+#[derive(Default)]
+struct Round {
+    taken: usize,
+    /// In words, why it never will.
+    refused: Vec<String>,
+    /// Why it may later.
+    delayed: Vec<(Address, String)>,
 }
 
 impl Mail {
@@ -50,24 +80,95 @@ impl Mail {
             MailTls::Tls => Tls::Wrapper(parameters()?),
             MailTls::None => Tls::None,
         };
-        Ok(Mail { settings, password, tls, timeout, instance })
+        Ok(Mail { settings, password, tls, timeout, instance, interrupted: Mutex::default() })
     }
 
-    pub(super) async fn deliver(&self, message: &Message) -> Result<(), Failure> {
+    /// Delivers `message` to everybody who has not got it by an attempt before. Returns why some do not
+    /// get it at all, where others have got it.
+    pub(super) async fn deliver(&self, message: &Message) -> Result<Vec<String>, Failure> {
         let letter = self.letter(message).map_err(|error| Failure::lasting(error.to_string()))?;
-        let EmailSettings { host, port, login, .. } = &self.settings;
-        let mut server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
-            .port(*port)
-            .tls(self.tls.clone())
-            .timeout(Some(self.timeout));
-        if let (Some(login), Some(password)) = (login, &self.password) {
-            server =
-                server.credentials(Credentials::new(login.username.clone(), password.reveal().to_owned()));
+        let mut attempt = self.resume(message);
+        let Round { taken, refused, delayed } =
+            self.send(&letter.formatted(), &attempt.waiting).await.map_err(|error| failure(&error))?;
+        attempt.served += taken;
+        attempt.refused.extend(refused);
+        if !delayed.is_empty() {
+            let (waiting, delays): (Vec<_>, Vec<_>) = delayed.into_iter().unzip();
+            let reasons = [attempt.refused.clone(), delays].concat().join("; ");
+            attempt.waiting = waiting;
+            *self.interrupted() = Some(attempt);
+            return Err(Failure::passing(reasons));
         }
-        server.build().send(letter).await.map(drop).map_err(|error| {
-            let reason = error.to_string();
-            if error.is_permanent() { Failure::lasting(reason) } else { Failure::passing(reason) }
+        *self.interrupted() = None;
+        if attempt.served == 0 {
+            return Err(Failure::lasting(attempt.refused.join("; ")));
+        }
+        Ok(attempt.refused)
+    }
+
+    /// What an attempt at `message` begins with.
+    fn resume(&self, message: &Message) -> Attempt {
+        let interrupted = self.interrupted().clone().filter(|attempt| attempt.message == *message);
+        interrupted.unwrap_or_else(|| Attempt {
+            message: message.clone(),
+            waiting: self.settings.to.iter().map(|to| to.email.clone()).collect(),
+            served: 0,
+            refused: Vec::new(),
         })
+    }
+
+    fn interrupted(&self) -> MutexGuard<'_, Option<Attempt>> {
+        // It is whole whatever became of whoever looked at it.
+        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends `letter` to `recipients` in one transaction (RFC 5321 section 3.3): to all for whom the server takes it.
+    async fn send(&self, letter: &[u8], recipients: &[Address]) -> Result<Round, smtp::Error> {
+        let mut server = self.connect().await?;
+        let from = &self.settings.from.email;
+        let is_ascii = recipients.iter().chain([from]).all(|address| address.to_string().is_ascii());
+        let options = if is_ascii { Vec::new() } else { vec![MailParameter::SmtpUtfEight] };
+        server.command(commands::Mail::new(Some(from.clone()), options)).await?;
+        let mut round = Round::default();
+        for to in recipients {
+            match server.command(Rcpt::new(to.clone(), Vec::new())).await {
+                Ok(_) => round.taken += 1,
+                Err(error) if error.is_permanent() => round.refused.push(format!("{to}: {error}")),
+                Err(error) if error.is_transient() => {
+                    round.delayed.push((to.clone(), format!("{to}: {error}")))
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if round.taken > 0 {
+            server.command(Data).await?;
+            server.message(letter).await?;
+        }
+        // What was taken is, whatever the server says to this.
+        let _ = server.quit().await;
+        Ok(round)
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, smtp::Error> {
+        let EmailSettings { host, port, login, .. } = &self.settings;
+        let (hello, wrapper) = (
+            ClientId::default(),
+            match &self.tls {
+                Tls::Wrapper(parameters) => Some(parameters.clone()),
+                _ => None,
+            },
+        );
+        let server = (host.as_str(), *port);
+        let mut server =
+            AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), &hello, wrapper, None).await?;
+        if let Tls::Required(parameters) = &self.tls {
+            server.starttls(parameters.clone(), &hello).await?;
+        }
+        if let (Some(login), Some(password)) = (login, &self.password) {
+            let credentials = Credentials::new(login.username.clone(), password.reveal().to_owned());
+            server.auth(DEFAULT_MECHANISMS, &credentials).await?;
+        }
+        Ok(server)
     }
 
     pub(super) fn secrets(&self) -> Vec<&str> {
@@ -96,4 +197,9 @@ impl Mail {
         ));
         Ok(letter)
     }
+}
+
+fn failure(error: &smtp::Error) -> Failure {
+    let reason = error.to_string();
+    if error.is_permanent() { Failure::lasting(reason) } else { Failure::passing(reason) }
 }

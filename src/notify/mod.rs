@@ -80,7 +80,7 @@ pub struct DestinationStatus {
     pub standing: usize,
     /// Messages that have arrived since it is a destination of this name and type.
     pub delivered: u64,
-    /// Messages that were given up.
+    /// Messages that were given up, and recipients for whom one was not taken.
     pub failed: u64,
     /// Messages and incidents for which there was no room.
     pub dropped: u64,
@@ -191,7 +191,7 @@ impl Notifier {
     ///
     /// # Errors
     ///
-    /// In words, if it does not arrive.
+    /// In words, if it does not arrive, or not at everybody.
     pub async fn test(&self, name: &str) -> Option<Result<(), String>> {
         let destination = {
             let running = self.shared.running.load();
@@ -206,7 +206,11 @@ impl Notifier {
             at: clock::since_1970(),
         };
         let delivered = destination.deliver(&Message::of(incident, clock::now())).await;
-        Some(delivered.map_err(|failure| failure.reason))
+        Some(match delivered {
+            Ok(refused) if refused.is_empty() => Ok(()),
+            Ok(refused) => Err(refused.join("; ")),
+            Err(failure) => Err(failure.reason),
+        })
     }
 
     /// Ends, and waits until all have heard what is left or have had their time for that: seconds.

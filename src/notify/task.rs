@@ -89,19 +89,25 @@ impl Destination {
             && subject.domain.as_ref().is_none_or(fits_domain)
     }
 
-    /// Delivers `message` now, and notes what has come of it.
-    pub(super) async fn deliver(&self, message: &Message) -> Result<(), Failure> {
+    /// Delivers `message` now, and notes what has come of it. Returns why those do not get it who never will, where others
+    /// have got it.
+    pub(super) async fn deliver(&self, message: &Message) -> Result<Vec<String>, Failure> {
         let delivered = self.try_deliver(message).await;
         let at = since_1970();
         let mut known = self.known();
         match &delivered {
-            Ok(()) => known.last_delivered = Some(at),
+            Ok(refused) => {
+                known.last_delivered = Some(at);
+                if !refused.is_empty() {
+                    known.last_failure = Some((at, refused.join("; ")));
+                }
+            }
             Err(failure) => known.last_failure = Some((at, failure.reason.clone())),
         }
         delivered
     }
 
-    async fn try_deliver(&self, message: &Message) -> Result<(), Failure> {
+    async fn try_deliver(&self, message: &Message) -> Result<Vec<String>, Failure> {
         let route = self.route.get_or_init(|| async {
             let (notification, credentials) = (self.notification.clone(), self.credentials.clone());
             let instance = self.instance.clone();
@@ -161,7 +167,7 @@ async fn tell(
 ) {
     let mut destination = Arc::clone(&changes.borrow_and_update());
     let mut outbox = Outbox::new(destination.pace(), fastrand::Rng::new());
-    let mut delivering: JoinSet<(Message, Result<(), Failure>)> = JoinSet::new();
+    let mut delivering: JoinSet<(Message, Result<Vec<String>, Failure>)> = JoinSet::new();
     let mut end: Option<Instant> = None;
     let mut arrived = Vec::new();
     loop {
@@ -206,11 +212,19 @@ async fn tell(
 }
 
 /// Enters what has come of the message that was under way; `None`: that is not known.
-fn settle(destination: &Destination, outbox: &mut Outbox, done: Option<(Message, Result<(), Failure>)>) {
+fn settle(
+    destination: &Destination,
+    outbox: &mut Outbox,
+    done: Option<(Message, Result<Vec<String>, Failure>)>,
+) {
     let name = &destination.notification.name;
     let failure = match done {
-        Some((message, Ok(()))) => {
+        Some((message, Ok(refused))) => {
             outbox.sent(now());
+            for reason in &refused {
+                tracing::error!(destination = %name, "a notification was not taken for one of those who are told: {reason}");
+            }
+            destination.known().failed += refused.len() as u64;
             if !message.is_reminder {
                 destination.known().delivered += 1;
                 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::delivery::Route;
 use super::outbox::Change;
@@ -131,6 +132,95 @@ fn what_a_mail_server_says_of_a_login_has_no_password_in_it() {
         let reason = route.without_secrets(format!("535 5.7.8 what is {said}?"));
         assert_eq!(reason, "535 5.7.8 what is ***?");
     }
+}
+
+/// A mail server that says to each recipient what `judge` makes of their name and of how many came before the connection.
+/// Tells of each letter who gets it.
+async fn take_mail(
+    listener: TcpListener,
+    judge: fn(&str, usize) -> &'static str,
+    letters: UnboundedSender<Vec<String>>,
+) {
+    for connection in 0.. {
+        let (stream, _) = listener.accept().await.expect("it listens");
+        let (read, mut write) = stream.into_split();
+        let (mut lines, mut recipients) = (BufReader::new(read).lines(), Vec::new());
+        write.write_all(b"220 mail.test\r\n").await.expect("it reads");
+        while let Ok(Some(line)) = lines.next_line().await {
+            let recipient = line.strip_prefix("RCPT TO:<").and_then(|rest| rest.strip_suffix("@d.test>"));
+            let reply = match (recipient, &line[..]) {
+                (Some(name), _) => {
+                    let reply = judge(name, connection);
+                    if reply.starts_with("250") {
+                        recipients.push(name.to_owned());
+                    }
+                    reply
+                }
+                (None, "DATA") => {
+                    write.write_all(b"354 go on\r\n").await.expect("it reads");
+                    while lines.next_line().await.expect("it goes on").is_some_and(|line| line != ".") {}
+                    letters.send(std::mem::take(&mut recipients)).expect("the test listens");
+                    "250 taken"
+                }
+                (None, _) => "250 well",
+            };
+            write.write_all(format!("{reply}\r\n").as_bytes()).await.expect("it reads");
+        }
+    }
+}
+
+/// A destination of mail to these names, with [`take_mail`] behind it.
+async fn mail_to(
+    names: &[&str],
+    judge: fn(&str, usize) -> &'static str,
+) -> (Route, mpsc::UnboundedReceiver<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let (letters, told) = unbounded_channel();
+    tokio::spawn(take_mail(listener, judge, letters));
+    let to: Vec<String> = names.iter().map(|name| format!("\"{name}@d.test\"")).collect();
+    let text = format!(
+        "notification.mail = {{ type = \"email\", host = \"127.0.0.1\", port = {port}, tls = \"none\", \
+         from = \"a@b.test\", to = [{}] }}",
+        to.join(", ")
+    );
+    let notification = &notifications(&text)[0];
+    let credentials = notification.read_credentials().expect("there are none");
+    (Route::new(notification, credentials, "ns1".to_owned()).expect("there is a way"), told)
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_gone_silences_no_other() {
+    let judge = |name: &str, _| if name == "gone" { "550 5.1.1 no such user" } else { "250 well" };
+    let (route, mut letters) = mail_to(&["good", "gone", "other"], judge).await;
+    let refused = route.deliver(&message(), LONG_ENOUGH).await.expect("two have it");
+    assert_eq!(letters.try_recv().expect("it was sent"), ["good", "other"]);
+    assert!(refused.len() == 1 && refused[0].starts_with("gone@d.test: "), "{refused:?}");
+
+    let (route, mut letters) = mail_to(&["gone"], judge).await;
+    let failure = route.deliver(&message(), LONG_ENOUGH).await.expect_err("nobody has it");
+    assert!(failure.hurdle.is_final && failure.reason.contains("no such user"), "{failure:?}");
+    assert!(letters.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn whoever_has_a_letter_does_not_get_it_again_when_others_do() {
+    let judge = |name: &str, connection| match (name, connection) {
+        ("gone", _) => "550 5.1.1 no such user",
+        ("busy", 0) => "452 4.3.1 later",
+        _ => "250 well",
+    };
+    let (route, mut letters) = mail_to(&["good", "busy", "gone"], judge).await;
+    let message = message();
+    let failure = route.deliver(&message, LONG_ENOUGH).await.expect_err("one has to wait");
+    assert!(!failure.hurdle.is_final, "{failure:?}");
+    assert!(["busy@d.test: ", "gone@d.test: "].iter().all(|it| failure.reason.contains(it)), "{failure:?}");
+    let refused = route.deliver(&message, LONG_ENOUGH).await.expect("all have it who can");
+    assert!(refused.len() == 1 && refused[0].starts_with("gone@d.test: "), "{refused:?}");
+    // Another one is for everybody.
+    route.deliver(&self::message(), LONG_ENOUGH).await.expect("it is taken");
+    let told = std::iter::from_fn(|| letters.try_recv().ok()).collect::<Vec<_>>();
+    assert_eq!(told, [&["good"][..], &["busy"], &["good", "busy"]]);
 }
 
 #[test]
