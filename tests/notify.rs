@@ -2,12 +2,13 @@
 
 mod support;
 
+use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 
 use rcgen::generate_simple_self_signed;
 use serde_json::Value;
-use support::daemon::{Daemon, run};
+use support::daemon::{Daemon, run, serve};
 use support::eventually;
 use support::fake::Fake;
 use support::http::{get, post, sample};
@@ -275,6 +276,33 @@ fn a_destination_that_hangs_delays_nobody_and_one_that_was_away_is_told_later() 
     late.revive();
     eventually("what was late", || (destination(&daemon, "late")["delivered"] == 2).then_some(()));
     assert_eq!(destination(&daemon, "late")["failed"], 0);
+}
+
+#[test]
+fn root_certificates_that_come_later_are_found() {
+    let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    write_certificate(&scene);
+    let at = SocketAddr::new(scene.admin.ip(), 8443);
+    let requests = peer(&scene, "https", at);
+    let text = format!(
+        "{}[notification.hook]\ntype = \"webhook\"\nurl = \"https://{at}/hook\"\ngroup_wait = \"0s\"\nevents = [\"pool\"]\n",
+        scene.two_sites([&first, &second], [CHECK, CHECK])
+    );
+    let roots = scene.path().join("roots.pem");
+    let mut command = serve(&scene.configure(&text));
+    command.env("SSL_CERT_FILE", &roots).env("SSL_CERT_DIR", scene.path().join("roots"));
+    let daemon = scene.attach(Process::start(command));
+    daemon.await_line(0, &["ready"]);
+    first.kill();
+    daemon.await_line(
+        0,
+        &["WARN", "a notification was not delivered, and will be again", "no root certificates"],
+    );
+
+    fs::copy(scene.path().join("cert.pem"), &roots).expect("there is room");
+    assert_eq!(printed(&requests, &["\"path\""])["path"], "/hook");
+    eventually("it to be counted", || (destination(&daemon, "hook")["delivered"] == 1).then_some(()));
+    assert_eq!(destination(&daemon, "hook")["failed"], 0);
 }
 
 #[test]

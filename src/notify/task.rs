@@ -30,7 +30,7 @@ pub(super) struct Destination {
     pub(super) notification: Notification,
     pub(super) credentials: Credentials,
     instance: String,
-    route: OnceCell<Result<Route, String>>,
+    route: OnceCell<Route>,
     /// Incidents that found no room on their way here.
     pub(super) lost: Arc<AtomicU64>,
     known: Arc<Mutex<Known>>,
@@ -108,7 +108,7 @@ impl Destination {
     }
 
     async fn try_deliver(&self, message: &Message) -> Result<Vec<String>, Failure> {
-        let route = self.route.get_or_init(|| async {
+        let route = self.route.get_or_try_init(|| async {
             let (notification, credentials) = (self.notification.clone(), self.credentials.clone());
             let instance = self.instance.clone();
             let making =
@@ -117,7 +117,8 @@ impl Destination {
         });
         match route.await {
             Ok(route) => route.deliver(message, self.notification.timeout).await,
-            Err(reason) => Err(Failure::lasting(reason.clone())),
+            // What it lacks, the host's root certificates for one, may be there later.
+            Err(reason) => Err(Failure::passing(reason)),
         }
     }
 
