@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use crate::routing::{Flow, MAX_EDGES, RoutingTable};
 use crate::telemetry::Answers;
 
-/// With more pools of domains their counts are no metrics: each would be a time series.
+/// More pools of domains, those included that domains have lost, are no metrics: each would be a time series.
 const MAX_SERIES: usize = 1000;
 
 /// The counts of all that answers, and the word that there is something to take in.
@@ -49,9 +49,8 @@ impl Counting {
 
     /// What the metrics tell of it.
     pub(super) fn answers(&self, table: &RoutingTable) -> Answers {
-        let (edges, is_counted) = table.edges();
-        let are_few = is_counted && edges <= MAX_SERIES;
-        let domains = if are_few { self.flow.read(table, None, usize::MAX) } else { Vec::new() };
+        let (_, is_counted) = table.edges();
+        let domains = if is_counted { self.flow.read_few(table, MAX_SERIES) } else { Vec::new() };
         Answers { is_counted, domains, zones: self.flow.zones(table) }
     }
 }

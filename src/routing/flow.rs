@@ -201,6 +201,23 @@ impl Flow {
         self.told(table, first, limit)
     }
 
+    /// How often all domains of `table` have taken their pools, if these are `most` at the most, and none otherwise; with
+    /// the pools that domains have lost, if all together are as few.
+    pub fn read_few(&self, table: &RoutingTable, most: usize) -> Vec<DomainFlow> {
+        let edges = &table.world.edges;
+        if edges.count() > most {
+            return Vec::new();
+        }
+        let mut told = self.told(table, 0, usize::MAX);
+        if told.iter().map(|domain| domain.pools.len()).sum::<usize>() > most {
+            for ((id, _), domain) in edges.domains().zip(&mut told) {
+                let named: HashSet<&str> = edges.of_domain(id).map(|(_, pool)| pool).collect();
+                domain.pools.retain(|flow| named.contains(&flow.pool[..]));
+            }
+        }
+        told
+    }
+
     /// Of `limit` domains of `table`, from the one at `first` on.
     fn told(&self, table: &RoutingTable, first: usize, limit: usize) -> Vec<DomainFlow> {
         let edges = &table.world.edges;

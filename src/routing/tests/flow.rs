@@ -193,6 +193,34 @@ fn pools_that_a_domain_has_lost_are_told_behind_those_that_it_has() {
 }
 
 #[test]
+fn what_is_told_at_the_most_has_pools_in_it_that_are_gone() {
+    let choice = |pools: &[u32]| Choice::even(DomainPolicy::Priority, pools.iter().copied().map(PoolId));
+    let flow = Arc::new(Flow::default());
+    let www = name("www.ai.example");
+    let mut table = table(plan_of(vec![site("0", &[1]), site("stays", &[2])], choice(&[0, 1])));
+    let mut worker = counting(&table, &flow, 0);
+    ask(&table, &mut worker, &www, Rtype::A);
+    let told = |table: &RoutingTable, most| -> Vec<String> {
+        let domains = flow.read_few(table, most);
+        domains.into_iter().flat_map(|domain| domain.pools).map(|flow| flow.pool).collect()
+    };
+    assert_eq!(told(&table, 2), ["0", "stays"]);
+    assert_eq!(told(&table, 1), [""; 0], "there are more");
+    // A pool of another name at each reload.
+    for number in 1..10 {
+        let pools = vec![site(&number.to_string(), &[1]), site("stays", &[2])];
+        table = super::table(plan_of(pools, choice(&[0, 1])));
+        worker.prepare(&table);
+        ask(&table, &mut worker, &www, Rtype::A);
+        let told = told(&table, 5);
+        assert!(told.len() <= 5, "{told:?}");
+        assert_eq!(told[..2], [number.to_string(), "stays".to_owned()]);
+        assert_eq!(told.len() > 2, number <= 3, "{told:?}");
+    }
+    assert_eq!(flow.read(&table, None, 10)[0].pools.len(), 11, "whoever asks is told all");
+}
+
+#[test]
 fn more_than_can_be_counted_is_answered_and_not_counted() {
     let even = Choice::even(DomainPolicy::Priority, (0..1024).map(PoolId));
     let pools = (0..1024).map(|number| site(&format!("pool{number}"), &[1])).collect();
