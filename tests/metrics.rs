@@ -243,6 +243,37 @@ fn the_rules_do_what_their_tests_say() {
     );
 }
 
+#[test]
+fn prometheus_can_read_every_query_of_the_dashboard() {
+    fn queries(of: &Value, found: &mut Vec<String>) {
+        match of {
+            Value::Array(list) => list.iter().for_each(|it| queries(it, found)),
+            Value::Object(members) => {
+                found.extend(members.get("expr").and_then(Value::as_str).map(str::to_owned));
+                members.values().for_each(|it| queries(it, found));
+            }
+            _ => {}
+        }
+    }
+    let dashboard = read("deploy/grafana/dashboards/rhumb.json");
+    let mut found = Vec::new();
+    queries(&serde_json::from_str(&dashboard).expect("it is JSON"), &mut found);
+    assert_eq!(found.len(), dashboard.matches("\"expr\":").count());
+    // As rules, which promtool reads as Prometheus does. JSON is YAML.
+    let rules = found.iter().enumerate().map(|(number, query)| {
+        // Its variables stand in strings only.
+        serde_json::json!({ "record": format!("query:{number}"), "expr": query })
+    });
+    let rules =
+        serde_json::json!({ "groups": [{ "name": "dashboard", "rules": rules.collect::<Vec<Value>>() }] });
+    let scene = Scene::new();
+    let file = scene.write("dashboard.yml", &rules.to_string());
+    let output = Command::new("promtool").args(["check", "rules"]).arg(file).output();
+    let output = output.expect("tests/run has installed it");
+    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success() && said.contains(&format!("{} rules found", found.len())), "{said}");
+}
+
 fn text(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
 }
