@@ -17,6 +17,7 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::Failed;
 use settings::Settings;
@@ -264,9 +265,10 @@ impl Endpoint {
                     "error: token file {}: {error}\nhint: --token-file, RHUMB_TOKEN_FILE or client.toml name it",
                     file.display()
                 ))
-            })?;
+            });
+            let text = Zeroizing::new(text?);
             let token = text.lines().next().unwrap_or_default().trim();
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            request = request.header(header::AUTHORIZATION, &**Zeroizing::new(format!("Bearer {token}")));
         }
         for (name, value) in content.headers {
             request = request.header(name, value);
