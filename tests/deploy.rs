@@ -78,6 +78,12 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// Whether what `selector` asks for is among `labels`, and is anything at all.
+fn selects(selector: &Value, labels: &Value) -> bool {
+    let wanted = selector.as_object().expect("it selects by labels");
+    !wanted.is_empty() && wanted.iter().all(|(key, value)| labels[key] == *value)
+}
+
 fn names(of: &Value) -> Vec<&str> {
     list(of).iter().map(|each| each["name"].as_str().expect("it has a name")).collect()
 }
@@ -160,6 +166,49 @@ fn the_chart_makes_what_kubernetes_takes() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_about_the_pods_selects_them() {
+    for (values, is_budgeted, is_closed) in
+        [("least", true, false), ("most", true, true), ("nodes", false, false), ("stateless", true, false)]
+    {
+        let objects = objects(values, &[]);
+        let labels = &template(&objects)["metadata"]["labels"];
+        for (kind, selector, is_expected) in [
+            ("PodDisruptionBudget", "/spec/selector/matchLabels", is_budgeted),
+            ("NetworkPolicy", "/spec/podSelector/matchLabels", is_closed),
+        ] {
+            let kinds = [kind];
+            let found: Vec<&Value> = of_kind(&objects, &kinds).collect();
+            assert_eq!(found.len(), usize::from(is_expected), "{values}: {kind}");
+            for object in found {
+                assert!(selects(object.pointer(selector).expect("it selects"), labels), "{values}: {object}");
+            }
+        }
+        let workload = of_kind(&objects, &["StatefulSet", "Deployment", "DaemonSet"]).next().expect("one");
+        assert!(selects(&workload["spec"]["selector"]["matchLabels"], labels), "{values}: {workload}");
+    }
+
+    // What comes in by a policy are ports of the pod.
+    let objects = objects("most", &[]);
+    let ports = names(&list(&template(&objects)["spec"]["containers"])[0]["ports"]);
+    let policy = of_kind(&objects, &["NetworkPolicy"]).next().expect("it is wanted");
+    let open = list(&policy["spec"]["ingress"]).iter().flat_map(|rule| list(&rule["ports"]));
+    let open: Vec<&str> = open.map(|port| port["port"].as_str().expect("a name")).collect();
+    assert_eq!(open, ["dns-udp", "dns-tcp", "admin"]);
+    assert!(open.iter().all(|port| ports.contains(port)), "{open:?} of {ports:?}");
+
+    // One service leads to each pod by itself, and has the port that is scraped.
+    let monitor = of_kind(&objects, &["ServiceMonitor"]).next().expect("it is wanted");
+    let selector = &monitor["spec"]["selector"]["matchLabels"];
+    let services: Vec<&Value> = of_kind(&objects, &["Service"])
+        .filter(|service| selects(selector, &service["metadata"]["labels"]))
+        .collect();
+    assert_eq!(services.len(), 1, "{selector}");
+    assert_eq!(services[0]["spec"]["clusterIP"], "None");
+    let scraped = monitor["spec"]["endpoints"][0]["port"].as_str().expect("a name");
+    assert!(names(&services[0]["spec"]["ports"]).contains(&scraped), "{scraped}");
 }
 
 #[test]
