@@ -109,6 +109,8 @@ fn everything_that_happens_is_told_as_documented_and_counted_as_often() {
     let before = ["detected", "decided", "published", "in_use"].map(stage);
     first.kill();
     daemon.await_answer(DOMAIN, second.ip());
+    // It is counted behind the answer.
+    eventually("the first answer to be counted", || (stage("in_use") > before[3]).then_some(()));
     let after = ["detected", "decided", "published", "in_use"].map(stage);
     for (stage, (before, after)) in before.into_iter().zip(after).enumerate() {
         assert!(after > before, "stage {stage}: {before} to {after}");

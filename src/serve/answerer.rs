@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Cache};
 
@@ -16,6 +16,9 @@ pub trait Answerer: Send + 'static {
     /// Called once before each batch of queries, and at least once a second when there are
     /// none: the moment to look at the clock, to notice a new table and to let go of the old one.
     fn refresh(&mut self);
+
+    /// Called when replies to a batch of datagrams were handed to the kernel.
+    fn sent(&mut self) {}
 
     /// Called when connections are to end, though they are answered: clients that ask are told so.
     fn leave(&mut self) {}
@@ -56,6 +59,18 @@ impl fmt::Display for WorkerId {
     }
 }
 
+/// Refreshes after which nobody has waited for a table: as many as an idle thread makes in a second. Later it is clients that
+/// take their time.
+const TURNS: u32 = 10;
+
+/// A table that no answer was sent from yet.
+struct Unused {
+    /// When the probe ended that it follows from.
+    decided: Instant,
+    /// How often nothing was there to be answered.
+    turns: u32,
+}
+
 /// Answers from the published routing table.
 pub struct TableAnswerer {
     published: Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>,
@@ -64,6 +79,7 @@ pub struct TableAnswerer {
     table: Arc<RoutingTable>,
     worker: Worker,
     counters: Option<Arc<TableCounters>>,
+    unused: Option<Unused>,
     tap: Option<Box<dyn Tap>>,
     /// Whether the tap wants to be shown the queries of this batch.
     is_tapped: bool,
@@ -76,7 +92,7 @@ impl TableAnswerer {
         let table = Arc::clone(published.load());
         worker.prepare(&table);
         worker.tick(seconds(since_1970()));
-        TableAnswerer { published, table, worker, counters: None, tap: None, is_tapped: false }
+        TableAnswerer { published, table, worker, counters: None, unused: None, tap: None, is_tapped: false }
     }
 
     /// The same answerer, which tells `counters` of the tables that it answers from.
@@ -98,18 +114,30 @@ impl Answerer for TableAnswerer {
         let now = since_1970();
         self.worker.tick(seconds(now));
         self.is_tapped = self.tap.as_mut().is_some_and(|tap| tap.tick(now));
+        if let Some(unused) = &mut self.unused {
+            unused.turns += 1;
+            if unused.turns > TURNS {
+                self.unused = None;
+            }
+        }
         let published = self.published.load();
         if !Arc::ptr_eq(published, &self.table) {
             self.worker.prepare(published);
             self.table = Arc::clone(published);
             if let Some(counters) = &self.counters {
                 counters.uses(&self.table);
-                if let Some(decided) = self.table.decided() {
-                    counters
-                        .taken_up
-                        .record_span(crate::serve::now().into_std().saturating_duration_since(decided));
-                }
+                let unused = self.table.decided().map(|decided| Unused { decided, turns: 0 });
+                self.unused = unused.or(self.unused.take());
             }
+        }
+    }
+
+    fn sent(&mut self) {
+        if let Some(Unused { decided, .. }) = self.unused.take()
+            && let Some(counters) = &self.counters
+        {
+            let span = crate::serve::now().into_std().saturating_duration_since(decided);
+            counters.taken_up.record_span(span);
         }
     }
 
@@ -165,19 +193,37 @@ mod tests {
     }
 
     #[test]
-    fn of_a_table_that_follows_from_a_probe_it_is_told_how_long_that_took() {
+    fn of_a_table_that_follows_from_a_probe_it_is_told_how_long_the_first_answer_took() {
         let published = Arc::new(ArcSwap::from_pointee(RoutingTable::default()));
         let counters = Arc::<TableCounters>::default();
         let mut answerer = TableAnswerer::new(published.clone(), Worker::new(0, Arc::<Counters>::default()))
             .with_counters(counters.clone());
         let next = |decided| RoutingTable::default().following(&published.load()).with_decided(decided);
 
+        let told = || (counters.generation(), counters.taken_up.read().count());
+
         published.store(Arc::new(next(None)));
         answerer.refresh();
-        assert_eq!((counters.generation(), counters.taken_up.read().count()), (1, 0));
-        published.store(Arc::new(next(Some(crate::serve::now().into_std()))));
+        answerer.sent();
+        assert_eq!(told(), (1, 0), "no probe has led to it");
+        let of_a_probe = || published.store(Arc::new(next(Some(crate::serve::now().into_std()))));
+        of_a_probe();
         answerer.refresh();
+        assert_eq!(told(), (2, 0), "it is there, and nobody was answered from it");
         answerer.refresh();
-        assert_eq!((counters.generation(), counters.taken_up.read().count()), (2, 1));
+        answerer.sent();
+        answerer.sent();
+        assert_eq!(told(), (2, 1));
+        // One that follows it at once, of a reload, has the change in it as well.
+        of_a_probe();
+        answerer.refresh();
+        published.store(Arc::new(next(None)));
+        answerer.refresh();
+        answerer.sent();
+        assert_eq!(told(), (4, 2));
+        of_a_probe();
+        (0..=TURNS + 1).for_each(|_| answerer.refresh());
+        answerer.sent();
+        assert_eq!(told(), (5, 2), "nobody has waited for it");
     }
 }

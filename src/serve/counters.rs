@@ -71,7 +71,8 @@ impl Default for UdpCounters {
 #[repr(align(128))]
 pub struct TableCounters {
     generation: AtomicU64,
-    /// How long after the deciding probe had ended a table was in use that follows from it, in nanoseconds.
+    /// How long after the deciding probe had ended the first replies were sent from a table that follows from it, in
+    /// nanoseconds.
     pub taken_up: Histogram<{ STAGE_BOUNDS.len() }>,
 }
 

@@ -97,6 +97,9 @@ fn run(
                 batches = batches.wrapping_add(1);
                 let sent = batch.send(socket);
                 counters.sent.add(sent.taken as u64);
+                if sent.taken > 0 {
+                    answerer.sent();
+                }
                 if sent.refused > 0 {
                     counters.send_errors.add(sent.refused as u64);
                 }

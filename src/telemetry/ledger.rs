@@ -181,8 +181,8 @@ impl Ledger {
             "rhumb_failover_stage_seconds",
             "How long the stages of a change took. `detected`: from the last outcome that spoke for the old verdict to \
              the end of the probe that turned it. From that end on: `decided`, until it was looked at; `published`, until \
-             another table was in service; `in_use`, until a UDP thread answered from it, at its next datagram or \
-             within 0.1 s.",
+             another table was in service; `in_use`, until a UDP thread had sent its first answers from it, if \
+             somebody asked it within a second.",
         );
         for (stage, distribution) in
             [("detected", &detected), ("decided", &decided), ("published", &published), ("in_use", in_use)]

@@ -28,7 +28,7 @@ pub struct Sockets {
     pub batches: Distribution,
     /// How long answers over UDP took, of a sample of them.
     pub answers: Distribution,
-    /// How long after the deciding probe had ended threads answered from the table that followed.
+    /// How long after the deciding probe had ended threads had sent answers from the table that followed.
     pub taken_up: Distribution,
     /// The oldest generation of the table that a thread answers from; `None`: none answers yet.
     pub oldest_table: Option<u64>,
