@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -11,6 +13,8 @@ use std::sync::mpsc;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 use nix::sys::signal::Signal;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use support::daemon::{Daemon, run};
 use support::dns::{ask, framed, query, receive, receive_by_tcp, socket_to};
@@ -364,6 +368,66 @@ fn the_journal_is_told_priorities() {
     child.kill().expect("our own child");
     child.wait().expect("nobody else waits for it");
     assert!(first.starts_with("<6>ready"), "{first}");
+}
+
+/// An object of JSON that says each thing once, as not every reader insists on.
+struct Once(BTreeMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Once;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((key, value)) = map.next_entry::<String, Value>()? {
+                    if members.insert(key.clone(), value).is_some() {
+                        return Err(A::Error::custom(format!("`{key}` is there twice")));
+                    }
+                }
+                Ok(Once(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[test]
+fn lines_of_the_log_are_objects_of_json_if_that_is_wanted() {
+    assert!(serde_json::from_str::<Once>(r#"{"level":"INFO","level":"WARN"}"#).is_err());
+    let (mut first, second, scene) = (Site::start(), Site::start(), Scene::new());
+    let text = scene.two_sites([&first, &second], [QUICK, ONCE]);
+    let daemon = scene.start(&format!("[log]\nformat = \"json\"\nlevel = \"debug\"\n{text}"));
+    first.kill();
+    daemon.await_answer(DOMAIN, second.ip());
+    daemon.await_line(0, &["\"WARN\"", "down: "]);
+    let from = daemon.said();
+    scene.configure("nonsense");
+    daemon.signal(Signal::SIGHUP);
+    daemon.await_line(from, &["\"ERROR\"", "configuration refused"]);
+    daemon.signal(Signal::SIGTERM);
+    let (status, said) = daemon.into_process().await_end();
+    assert!(status.success(), "{said}");
+
+    let mut levels = BTreeSet::new();
+    for line in said.lines() {
+        let Once(members) = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let text = |key: &str| members.get(key).and_then(Value::as_str).unwrap_or_default();
+        assert!(!text("message").is_empty() && !text("timestamp").is_empty(), "{line}");
+        levels.insert(text("level").to_owned());
+    }
+    assert!(
+        levels.iter().all(|level| ["ERROR", "WARN", "INFO", "DEBUG"].contains(&&level[..])),
+        "{levels:?}"
+    );
+    assert!(levels.len() > 2, "{levels:?}");
 }
 
 /// What somebody who collects traces is sent, request by request.
