@@ -1,6 +1,9 @@
 //! When probes start, and when they stop.
 
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::health::Belief;
 use crate::probe::Prober;
 use tokio::runtime::Handle;
 
@@ -33,6 +36,30 @@ async fn probes_start_an_interval_apart() {
         assert!(report.started >= before + INTERVAL * number, "probe {number} came too early");
         assert!(report.finished >= report.started);
     }
+}
+
+#[tokio::test]
+async fn those_of_which_nothing_of_today_is_known_are_probed_first() {
+    let server = Server::start(Script::Reply(OK)).await;
+    let (mut prober, mut reported) = prober();
+    let kind = || CheckKind::Http(http_check());
+    // As after a restart: what was believed of the first three is too old. By their numbers these were later than the others.
+    let (stale, known) = ([1, 2, 8], [5, 7, 11]);
+    let belief = |number| Belief { verdict: Verdict::Up, is_stale: stale.contains(&number) };
+    let targets = stale.into_iter().chain(known).map(|number| {
+        let mut watch = watch(server.address, kind());
+        watch.check.interval = Duration::from_secs(1);
+        (TargetId(number), watch, belief(number))
+    });
+    prober.watch(targets);
+    let mut due = BTreeMap::new();
+    while due.len() < 6 {
+        let report = reported.recv().await.expect("the prober runs");
+        due.entry(report.target.0).or_insert(report.started - report.lateness);
+    }
+    let of = |numbers: [u64; 3]| numbers.map(|number| due[&number]).into_iter();
+    let (last, first) = (of(stale).max().expect("three"), of(known).min().expect("three"));
+    assert!(last < first, "a known one was due {:?} before a stale one", last - first);
 }
 
 #[tokio::test]
