@@ -29,6 +29,10 @@ const NAMES: usize = 1_000;
 /// Message ids, each of which is under way once at most.
 const IDS: usize = 1 << 16;
 
+/// By how much queries may be late together. What this machine did not let the stream send for longer is not sent in a
+/// burst once it does: that would be beyond saturation.
+const CATCHES_UP: Duration = Duration::from_millis(50);
+
 /// As much as the daemon asks for.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
@@ -209,10 +213,11 @@ impl Stream {
 
     /// Sends until `done`, whatever comes back, and then takes what is not answered by then for lost.
     fn send(&self, per_second: u64, done: &AtomicBool) {
-        let start = now();
+        let mut start = now();
         let mut message = Vec::new();
         for number in 0.. {
             let due = start + Duration::from_nanos(number * 1_000_000_000 / per_second);
+            start += now().saturating_duration_since(due).saturating_sub(CATCHES_UP);
             // What is due within a millisecond leaves together: sleeping costs as much as many queries.
             if let Some(early) = due.checked_duration_since(now()).filter(|early| early.as_millis() > 0) {
                 thread::sleep(early);
