@@ -48,6 +48,7 @@ mod privileges;
 mod query_log;
 mod remembering;
 mod said;
+mod secrets;
 mod service;
 mod signals;
 mod takeover;
@@ -68,6 +69,7 @@ pub use error::DaemonError;
 use flow::Counting;
 use measured::Measured;
 use remembering::Remembering;
+use secrets::OwnSecret;
 pub use takeover::TakeoverError;
 use takeover::{Ask, Estate, Given, Holding, Offer};
 use telling::Telling;
@@ -146,7 +148,7 @@ impl Daemon {
         given.finish()?;
         let admin = door.address(settings.admin.listen)?;
         // Before privileges are given up: only root may have to know them.
-        let secrets = service::named_secrets(&settings.server.service)?;
+        let named = secrets::named(&settings.server.service)?;
         let destinations = Destinations::read(notifications)?;
         if let Some(user) = &settings.server.user {
             let state_dir = file.is_some().then_some(&settings.server.state_dir);
@@ -180,7 +182,11 @@ impl Daemon {
         for (pool, address, order) in edits::orders(&desired) {
             controller.handle(Event::Ordered { pool, address, order }, control_loop::now());
         }
-        let cookies = secrets.or_else(|| service::own_secrets(&settings.server));
+        let own = match named {
+            Some(_) => None,
+            None => OwnSecret::of(&settings.server, edits::now()),
+        };
+        let cookies = named.or_else(|| own.as_ref().and_then(OwnSecret::secrets));
         controller.handle(Event::Secrets { cookies }, control_loop::now());
         let remember = settings.health.remember;
         let meanwhile = remembering::recall(&mut controller, memory, state_dir.as_deref(), remember);
@@ -265,7 +271,12 @@ impl Daemon {
         let mut tasks = JoinSet::new();
         let (tables, news) = (published.clone(), control.news());
         tasks.spawn(overview::run(tables, news, notifier.clone(), ready.subscribe(), stopped.clone()));
-        tasks.spawn(control.run(requested, asked, pulses_asked, stopped.clone()));
+        let (renewing, renewed) = secrets::renewing(own, stopped.clone());
+        // One that ends before the daemon is taken for a fault.
+        if let Some(renewing) = renewing {
+            tasks.spawn(renewing);
+        }
+        tasks.spawn(control.run(requested, asked, (pulses_asked, renewed), stopped.clone()));
         tasks.spawn(counting.clone().run(published.clone(), stopped));
         let watching = watching.map(|watching| watching.run(front_stopped.clone()));
         let sockets = takeover::copies(&listeners, &door)?;

@@ -3,6 +3,7 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use support::dns::{query, socket_to};
@@ -52,6 +53,20 @@ fn a_cookie_is_given_kept_and_good_after_a_restart() {
 
     let daemon = scene.start(&text);
     again("after a restart");
+    drop(daemon);
+
+    // Two days later it has had its time; what was made with it is good, and replaced.
+    let path = scene.path().join("state/cookie.secret");
+    let secret = std::fs::read_to_string(&path).expect("it was kept");
+    let file = std::fs::File::options().write(true).open(&path).expect("it is there");
+    let modified = file.metadata().and_then(|metadata| metadata.modified()).expect("files have a time");
+    file.set_modified(modified - 48 * Duration::from_secs(3600)).expect("it is ours");
+    let daemon = scene.start(&text);
+    let renewed = dig(scene.dns, &[HOST, &with_it]);
+    assert!(is_answered(&renewed) && cookie(&renewed).0 != given, "{renewed}");
+    assert_eq!([counted("good"), counted("bad")], [1.0, 0.0]);
+    let secrets = std::fs::read_to_string(&path).expect("it is kept");
+    assert!(secrets.lines().count() == 2 && secrets.ends_with(&secret), "the last one is still known");
     drop(daemon);
 
     // Another secret, as another server has it.

@@ -18,7 +18,7 @@ use super::control_loop::now;
 use super::destinations::Destinations;
 use super::edits::{self, Journal, Made, Reply};
 use super::measured::Measured;
-use super::service::named_secrets;
+use super::secrets;
 use super::traced::Span;
 use crate::admin::{self, Editing, Expected, NotMeasured, ReloadReport, ReloadTrigger};
 use crate::config::{
@@ -343,7 +343,7 @@ fn out_of_reach(files: &FilesRead, server: &ServerSettings) -> String {
 /// The secrets of cookies as their file has them now; `None`: there is none, or it is not for this
 /// process to read again, which has given up its privileges.
 fn secrets_anew(settings: &ServiceSettings) -> Result<Option<CookieSecrets>, String> {
-    match named_secrets(settings) {
+    match secrets::named(settings) {
         Err(DaemonError::CookieSecret(path, error)) if error.kind() == ErrorKind::PermissionDenied => {
             tracing::warn!(path = %path.display(), "cannot read the secrets of cookies again: they stay");
             Ok(None)

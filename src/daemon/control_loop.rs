@@ -27,6 +27,7 @@ use crate::health::{Failure, Outcome};
 use crate::notify::Notifier;
 use crate::probe::{Limits, ProbeThread, Prober, Report, Trigger};
 use crate::resolver::{Answer, Resolver};
+use crate::routing::CookieSecrets;
 use crate::telemetry::{Ledger, Metrics};
 
 /// Addresses that names may lose before all that is counted is gone through: few enough to be kept, and so many
@@ -140,12 +141,13 @@ impl ControlLoop {
         self.probe_thread.handle()
     }
 
-    /// Runs until `stopped` says so or is gone; whoever asks by `pulses` is told that it does.
+    /// Runs until `stopped` says so or is gone; whoever asks by `pulses` is told that it does, and what comes by
+    /// `renewed` is what cookies are made with.
     pub(super) async fn run(
         mut self,
         mut requests: mpsc::Receiver<Request>,
         mut asks: mpsc::Receiver<Ask>,
-        mut pulses: mpsc::Receiver<oneshot::Sender<Pulse>>,
+        (mut pulses, mut renewed): (mpsc::Receiver<oneshot::Sender<Pulse>>, mpsc::Receiver<CookieSecrets>),
         mut stopped: watch::Receiver<bool>,
     ) {
         loop {
@@ -164,6 +166,7 @@ impl ControlLoop {
                 Some(changed) = self.changes.next() => self.go_over(changed),
                 Some(request) = requests.recv() => self.admit(request),
                 Some(ask) = asks.recv() => self.change_tenure(ask),
+                Some(secrets) = renewed.recv() => self.exchange(Some(secrets)),
                 () = over(due) => self.changes.ask(Change::Expire),
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }
@@ -206,6 +209,12 @@ impl ControlLoop {
         let Answer { name, lookup, finished } = answer;
         self.ledger.looked_up(&name, &lookup);
         let notices = self.controller.handle(Event::Resolved { name, lookup }, finished);
+        self.tell(notices);
+    }
+
+    /// Has cookies be made with other secrets.
+    fn exchange(&mut self, cookies: Option<CookieSecrets>) {
+        let notices = self.controller.handle(Event::Secrets { cookies }, now());
         self.tell(notices);
     }
 
@@ -453,8 +462,7 @@ impl ControlLoop {
         self.tell(notices);
         // Without a file the one of our own stays.
         if cookies.is_some() {
-            let notices = self.controller.handle(Event::Secrets { cookies }, now());
-            self.tell(notices);
+            self.exchange(cookies);
         }
         if let Some(tokens) = tokens {
             self.changes.put_tokens(tokens);
