@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rhumb::plan::PoolId;
-use rhumb::routing::{Counters, RoutingTable, Worker};
+use rhumb::routing::{Counters, Flow, RateLimit, RoutingTable, Service, Worker};
 use rhumb::serve::{Listeners, TableAnswerer, TcpLimits};
 
 mod world;
@@ -37,7 +37,11 @@ async fn main() -> ExitCode {
 
     let table = RoutingTable::well(world::plan(DOMAINS, POOLS), world::map());
     let published = Arc::new(ArcSwap::from_pointee(table));
-    let answerer = |_| TableAnswerer::new(published.clone(), Worker::new(1, Arc::<Counters>::default()));
+    // As the daemon's: it counts where answers go, and for a limit that none of them reaches.
+    let rate_limit = Some(RateLimit { replies_per_second: 10_000_000, slip: 2, exempt: Vec::new() });
+    let service = Arc::new(Service { rate_limit, ..Service::default() });
+    let worker = || Worker::new(1, Arc::<Counters>::default()).with_service(service.clone());
+    let answerer = |_| TableAnswerer::new(published.clone(), worker().with_flow(Arc::<Flow>::default()));
     let serving = match Listeners::bind(&[address], 1) {
         Ok(listeners) => listeners.start(TcpLimits::default(), answerer),
         Err(error) => Err(error.cause),
