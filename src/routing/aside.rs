@@ -62,9 +62,17 @@ pub(super) fn answer_aside(
     {
         match limiter.rule(client.address, Kind::Other, *now) {
             Ruling::Send => {}
-            // Where a cookie is all that is asked for, a reply without is of no use.
+            // Where a cookie is all that is asked for, a reply without is of no use, and one with more is
+            // larger than the query.
             Ruling::Slip if unanswerable == Unanswerable::NoQuestion => {
                 counters.limited_slipped.add(1);
+                options.clear();
+                if let Some(edns) = &query.edns
+                    && let Some((_, cookie)) = receive_cookie(table.cookies(), edns, client, *now)
+                {
+                    options.cookie(&cookie);
+                }
+                query.edns = query.edns.map(Edns::bare);
             }
             ruling => {
                 let ruled_out = RuledOut { rcode, ruling };

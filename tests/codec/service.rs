@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::DNSClass;
 use proptest::prelude::*;
-use rhumb::dns::{Name, Rtype, query_message};
+use rhumb::dns::{MAX_NSID, Name, Rtype, query_message};
 use rhumb::plan::PoolId;
 use rhumb::routing::{
     Client, CookieSecrets, Counter, Counters, RateLimit, RoutingTable, Service, Transport, Worker,
@@ -178,7 +178,8 @@ const FLOOD_SECONDS: u32 = 20;
 
 /// A flood of `query` from one address, so many a second: octets out over octets in.
 fn amplification(query: &[u8], per_second: usize) -> f64 {
-    let mut worker = worker(world::limited(200));
+    let nsid = Some("n".repeat(MAX_NSID));
+    let mut worker = worker(Service { nsid, ..world::limited(200) });
     let mut out = 0;
     for second in 0..FLOOD_SECONDS {
         worker.tick(NOW + second);
@@ -210,6 +211,8 @@ fn a_flood_is_not_amplified() {
         ("REFUSED with cookies", asking(".", Rtype::A, &[(COOKIE, b"clientid")])),
         ("FORMERR", asking(HOST, Rtype::A, &[(COOKIE, b"")])),
         ("nothing but cookies", asking_nothing(&[(COOKIE, b"clientid")])),
+        ("nothing but cookies, with identifier", asking_nothing(&[(COOKIE, b"clientid"), (NSID, b"")])),
+        ("nothing at all, with identifier", asking_nothing(&[(NSID, b"")])),
     ] {
         for per_second in [1_000, 4_000] {
             let factor = amplification(&query, per_second);
