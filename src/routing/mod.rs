@@ -53,7 +53,7 @@ pub use explain::{
 pub use flow::{DomainFlow, Flow, PoolFlow, ZoneFlow};
 pub use histogram::{Distribution, Histogram, STAGE_BOUNDS};
 pub use pool_health::{PoolHealth, Share, Standing};
-pub use rate_limit::{MAX_RATE, RateLimit};
+pub use rate_limit::{MAX_RATE, NETWORK_V6, RateLimit};
 pub use service::Service;
 pub use table::{Compiled, RoutingTable};
 pub use worker::Worker;

@@ -61,6 +61,9 @@ const WAYS: usize = 5;
 const WINDOW: i32 = 15;
 /// A rate above this is no limit, and this many seconds' worth fit an account.
 pub const MAX_RATE: u32 = 1_000_000;
+/// Bits of an IPv6 address that tell one site from another: a household is usually given a /56, of
+/// which one host can use all addresses (ripe-690).
+pub const NETWORK_V6: u32 = 56;
 
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
@@ -131,12 +134,12 @@ impl RateLimiter {
         self.limit.exempt.iter().any(|net| net.contains(&client))
     }
 
-    /// A network is what one operator is likely to hold: a /24 of IPv4, a /56 of IPv6.
+    /// A network is what one operator is likely to hold: a /24 of IPv4, a /[`NETWORK_V6`] of IPv6.
     fn hash(&self, client: IpAddr, kind: Kind) -> u64 {
         let network = match client {
             IpAddr::V4(ip) => u64::from(ip.to_bits() >> 8),
             // The top bit, which neither reaches, tells the families apart.
-            IpAddr::V6(ip) => (ip.to_bits() >> 72) as u64 | 1 << 63,
+            IpAddr::V6(ip) => (ip.to_bits() >> (128 - NETWORK_V6)) as u64 | 1 << 63,
         };
         let kind = match kind {
             Kind::Node(node) => u64::from(node),

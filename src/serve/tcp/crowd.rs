@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::routing::NETWORK_V6;
+
 /// All connections of a server, at most a given number. When one more comes, the client that has
 /// the most loses one, so that no client takes the places of those who are content with fewer; of
 /// its connections the one that has been idle the longest (RFC 7766, section 6.2.3). What is idle
@@ -31,8 +33,8 @@ struct State {
     ranks: BTreeSet<(Share, Origin)>,
 }
 
-/// A client, as far as one can be told from another: an address of IPv4, or the /64 of IPv6 of
-/// which a single host may use all addresses.
+/// A client, as far as one can be told from another: an address of IPv4, or the network of IPv6 of
+/// which a single customer may use all addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Origin {
     V4(u32),
@@ -43,7 +45,7 @@ impl From<IpAddr> for Origin {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Origin::V4(address.to_bits()),
-            IpAddr::V6(address) => Origin::V6((address.to_bits() >> 64) as u64),
+            IpAddr::V6(address) => Origin::V6((address.to_bits() >> (128 - NETWORK_V6)) as u64),
         }
     }
 }
@@ -225,16 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_an_address_of_ipv4_or_a_64_of_ipv6() {
+    fn a_client_is_an_address_of_ipv4_or_a_56_of_ipv6() {
         let same = |one: &str, other: &str| {
             let [one, other] = [one, other].map(|text| text.parse::<IpAddr>().expect("an address"));
             Origin::from(one) == Origin::from(other)
         };
-        assert!(same("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"));
-        assert!(!same("2001:db8::1", "2001:db8:0:1::1"));
+        assert!(same("2001:db8::1", "2001:db8:0:ff:ffff:ffff:ffff:ffff"));
+        assert!(!same("2001:db8::1", "2001:db8:0:100::1"));
         assert!(!same("192.0.2.1", "192.0.2.2"));
         assert!(same("192.0.2.1", "::ffff:192.0.2.1"));
-        assert!(!same("0.0.0.1", "0:0:0:1::"));
+        assert!(!same("0.0.0.1", "0:0:0:100::"));
     }
 
     #[test]
