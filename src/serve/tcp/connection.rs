@@ -185,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Answerer> Connection<S, A> {
         }
         // Before the client can know: its next connection must find this one as busy as it was. Who
         // was told to leave is given what it takes at once.
-        let stays = self.place.renew();
+        let stays = self.place.renew(now());
         let due = from_now(self.server.limits.write_timeout).min(last);
         let Connection { stream, output, place, .. } = self;
         let written = tokio::select! {

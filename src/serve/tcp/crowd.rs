@@ -4,17 +4,33 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::routing::NETWORK_V6;
 
-/// All connections of a server, at most a given number. When one more comes, the client that has
-/// the most loses one, so that no client takes the places of those who are content with fewer; of
-/// its connections the one that has been idle the longest (RFC 7766, section 6.2.3). What is idle
-/// is the same for one that says nothing, one that begins a query and never ends it, and one that
-/// never reads its replies: how long it is since a query was answered. A client that has only
-/// just connected so keeps its place for as long as anybody has more.
+/// For how long a connection is in use after it came or was answered. The next query of a client
+/// that has one is there by then, even if its segment was lost and sent again after a second.
+const IN_USE: Duration = Duration::from_secs(2);
+
+/// As many connections that have only just come are held against a client as much as one that is
+/// idle: more than a client opens at once and has not yet asked on, far less than shuts out others.
+const NEW_PER_IDLE: usize = 8;
+
+/// All connections of a server, at most a given number. When one more comes, another leaves:
+///
+/// - As long as any is idle, which is one that was not answered for [`IN_USE`], those that were
+///   answered since are left alone. The client that has the most of the others loses the one that
+///   has waited the longest; those that have only just come count for little.
+/// - When none is idle, the client that has the most of all connections loses the one that was not
+///   answered for the longest.
+///
+/// So no client takes the places of those who are content with fewer, nor of those who use theirs
+/// (RFC 7766, section 6.2.3). What is idle is the same for one that says nothing, one that begins a
+/// query and never ends it, and one that never reads its replies: how long it is since a query was
+/// answered.
 pub(super) struct Crowd {
     limit: usize,
     state: Mutex<State>,
@@ -22,16 +38,27 @@ pub(super) struct Crowd {
 
 #[derive(Default)]
 struct State {
-    /// The turn that the next connection to come or to be answered gets. Turns stand for times:
-    /// only their order matters.
+    /// The turn that the next connection to come or to be answered gets. Who has an earlier one
+    /// has waited for longer.
     next_turn: u64,
-    /// Who has not been told to leave, those of each client in the order in which they would be.
+    /// Who has not been told to leave.
     staying: BTreeMap<(Origin, u64), Arc<Notify>>,
+    /// Those of them that were not idle when that was last looked at, by turn, and since when they
+    /// wait: the first is the next to be idle.
+    in_use: BTreeMap<u64, (Instant, Origin)>,
+    /// Those of these that were not answered yet.
+    new: BTreeSet<(Origin, u64)>,
     /// What each client has.
     shares: HashMap<Origin, Share>,
-    /// The clients in the order of who is next to lose a place: the last one.
-    ranks: BTreeSet<(Share, Origin)>,
+    /// The clients in the order of who has the most that is not in use, with that; the last one is
+    /// next to lose a connection while any is idle.
+    by_burden: BTreeSet<Rank>,
+    /// The clients in the order of who has the most of all, with that; likewise while none is idle.
+    by_places: BTreeSet<Rank>,
 }
+
+/// How much a client has, the turn of its connection that is next to leave, and who it is.
+type Rank = (usize, Reverse<u64>, Origin);
 
 /// A client, as far as one can be told from another: an address of IPv4, or the network of IPv6 of
 /// which a single customer may use all addresses.
@@ -50,12 +77,20 @@ impl From<IpAddr> for Origin {
     }
 }
 
-/// What a client has; the greatest loses a place first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a client has.
+#[derive(Clone, Copy, Default)]
 struct Share {
+    /// All its connections.
     places: usize,
-    /// The turn of its connection that is next to leave.
-    first: Reverse<u64>,
+    idle: usize,
+    new: usize,
+}
+
+impl Share {
+    /// How much it has that is not in use.
+    fn burden(self) -> usize {
+        NEW_PER_IDLE * self.idle + self.new
+    }
 }
 
 impl Crowd {
@@ -65,22 +100,22 @@ impl Crowd {
 
     /// A place for one more connection from `client`, and whether another has to leave for it;
     /// none if there is no room for any.
-    pub(super) fn enter(self: &Arc<Self>, client: IpAddr) -> Option<(Place, bool)> {
+    pub(super) fn enter(self: &Arc<Self>, client: IpAddr, now: Instant) -> Option<(Place, bool)> {
         let origin = Origin::from(client);
         let mut state = self.lock();
         let full = state.staying.len() >= self.limit;
-        if full && !state.evict_for(Some(origin)) {
+        if full && !state.evict_for(Some(origin), now) {
             return None;
         }
         let leave = Arc::<Notify>::default();
-        let turn = state.insert(origin, Arc::clone(&leave));
+        let turn = state.insert(origin, Arc::clone(&leave), true, now);
         drop(state);
         Some((Place { crowd: Arc::clone(self), leave, origin, turn }, full))
     }
 
     /// Tells the connection that has to leave first to do so; false if there is none.
-    pub(super) fn evict(&self) -> bool {
-        self.lock().evict_for(None)
+    pub(super) fn evict(&self, now: Instant) -> bool {
+        self.lock().evict_for(None, now)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -89,44 +124,97 @@ impl Crowd {
 }
 
 impl State {
-    /// Tells one to leave so that `newcomer` can have its place. A newcomer that has as many as
+    /// Tells one to leave so that `newcomer` can have its place. A newcomer that has as much as
     /// anybody loses one of its own: else it would have more than anybody.
-    fn evict_for(&mut self, newcomer: Option<Origin>) -> bool {
-        let Some(&(most, origin)) = self.ranks.last() else { return false };
-        let own = newcomer.and_then(|origin| Some((*self.shares.get(&origin)?, origin)));
-        let (share, origin) = own.filter(|(own, _)| own.places == most.places).unwrap_or((most, origin));
-        let Some(leave) = self.remove(origin, share.first.0) else { return false };
+    fn evict_for(&mut self, newcomer: Option<Origin>, now: Instant) -> bool {
+        self.look_for_idle(now);
+        let is_any_idle = self.in_use.len() < self.staying.len();
+        let ranks = if is_any_idle { &self.by_burden } else { &self.by_places };
+        let Some(&most) = ranks.last() else { return false };
+        let own = newcomer.and_then(|origin| self.ranks(origin)[usize::from(!is_any_idle)]);
+        let (_, Reverse(turn), origin) = own.filter(|own| own.0 == most.0).unwrap_or(most);
+        let Some(leave) = self.remove(origin, turn) else { return false };
         leave.notify_one();
         true
     }
 
+    /// Counts as idle what has become it: each connection once, until it is answered again.
+    fn look_for_idle(&mut self, now: Instant) {
+        while let Some(first) = self.in_use.first_entry()
+            && now.saturating_duration_since(first.get().0) >= IN_USE
+        {
+            let (turn, (_, origin)) = first.remove_entry();
+            let was_new = self.new.contains(&(origin, turn));
+            self.change(origin, |state, share| {
+                state.new.remove(&(origin, turn));
+                share.new -= usize::from(was_new);
+                share.idle += 1;
+            });
+        }
+    }
+
     /// Enters a connection as the last of its client to leave, and returns its turn.
-    fn insert(&mut self, origin: Origin, leave: Arc<Notify>) -> u64 {
+    fn insert(&mut self, origin: Origin, leave: Arc<Notify>, is_new: bool, now: Instant) -> u64 {
         let turn = self.next_turn;
         self.next_turn += 1;
-        self.staying.insert((origin, turn), leave);
-        let places = self.shares.get(&origin).map_or(0, |share| share.places);
-        self.set_share(origin, places + 1);
+        self.change(origin, |state, share| {
+            state.staying.insert((origin, turn), leave);
+            state.in_use.insert(turn, (now, origin));
+            if is_new {
+                state.new.insert((origin, turn));
+            }
+            share.places += 1;
+            share.new += usize::from(is_new);
+        });
         turn
     }
 
     fn remove(&mut self, origin: Origin, turn: u64) -> Option<Arc<Notify>> {
-        let leave = self.staying.remove(&(origin, turn))?;
-        let places = self.shares.get(&origin).map_or(0, |share| share.places);
-        self.set_share(origin, places.saturating_sub(1));
-        Some(leave)
+        if !self.staying.contains_key(&(origin, turn)) {
+            return None;
+        }
+        self.change(origin, |state, share| {
+            let was_idle = state.in_use.remove(&turn).is_none();
+            let was_new = state.new.remove(&(origin, turn));
+            share.places -= 1;
+            share.idle -= usize::from(was_idle);
+            share.new -= usize::from(was_new);
+            state.staying.remove(&(origin, turn))
+        })
     }
 
-    fn set_share(&mut self, origin: Origin, places: usize) {
-        if let Some(before) = self.shares.remove(&origin) {
-            self.ranks.remove(&(before, origin));
+    /// Makes a change of what a client has, and of where it stands among all clients.
+    fn change<T>(&mut self, origin: Origin, change: impl FnOnce(&mut State, &mut Share) -> T) -> T {
+        let [burden, places] = self.ranks(origin);
+        if let Some(rank) = burden {
+            self.by_burden.remove(&rank);
         }
-        let first = self.staying.range((origin, 0)..=(origin, u64::MAX)).next();
-        if let Some((&(_, turn), _)) = first {
-            let share = Share { places, first: Reverse(turn) };
+        if let Some(rank) = places {
+            self.by_places.remove(&rank);
+        }
+        let mut share = self.shares.remove(&origin).unwrap_or_default();
+        let result = change(self, &mut share);
+        if share.places > 0 {
             self.shares.insert(origin, share);
-            self.ranks.insert((share, origin));
         }
+        let [burden, places] = self.ranks(origin);
+        self.by_burden.extend(burden);
+        self.by_places.extend(places);
+        result
+    }
+
+    /// Where a client stands while some connection is idle, and while none is.
+    fn ranks(&self, origin: Origin) -> [Option<Rank>; 2] {
+        let Some(share) = self.shares.get(&origin) else { return [None; 2] };
+        let of_client = (origin, 0)..=(origin, u64::MAX);
+        // Those that are idle came or were answered before all others.
+        let oldest = self.staying.range(of_client.clone()).next().map(|((_, turn), _)| *turn);
+        let oldest_new = || self.new.range(of_client).next().map(|(_, turn)| *turn);
+        let unused = if share.idle > 0 { oldest } else { oldest_new() };
+        [
+            unused.map(|turn| (share.burden(), Reverse(turn), origin)),
+            oldest.map(|turn| (share.places, Reverse(turn), origin)),
+        ]
     }
 }
 
@@ -143,10 +231,10 @@ impl Place {
     /// Has the connection leave after all others of its client, since it has been answered; false
     /// if it was told to leave before. Nothing else earns time: neither octets that drip in nor
     /// what is no query.
-    pub(super) fn renew(&mut self) -> bool {
+    pub(super) fn renew(&mut self, now: Instant) -> bool {
         let mut state = self.crowd.lock();
         let Some(leave) = state.remove(self.origin, self.turn) else { return false };
-        self.turn = state.insert(self.origin, leave);
+        self.turn = state.insert(self.origin, leave, false, now);
         true
     }
 
@@ -169,94 +257,4 @@ impl Drop for Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
-
-    fn enter(crowd: &Arc<Crowd>, client: IpAddr) -> Place {
-        crowd.enter(client).expect("there are places").0
-    }
-
-    fn staying(places: &[Place]) -> Vec<bool> {
-        places.iter().map(Place::stays).collect()
-    }
-
-    #[test]
-    fn the_longest_unanswered_leaves_first() {
-        let crowd = Crowd::new(3);
-        let mut places = [ONE; 3].map(|client| enter(&crowd, client));
-        assert!(places[0].renew(), "answered after the others came");
-        for left in [[true, false, true], [true, false, false], [false; 3]] {
-            assert!(crowd.evict());
-            assert_eq!(staying(&places), left);
-        }
-        assert!(!crowd.evict());
-        assert!(!places[0].renew(), "it was told");
-    }
-
-    #[test]
-    fn who_has_the_most_makes_room() {
-        let crowd = Crowd::new(4);
-        let honest = enter(&crowd, OTHER);
-        // As many as there is room for, and a thousand more.
-        let mut hostile: Vec<Place> = (0..3).map(|_| enter(&crowd, ONE)).collect();
-        for _ in 0..1000 {
-            hostile.push(enter(&crowd, ONE));
-            assert!(honest.stays());
-        }
-        assert_eq!(hostile.iter().filter(|place| place.stays()).count(), 3);
-        // The other has what it wants up to its half, and beyond that gives what it takes.
-        let more = [OTHER; 2].map(|client| enter(&crowd, client));
-        assert_eq!(hostile.iter().filter(|place| place.stays()).count(), 2);
-        assert_eq!((honest.stays(), staying(&more)), (false, vec![true; 2]));
-        let last = enter(&crowd, ONE);
-        assert!(last.stays());
-        assert_eq!(staying(&more), [true; 2]);
-    }
-
-    #[test]
-    fn among_equals_the_longest_unanswered_makes_room() {
-        let crowd = Crowd::new(3);
-        let client = |number: u8| IpAddr::from([192, 0, 2, number]);
-        let mut places: Vec<Place> = (1..=3).map(|number| enter(&crowd, client(number))).collect();
-        assert!(places[0].renew());
-        let newcomer = enter(&crowd, client(4));
-        assert_eq!((staying(&places), newcomer.stays()), (vec![true, false, true], true));
-    }
-
-    #[test]
-    fn a_client_is_an_address_of_ipv4_or_a_56_of_ipv6() {
-        let same = |one: &str, other: &str| {
-            let [one, other] = [one, other].map(|text| text.parse::<IpAddr>().expect("an address"));
-            Origin::from(one) == Origin::from(other)
-        };
-        assert!(same("2001:db8::1", "2001:db8:0:ff:ffff:ffff:ffff:ffff"));
-        assert!(!same("2001:db8::1", "2001:db8:0:100::1"));
-        assert!(!same("192.0.2.1", "192.0.2.2"));
-        assert!(same("192.0.2.1", "::ffff:192.0.2.1"));
-        assert!(!same("0.0.0.1", "0:0:0:100::"));
-    }
-
-    #[test]
-    fn a_place_is_given_up_once() {
-        let crowd = Crowd::new(1);
-        let (first, evicting) = crowd.enter(ONE).expect("a place");
-        assert!(!evicting);
-        let (second, evicting) = crowd.enter(OTHER).expect("the first's place");
-        assert!(evicting);
-        drop(first);
-        assert_eq!(crowd.lock().staying.len(), 1);
-        drop(second);
-        let state = crowd.lock();
-        assert!(state.staying.is_empty() && state.shares.is_empty() && state.ranks.is_empty());
-        drop(state);
-        assert!(crowd.enter(ONE).is_some_and(|(_, evicting)| !evicting));
-    }
-
-    #[test]
-    fn no_room_at_all() {
-        assert!(Crowd::new(0).enter(ONE).is_none());
-    }
-}
+mod tests;

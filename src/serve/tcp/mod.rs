@@ -13,6 +13,7 @@ use tokio::time;
 use super::Phase;
 use super::answerer::{Answerer, WorkerId};
 use super::counters::TcpCounters;
+use super::now;
 
 mod connection;
 mod crowd;
@@ -145,7 +146,7 @@ impl<A: Answerer> Server<A> {
                     // failure the newest may have come this moment: who took the last descriptor
                     // is answered before anyone is closed.
                     if exhausted {
-                        let shed = (0..SHED).take_while(|_| self.crowd.evict()).count();
+                        let shed = (0..SHED).take_while(|_| self.crowd.evict(now())).count();
                         self.counters.evicted.add(shed as u64);
                     }
                     exhausted = true;
@@ -164,7 +165,7 @@ impl<A: Answerer> Server<A> {
         holder: mpsc::Sender<Infallible>,
     ) {
         self.counters.accepted.add(1);
-        let Some((place, evicting)) = self.crowd.enter(client.ip()) else {
+        let Some((place, evicting)) = self.crowd.enter(client.ip(), now()) else {
             self.counters.refused.add(1);
             self.counters.closed.add(1);
             return;

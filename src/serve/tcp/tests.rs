@@ -33,7 +33,7 @@ impl Dialogue {
         let server = Server::new(LIMITS, 1, &mut |_| Echo, Arc::default());
         let phase = watch::Sender::new(Phase::Serving);
         let asking = SocketAddr::from((Ipv4Addr::LOCALHOST, 4711));
-        let (place, _) = server.crowd.enter(asking.ip()).unwrap();
+        let (place, _) = server.crowd.enter(asking.ip(), Instant::now()).unwrap();
         let connection =
             Connection::new(stream, (asking, None), 0, Arc::clone(&server), place, phase.subscribe());
         let served = tokio::spawn(connection.serve());
@@ -189,7 +189,7 @@ async fn who_has_to_leave_leaves_at_once() {
         dialogue.say(said).await;
         // The other task waits again once it has nothing more to do.
         time::sleep(Duration::from_millis(1)).await;
-        assert!(dialogue.server.crowd.evict(), "{what}");
+        assert!(dialogue.server.crowd.evict(Instant::now()), "{what}");
         let (_, after, counters) = dialogue.hear_to_the_end().await;
         assert_eq!(after.as_secs(), 0, "{what}");
         assert_eq!((counters.closed.read(), counters.timed_out.read()), (1, 0), "{what}");
