@@ -28,8 +28,8 @@ pub trait Answerer: Send + 'static {
     /// `reply` holds 1,232 octets for UDP and 65,535 for TCP.
     fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize;
 
-    /// Whether it is to be told what came of each [`Answerer::answer`] until the next refresh: what need not be
-    /// told need not be found out.
+    /// Whether it is to be told what came of each [`Answerer::answer`] until the next refresh: what
+    /// need not be told need not be found out.
     fn is_watched(&self) -> bool {
         false
     }
@@ -59,16 +59,16 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// Refreshes after which nobody has waited for a table: as many as an idle thread makes in a second. Later it is clients that
-/// take their time.
-const TURNS: u32 = 10;
+/// For how long an answer from a new table is waited for. One that is sent later says how long
+/// nobody asked.
+const AWAITED: Duration = Duration::from_secs(1);
 
 /// A table that no answer was sent from yet.
 struct Unused {
     /// When the probe ended that it follows from.
     decided: Instant,
-    /// How often nothing was there to be answered.
-    turns: u32,
+    /// When it was found, since 1970: the clock that each refresh looks at.
+    found: Duration,
 }
 
 /// Answers from the published routing table.
@@ -107,18 +107,14 @@ impl TableAnswerer {
         self.tap = Some(tap);
         self
     }
-}
 
-impl Answerer for TableAnswerer {
-    fn refresh(&mut self) {
-        let now = since_1970();
+    /// [`Answerer::refresh`] at `now`, since 1970.
+    fn refresh_at(&mut self, now: Duration) {
         self.worker.tick(seconds(now));
         self.is_tapped = self.tap.as_mut().is_some_and(|tap| tap.tick(now));
-        if let Some(unused) = &mut self.unused {
-            unused.turns += 1;
-            if unused.turns > TURNS {
-                self.unused = None;
-            }
+        // A clock that was set says nothing of how long it was.
+        if self.unused.as_ref().is_some_and(|unused| now.abs_diff(unused.found) > AWAITED) {
+            self.unused = None;
         }
         let published = self.published.load();
         if !Arc::ptr_eq(published, &self.table) {
@@ -126,10 +122,16 @@ impl Answerer for TableAnswerer {
             self.table = Arc::clone(published);
             if let Some(counters) = &self.counters {
                 counters.uses(&self.table);
-                let unused = self.table.decided().map(|decided| Unused { decided, turns: 0 });
+                let unused = self.table.decided().map(|decided| Unused { decided, found: now });
                 self.unused = unused.or(self.unused.take());
             }
         }
+    }
+}
+
+impl Answerer for TableAnswerer {
+    fn refresh(&mut self) {
+        self.refresh_at(since_1970());
     }
 
     fn sent(&mut self) {
@@ -221,9 +223,17 @@ mod tests {
         answerer.refresh();
         answerer.sent();
         assert_eq!(told(), (4, 2));
+        // Batches of which none was answered may follow one another in no time.
         of_a_probe();
-        (0..=TURNS + 1).for_each(|_| answerer.refresh());
+        let now = since_1970();
+        (0..1000).for_each(|_| answerer.refresh_at(now));
+        answerer.refresh_at(now + AWAITED);
         answerer.sent();
-        assert_eq!(told(), (5, 2), "nobody has waited for it");
+        assert_eq!(told(), (5, 3));
+        of_a_probe();
+        answerer.refresh_at(now);
+        answerer.refresh_at(now + AWAITED + Duration::from_millis(1));
+        answerer.sent();
+        assert_eq!(told(), (6, 3), "nobody has waited for it");
     }
 }
