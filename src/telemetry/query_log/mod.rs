@@ -1,9 +1,9 @@
 //! The query log: what was asked and answered, as lines of JSON or as dnstap.
 //!
-//! Whoever answers puts records that are wanted (`filter`) into a ring of their own (`recorder`); a thread empties the rings,
-//! encodes what it finds and writes it (`writer`). A record for which there is no room is dropped and
-//! counted: nothing that happens to the log, a full disk or a reader that has stopped to read, delays
-//! an answer.
+//! Whoever answers puts records that are wanted (`filter`) into a ring of their own (`recorder`); a
+//! thread empties the rings, encodes what it finds and writes it (`writer`). A record for which there
+//! is no room is dropped and counted: nothing that happens to the log, a full disk or a reader that has
+//! stopped to read, delays an answer.
 
 use std::io;
 use std::path::PathBuf;
@@ -78,6 +78,9 @@ pub struct Health {
 pub struct QueryLog {
     asks: Sender<Ask>,
     choice: Choice,
+    /// Filters that some recorder may not have let go of yet. Whoever has the last pointer to one
+    /// frees all of its names, and that must be nobody who answers.
+    replaced: Arc<Mutex<Vec<Arc<Filter>>>>,
     counts: Arc<Counts>,
 }
 
@@ -102,7 +105,7 @@ impl QueryLog {
         let (choice, counts) = (Choice::default(), Arc::<Counts>::default());
         let writer = Writer::new(asked, Arc::clone(&choice.share), Arc::clone(&counts));
         thread::Builder::new().name("query-log".to_owned()).spawn(move || writer.run())?;
-        Ok(QueryLog { asks, choice, counts })
+        Ok(QueryLog { asks, choice, replaced: Arc::default(), counts })
     }
 
     /// A recorder for one who answers.
@@ -134,7 +137,11 @@ impl QueryLog {
 
     /// Has only what `filter` wants be recorded, of what is sampled, from the next batch of queries on.
     pub fn filter(&self, filter: Filter) {
-        self.choice.filter.store(Arc::new(filter));
+        // A list of pointers is whole whatever happened to whoever held the lock.
+        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        replaced.push(self.choice.filter.swap(Arc::new(filter)));
+        // Nobody can get hold of one that nobody else has.
+        replaced.retain(|filter| Arc::strong_count(filter) > 1);
     }
 
     /// How it does.

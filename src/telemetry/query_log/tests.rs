@@ -324,3 +324,27 @@ fn who_leaves_and_who_takes_over_do_not_put_each_other_aside() {
     assert_eq!((old.health().written, files()), (20, 3));
     assert!(std::fs::metadata(&path).expect("it is there").len() > 42 + 12);
 }
+
+#[test]
+fn a_filter_is_freed_by_who_replaces_it_and_never_by_a_recorder() {
+    let log = QueryLog::start().expect("a thread");
+    let mut recorders = [log.recorder(), log.recorder()];
+    let in_service = || Arc::downgrade(&log.choice.filter.load_full());
+    let zones = |zone: &str| Filter::new(&[], &[zone.parse().expect("a name")]);
+    let mut replaced = Vec::new();
+    for zone in ["one.example", "two.example", "three.example"] {
+        log.filter(zones(zone));
+        // The second one is replaced before the first recorder has seen it.
+        if zone != "two.example" {
+            recorders[0].tick(Duration::ZERO);
+        }
+        recorders[1].tick(Duration::ZERO);
+        replaced.push(in_service());
+    }
+    let are_there = |replaced: &[std::sync::Weak<Filter>]| {
+        replaced.iter().map(|filter| filter.strong_count() > 0).collect::<Vec<bool>>()
+    };
+    assert_eq!(are_there(&replaced), [true; 3], "recorders have let go of two of them");
+    log.filter(zones("four.example"));
+    assert_eq!(are_there(&replaced), [false, false, true]);
+}
