@@ -2,7 +2,7 @@
 //!
 //! Every failure names the place and what to do about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -337,6 +337,25 @@ fn the_top_level_stays_clear() {
     report(strangers.map(|name| format!("{name}: move it below one of the directories of the top level")));
 }
 
+/// What links to the headings of a document are made of.
+fn anchors(document: &str) -> BTreeSet<String> {
+    let mut is_code = false;
+    let headings = document.lines().filter(|line| {
+        is_code ^= line.starts_with("```");
+        line.starts_with('#') && !is_code
+    });
+    let headings = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    headings.map(|heading| heading.chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+}
+
+#[test]
+fn anchors_are_made_of_headings() {
+    let document =
+        "# One `[pool.NAME]`\n\n## A canary of 5 %\n```sh\n# none\n```\n    # none\n### query_log-2\n";
+    assert_eq!(Vec::from_iter(anchors(document)), ["a-canary-of-5-", "one-poolname", "query_log-2"]);
+}
+
 #[test]
 fn documents_refer_to_what_exists() {
     let mut documents = files("docs", "md");
@@ -349,11 +368,14 @@ fn documents_refer_to_what_exists() {
     for document in documents {
         let directory = top().join(&document.path).parent().expect("a file has a directory").to_owned();
         for (number, line) in (1..).zip(document.text.lines()) {
-            for target in line.split("](").skip(1).filter_map(|link| link.split([')', '#']).next()) {
-                let is_elsewhere =
-                    target.is_empty() || target.contains("://") || target.starts_with("mailto:");
-                if !is_elsewhere && !directory.join(target).exists() {
-                    faults.push(format!("{}:{number}: `{target}` does not exist", document.path));
+            for link in line.split("](").skip(1).filter_map(|link| link.split(')').next()) {
+                if link.contains("://") || link.starts_with("mailto:") {
+                    continue;
+                }
+                let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+                let target = if path.is_empty() { top().join(&document.path) } else { directory.join(path) };
+                if !target.exists() || !anchor.is_empty() && !anchors(&read(&target)).contains(anchor) {
+                    faults.push(format!("{}:{number}: `{link}` does not exist", document.path));
                 }
             }
         }
