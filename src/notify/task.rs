@@ -89,8 +89,8 @@ impl Destination {
             && subject.domain.as_ref().is_none_or(fits_domain)
     }
 
-    /// Delivers `message` now, and notes what has come of it. Returns why those do not get it who never will, where others
-    /// have got it.
+    /// Delivers `message` now, and notes what has come of it. Returns why those do not get it who
+    /// never will, where others have got it.
     pub(super) async fn deliver(&self, message: &Message) -> Result<Vec<String>, Failure> {
         let delivered = self.try_deliver(message).await;
         let at = since_1970();
@@ -143,8 +143,8 @@ impl Destination {
     }
 }
 
-/// Tells the destination that `changes` has what comes by `incidents`, until nobody can send any more; then what is left,
-/// if it takes it soon. Where that panics it begins anew.
+/// Tells the destination that `changes` has what comes by `incidents`, until nobody can send any more;
+/// then what is left, if it takes it soon. Where that panics it begins anew.
 pub(super) async fn run(
     mut changes: watch::Receiver<Arc<Destination>>,
     mut incidents: mpsc::Receiver<Arc<Incident>>,
@@ -156,7 +156,10 @@ pub(super) async fn run(
             return;
         }
         let name = changes.borrow().notification.name.clone();
-        tracing::error!(destination = %name, "telling it has failed in this program: what waited is lost, and what lasts is told anew");
+        tracing::error!(
+            destination = %name,
+            "telling it has failed in this program: what waited is lost, and what lasts is told anew"
+        );
         tokio::time::sleep(AFTER_PANIC).await;
     }
 }

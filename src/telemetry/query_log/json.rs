@@ -7,8 +7,9 @@ use serde::{Serialize, Serializer};
 
 use super::recorder::Record;
 use super::reply::Reply;
-use crate::dns::Unanswerable;
-use crate::dns::{CLASS_CHAOS, CLASS_IN, ClientSubnet, HEADER, Name, NameBuffer, Query, Rcode, Rtype};
+use crate::dns::{
+    CLASS_CHAOS, CLASS_IN, ClientSubnet, HEADER, Name, NameBuffer, Query, Rcode, Rtype, Unanswerable,
+};
 use crate::routing::Transport;
 
 /// What is told of one query. What cannot be told is left out.

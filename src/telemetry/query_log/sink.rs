@@ -19,8 +19,8 @@ const MODE: u32 = 0o640;
 /// How long one write waits for a reader that reads slowly, before the writer looks after the rest.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// How long a reader may take to greet, and to part, from the first octet to the last: as long as a loaded machine needs, and not so
-/// long that a daemon that stops would wait for it.
+/// How long a reader may take to greet, and to part, from the first octet to the last: as long as a
+/// loaded machine needs, and not so long that a daemon that stops would wait for it.
 const GREETING: Duration = Duration::from_secs(1);
 
 /// Something that is written to.
