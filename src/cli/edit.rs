@@ -129,6 +129,9 @@ pub(super) fn carry_out_if(
     how: How,
 ) -> Result<ExitCode, Failed> {
     runtime()?.block_on(async {
+        if let Action::Add(_) = action {
+            expect_absent(object, &how.endpoint).await?;
+        }
         if how.dry_run {
             return rehearse(object, action, &how).await;
         }
@@ -151,6 +154,15 @@ pub(super) fn carry_out_if(
     })
 }
 
+/// Refuses to add what is there: a PUT would take its place, and so would a transaction, which is what a dry run is.
+async fn expect_absent(object: Object<'_>, endpoint: &Endpoint) -> Result<(), Failed> {
+    if endpoint.find::<Value>(&format!("/v1/{}", object.path())).await?.is_none() {
+        return Ok(());
+    }
+    let told = object.told();
+    Err(Failed(format!("error: {told} is there already\nhint: `set` changes it, `remove` takes it away")))
+}
+
 async fn ask(
     object: Object<'_>,
     action: &Action,
@@ -159,27 +171,18 @@ async fn ask(
 ) -> Result<(Value, Option<String>), Failed> {
     let path = format!("/v1/{}", object.path());
     let (method, path, content) = match action {
-        Action::Add(table) => {
-            // A PUT would take the place of what is there.
-            if how.endpoint.find::<Value>(&path).await?.is_some() {
-                let told = object.told();
-                return Err(Failed(format!(
-                    "error: {told} is there already\nhint: `set` changes it, `remove` takes it away"
-                )));
+        Action::Add(table) => match object {
+            Object::Address(pool, name) => {
+                let mut table = table.clone();
+                table.insert("name".to_owned(), name.into());
+                let path = format!("/v1/{}/addresses", Kind::Pool.named(pool).path());
+                (Method::POST, path, Some(Value::Object(table)))
             }
-            match object {
-                Object::Address(pool, name) => {
-                    let mut table = table.clone();
-                    table.insert("name".to_owned(), name.into());
-                    let path = format!("/v1/{}/addresses", Kind::Pool.named(pool).path());
-                    (Method::POST, path, Some(Value::Object(table)))
-                }
-                _ => {
-                    provided = Some(&Provided::Absent);
-                    (Method::PUT, path, Some(Value::Object(table.clone())))
-                }
+            _ => {
+                provided = Some(&Provided::Absent);
+                (Method::PUT, path, Some(Value::Object(table.clone())))
             }
-        }
+        },
         Action::Put(table) => (Method::PUT, path, Some(Value::Object(table.clone()))),
         Action::Merge(table) => (Method::PATCH, path, Some(Value::Object(table.clone()))),
         Action::Remove => (Method::DELETE, path, None),
