@@ -134,8 +134,8 @@ fn what_a_mail_server_says_of_a_login_has_no_password_in_it() {
     }
 }
 
-/// A mail server that says to each recipient what `judge` makes of their name and of how many came before the connection.
-/// Tells of each letter who gets it.
+/// A mail server that says to each recipient what `judge` makes of their name and of how many came before the
+/// connection, and likewise to QUIT: nothing, if that is empty. Tells of each letter who gets it.
 async fn take_mail(
     listener: TcpListener,
     judge: fn(&str, usize) -> &'static str,
@@ -162,9 +162,13 @@ async fn take_mail(
                     letters.send(std::mem::take(&mut recipients)).expect("the test listens");
                     "250 taken"
                 }
+                (None, "QUIT") => judge("QUIT", connection),
                 (None, _) => "250 well",
             };
-            write.write_all(format!("{reply}\r\n").as_bytes()).await.expect("it reads");
+            if !reply.is_empty() {
+                // Whoever has said QUIT may be gone.
+                let _ = write.write_all(format!("{reply}\r\n").as_bytes()).await;
+            }
         }
     }
 }
@@ -221,6 +225,18 @@ async fn whoever_has_a_letter_does_not_get_it_again_when_others_do() {
     route.deliver(&self::message(), LONG_ENOUGH).await.expect("it is taken");
     let told = std::iter::from_fn(|| letters.try_recv().ok()).collect::<Vec<_>>();
     assert_eq!(told, [&["good"][..], &["busy"], &["good", "busy"]]);
+}
+
+#[tokio::test]
+async fn a_letter_that_was_taken_is_not_sent_again_for_want_of_a_farewell() {
+    let judge = |name: &str, _| if name == "QUIT" { "" } else { "250 well" };
+    let (route, mut letters) = mail_to(&["good"], judge).await;
+    // The server has time for the second when the first has hung up.
+    for _ in 0..2 {
+        let refused = route.deliver(&message(), LONG_ENOUGH).await.expect("it was taken");
+        assert_eq!(refused, Vec::<String>::new());
+        assert_eq!(letters.try_recv().expect("it was sent"), ["good"]);
+    }
 }
 
 #[test]
