@@ -45,6 +45,9 @@ async function login(page, who = "alice") {
 
 const node = (page, id) => page.locator(`.node[data-id="${id}"]`);
 
+/** Waits until the form has this weight. */
+const weighs = (page, value) => page.waitForFunction((wanted) => document.querySelector("#weight").value === wanted, value);
+
 /** What somebody does who asks the API, as Alice; returns what is answered. */
 async function ask(method, where, body) {
   const response = await fetch(`${world.base}${where}`, {
@@ -307,11 +310,10 @@ const steps = {
   async "nobody overwrites unnoticed what somebody else has changed"(page) {
     const address = "/v1/pools/virginia/addresses/nlb-1";
     await node(page, "address:virginia/nlb-1").click();
-    const weighs = (value) => page.waitForFunction((wanted) => document.querySelector("#weight").value === wanted, value);
-    await weighs("1");
+    await weighs(page, "1");
     // As long as nothing is typed, the form follows what is in force.
     await ask("PATCH", address, { weight: 2 });
-    await weighs("2");
+    await weighs(page, "2");
 
     await page.fill("#weight", "7");
     await page.fill("#reason", "more machines");
@@ -340,11 +342,35 @@ const steps = {
     await page.waitForSelector(".conflict:empty", { state: "attached" });
     const { specification, state } = await ask("GET", address);
     assert.deepEqual([specification.weight, state], [7, "drain"]);
-    await weighs("7");
+    await weighs(page, "7");
     assert.equal(await page.inputValue("#reason"), "");
 
     for (const id of (await ask("GET", address)).edits.reverse()) await ask("DELETE", `/v1/edits/${id}`);
-    await weighs("1");
+    await weighs(page, "1");
+    await page.keyboard.press("Escape");
+  },
+
+  async "what somebody else has done already is left at that, and the form follows again"(page) {
+    const address = "/v1/pools/virginia/addresses/nlb-1";
+    await node(page, "address:virginia/nlb-1").click();
+    await weighs(page, "1");
+    await page.fill("#weight", "7");
+    await page.fill("#reason", "more machines");
+    await page.click("#preview");
+    await page.waitForSelector("#apply");
+    await ask("PATCH", address, { weight: 7 });
+    await page.click("#apply");
+    const notice = page.locator(".conflict");
+    await notice.getByText("What you wanted is in force by now.").waitFor();
+    assert.ok(await page.isDisabled("#preview"), "there is nothing to apply");
+    await page.getByRole("button", { name: "Leave it" }).click();
+    await page.waitForSelector(".conflict:empty", { state: "attached" });
+    assert.equal(await page.inputValue("#reason"), "");
+    await ask("PATCH", address, { weight: 3 });
+    await weighs(page, "3");
+
+    for (const id of (await ask("GET", address)).edits.reverse()) await ask("DELETE", `/v1/edits/${id}`);
+    await weighs(page, "1");
     await page.keyboard.press("Escape");
   },
 

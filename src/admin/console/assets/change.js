@@ -149,6 +149,12 @@ export function form(object, pool, isAddress) {
   /** Says what somebody else has changed, as long as it matters. */
   function tell() {
     fill(notice, overtaken && conflict(overtaken, base, typed(), labelOf));
+    // There is nothing to look at, and so nothing to apply: who has read it can go on.
+    if (overtaken && !wanted()) fill(result, h("div", { class: "actions" }, leaving()));
+  }
+
+  function leaving() {
+    return h("button", { type: "button", on: { click: leave } }, "Leave it");
   }
 
   async function look() {
@@ -162,8 +168,7 @@ export function form(object, pool, isAddress) {
       const { moves } = await call("POST", "/v1/transactions?dry_run=true", { edits, reason: why, expires: end });
       previewed = JSON.stringify(asked);
       const apply = h("button", { type: "button", class: "primary danger", id: "apply", on: { click: commit } }, overtaken ? "Apply all the same" : "Apply");
-      fill(result, story(moves), h("div", { class: "actions" }, apply,
-        h("button", { type: "button", on: { click: leave } }, "Leave it")));
+      fill(result, story(moves), h("div", { class: "actions" }, apply, leaving()));
       // Whoever was just told of something else is to read it before Enter means yes.
       if (document.activeElement !== notice) apply.focus();
     } catch (problem) {
