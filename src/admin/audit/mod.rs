@@ -203,8 +203,11 @@ impl Audit {
     /// Waits until all changes that were made are kept: from then on another process may go on with the log.
     pub async fn settle(&self) {
         let mut unnoted = self.unnoted.subscribe();
-        // What is noted later has the number of another change.
-        let _ = tokio::time::timeout(NOTING, unnoted.wait_for(|count| *count == 0)).await;
+        if tokio::time::timeout(NOTING, unnoted.wait_for(|count| *count == 0)).await.is_err() {
+            // What is noted later has the number of another change.
+            let changes = *unnoted.borrow();
+            tracing::warn!(changes, after = ?NOTING, "changes were made whose records are not in the audit log yet");
+        }
         self.flush().await;
     }
 
