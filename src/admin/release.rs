@@ -26,7 +26,9 @@ pub(super) async fn release(
             Problem::new(StatusCode::CONFLICT, "Nothing to release", reason.to_string())
         }
     })?;
-    let Json(after) = state::pool(State(context.clone()), Path(pool.clone())).await?;
-    context.audit.note(&principal, "release", format!("pools/{pool}"), before, standing(&after), None);
-    Ok(Json(after))
+    let current = state::pool(State(context.clone()), Path(pool.clone())).await;
+    // It was released, whether or not it can be told how it is by now.
+    let after = current.as_ref().map_or(Value::Null, |Json(pool)| standing(pool));
+    context.audit.note(&principal, "release", format!("pools/{pool}"), before, after, None);
+    current
 }
