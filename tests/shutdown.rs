@@ -4,6 +4,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use nix::sys::signal::Signal;
@@ -93,6 +94,34 @@ fn no_client_of_the_admin_api_delays_a_stop() {
     for stream in [&mut silent, &mut kept, &mut half] {
         assert!(matches!(stream.read(&mut [0; 1024]), Ok(0) | Err(_)), "it is closed");
     }
+}
+
+#[test]
+fn what_is_done_while_it_stops_is_in_the_audit_log() {
+    let (mut hook, scene) = (Site::start(), Scene::new());
+    hook.hang();
+    let destination = format!(
+        "[notification.hook]\ntype = \"webhook\"\nurl = \"http://{}:8080/\"\nevents = [\"pool\"]\n",
+        hook.ip()
+    );
+    let daemon = scene.start(&[scene.ground(), destination].concat());
+    let admin = daemon.admin();
+    let mut operator = TcpStream::connect(admin).expect("it listens");
+    let asked =
+        format!("POST /v1/notifications/hook/test HTTP/1.1\r\nhost: {admin}\r\ncontent-length: 0\r\n\r\n");
+    operator.write_all(asked.as_bytes()).expect("it reads");
+    hook.await_connections(1);
+    daemon.signal(Signal::SIGTERM);
+    // Whoever has asked was waited for by now, and what was asked for goes on.
+    operator.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
+    assert!(matches!(operator.read(&mut [0; 1024]), Ok(0) | Err(_)), "it hangs all the while");
+    // It says nothing while it waits for that: more time than an end takes that does not, and far less than it waits.
+    std::thread::sleep(Duration::from_millis(50));
+    hook.kill();
+    let (status, log) = daemon.into_process().await_end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    let kept = std::fs::read_to_string(scene.path().join("state/audit.log")).expect("it was begun");
+    assert!(kept.contains("notifications/hook"), "{kept}\n{log}");
 }
 
 #[test]

@@ -9,6 +9,10 @@ use super::{DRAIN, Daemon, edits, incidents};
 /// How long the last records of the audit log may take, on a disk that works.
 const AUDIT_DRAIN: Duration = Duration::from_secs(1);
 
+/// How long of that those may take who have made a change and not noted it yet: all that they need is a turn,
+/// and what is noted needs the rest.
+const NOTING: Duration = Duration::from_millis(500);
+
 /// How long the last records of the query log may take.
 const QUERY_LOG_DRAIN: Duration = Duration::from_secs(2);
 
@@ -83,7 +87,7 @@ impl Daemon {
         // A task that panicked has said so; there is nothing left to stop.
         while tasks.join_next().await.is_some() {}
         notifier.close().await;
-        if tokio::time::timeout(AUDIT_DRAIN, audit.flush()).await.is_err() {
+        if tokio::time::timeout(AUDIT_DRAIN, audit.settle(NOTING)).await.is_err() {
             tracing::error!("the last changes may be missing in the audit log");
         }
         let told = tokio::task::spawn_blocking(move || traces.end(TRACES_DRAIN));

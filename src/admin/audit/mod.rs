@@ -71,10 +71,6 @@ enum Ask {
     Flush(oneshot::Sender<()>),
 }
 
-/// How long a change may take to be noted after it was made, so that it is waited for. Those who make one note it as
-/// soon as they have a turn, but for tests of notifications, which take as long as they take.
-const NOTING: Duration = Duration::from_secs(5);
-
 /// That a change was made which is not noted yet. To be let go of when it is.
 #[derive(Debug, Default)]
 pub struct Unnoted(Option<Arc<watch::Sender<usize>>>);
@@ -200,19 +196,20 @@ impl Audit {
         Unnoted(Some(Arc::clone(&self.unnoted)))
     }
 
-    /// Waits until all changes that were made are kept: from then on another process may go on with the log.
-    pub async fn settle(&self) {
+    /// Waits until all changes that were made are kept, at most for `noting` until they are noted: from then on
+    /// another process may go on with the log.
+    pub async fn settle(&self, noting: Duration) {
         let mut unnoted = self.unnoted.subscribe();
-        if tokio::time::timeout(NOTING, unnoted.wait_for(|count| *count == 0)).await.is_err() {
-            // What is noted later has the number of another change.
+        if tokio::time::timeout(noting, unnoted.wait_for(|count| *count == 0)).await.is_err() {
+            // What is noted later has the number of another change, or is lost.
             let changes = *unnoted.borrow();
-            tracing::warn!(changes, after = ?NOTING, "changes were made whose records are not in the audit log yet");
+            tracing::warn!(changes, after = ?noting, "changes were made whose records are not in the audit log yet");
         }
         self.flush().await;
     }
 
     /// Waits until all that was noted so far is kept.
-    pub async fn flush(&self) {
+    async fn flush(&self) {
         let (reply, done) = oneshot::channel();
         if self.asks.try_send(Ask::Flush(reply)).is_ok() {
             // An error means that the thread is gone.
@@ -263,16 +260,18 @@ mod tests {
     use super::super::Reply;
     use super::*;
 
+    const LONG_ENOUGH: Duration = Duration::from_secs(20);
+
     #[tokio::test]
     async fn who_was_told_of_a_change_notes_it_before_another_process_goes_on() {
         let directory = tempfile::tempdir().expect("a directory");
         let audit = Audit::start(Some(directory.path())).expect("a thread");
         let (reply, answer) = Reply::noted(&audit);
         // Nothing was made so far.
-        audit.settle().await;
+        audit.settle(LONG_ENOUGH).await;
         assert_eq!(reply.send("made"), Ok(()));
         let handing_over = async {
-            audit.settle().await;
+            audit.settle(LONG_ENOUGH).await;
             Audit::start(Some(directory.path())).expect("a thread")
         };
         let noting = async {

@@ -34,6 +34,10 @@ const PREPARATION: Duration = Duration::from_secs(60);
 /// is told why nothing comes of it.
 const CHANGES: Duration = Duration::from_secs(100);
 
+/// How long a change may take to be noted after it was made. Those who make one note it as soon as they have a
+/// turn, but for tests of notifications, which take as long as they take.
+const NOTING: Duration = Duration::from_secs(5);
+
 /// How long it may take until it answers: it lays edits over the file, compiles, and probes every address
 /// once. Edits wait as long.
 const START: Duration = Duration::from_secs(120);
@@ -231,7 +235,7 @@ impl Estate {
         let Ok(Ok(memory)) = timeout(CHANGES, suspended).await else {
             return Err(Abandoned::Refused("changes that were asked for before are not done".to_owned()));
         };
-        self.audit.settle().await;
+        self.audit.settle(NOTING).await;
         let journal = self.journal.clone();
         // It waits for whoever writes to it.
         let _ = tokio::task::spawn_blocking(move || journal.suspend()).await;
