@@ -257,6 +257,8 @@ pub(super) async fn audit(
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::super::Reply;
     use super::*;
 
@@ -270,20 +272,17 @@ mod tests {
         // Nothing was made so far.
         audit.settle(LONG_ENOUGH).await;
         assert_eq!(reply.send("made"), Ok(()));
-        let handing_over = async {
-            audit.settle(LONG_ENOUGH).await;
-            Audit::start(Some(directory.path())).expect("a thread")
-        };
-        let noting = async {
-            let (action, unnoted) = answer.await.expect("it was sent");
-            // Others have their turn.
-            for _ in 0..100 {
-                tokio::task::yield_now().await;
-            }
-            audit.note_cause("test", action, "pools/vn", Value::Null, Value::Null);
-            drop(unnoted);
-        };
-        let (next, ()) = tokio::join!(handing_over, noting);
+        let (action, unnoted) = answer.await.expect("it was sent");
+        let mut handing_over = std::pin::pin!(audit.settle(LONG_ENOUGH));
+        for _ in 0..3 {
+            assert!(handing_over.as_mut().now_or_never().is_none(), "it is not noted yet");
+            // Had it waited for the thread alone, it would be done.
+            audit.flush().await;
+        }
+        audit.note_cause("test", action, "pools/vn", Value::Null, Value::Null);
+        drop(unnoted);
+        handing_over.await;
+        let next = Audit::start(Some(directory.path())).expect("a thread");
         next.note_cause("test", "next", "pools/vn", Value::Null, Value::Null);
         let records = next.read(Wanted { limit: 10, before: None }).await;
         let records = records.unwrap_or_else(|_| panic!("it goes on"));
