@@ -1,6 +1,6 @@
 //! A DNS client that shows everything, with hickory-proto as its codec.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
@@ -66,12 +66,22 @@ pub(crate) fn framed(message: &Message) -> Vec<u8> {
 
 /// Reads one message off a connection.
 pub(crate) fn receive_by_tcp(stream: &mut TcpStream) -> Message {
+    receive_unless_closed(stream).expect("a reply")
+}
+
+/// The same; `None`: the other end has closed the connection.
+pub(crate) fn receive_unless_closed(stream: &mut TcpStream) -> Option<Message> {
     stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
     let mut length = [0; 2];
-    stream.read_exact(&mut length).expect("a reply");
+    match stream.read_exact(&mut length) {
+        Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
+            return None;
+        }
+        read => read.expect("a reply"),
+    }
     let mut wire = vec![0; usize::from(u16::from_be_bytes(length))];
     stream.read_exact(&mut wire).expect("the rest of the reply");
-    Message::from_vec(&wire).expect("a DNS message")
+    Some(Message::from_vec(&wire).expect("a DNS message"))
 }
 
 /// The addresses that `server` gives for `name` over UDP, sorted.
