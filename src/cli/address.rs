@@ -26,7 +26,7 @@ enum Action {
     /// List the addresses of all pools, or of one
     List(List),
     /// Show an address, and what the configuration says of it
-    Show(Show),
+    Show(Named),
     /// Add an address to a pool
     Add(Box<Add>),
     /// Change what the configuration says of an address
@@ -44,7 +44,7 @@ enum Action {
     /// Take an order back: the address's health decides again
     Enable(OfAddress),
     /// Show what the last probes of the address found
-    History(Show),
+    History(Named),
 }
 
 #[derive(Args)]
@@ -64,7 +64,7 @@ struct Which {
 }
 
 #[derive(Args)]
-struct Show {
+struct Named {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
@@ -204,7 +204,7 @@ fn note(address: &AddressStatus) -> String {
     order.or(failure).unwrap_or_default()
 }
 
-fn show(Show { which, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+fn show(Named { which, asking: Asking { endpoint, output } }: &Named) -> Result<ExitCode, Failed> {
     let (Which { pool, address }, object) = (which, which.object());
     let (whole, own) = runtime()?.block_on(async {
         let whole: PoolStatus = endpoint.get(&path(pool, None)).await?;
@@ -233,7 +233,7 @@ fn show(Show { which, asking: Asking { endpoint, output } }: &Show) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-fn history(Show { which, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+fn history(Named { which, asking: Asking { endpoint, output } }: &Named) -> Result<ExitCode, Failed> {
     let path = format!("/v1/{}/history", which.object().path());
     let history: HistoryStatus = runtime()?.block_on(endpoint.get(&path))?;
     match output {

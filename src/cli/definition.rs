@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::edit::Kind;
 use super::table::Table;
-use super::verbs::{Add, One, Set, Show};
+use super::verbs::{Add, Named, One, Set};
 use super::{Asking, Failed, Output, assignment, parsed, print, print_json, runtime, specified};
 
 #[derive(Args)]
@@ -22,7 +22,7 @@ enum Action {
     /// List those there are
     List(Asking),
     /// Show what the configuration says of one
-    Show(Show),
+    Show(Named),
     /// Add one
     Add(Box<Add>),
     /// Change what the configuration says of one
@@ -65,7 +65,7 @@ fn list(kind: Kind, Asking { endpoint, output }: &Asking) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(kind: Kind, Show { name, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+fn show(kind: Kind, Named { name, asking: Asking { endpoint, output } }: &Named) -> Result<ExitCode, Failed> {
     let object = kind.named(name);
     let value: Value = runtime()?.block_on(endpoint.get(&format!("/v1/{}", object.path())))?;
     match output {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::edit::Kind;
 use super::status::domain_line;
 use super::table::Table;
-use super::verbs::{Add, One, Set, Show};
+use super::verbs::{Add, Named, One, Set};
 use super::{Asking, Failed, Output, parsed, print, print_json, runtime, specified};
 use crate::control::DomainStatus;
 
@@ -23,7 +23,7 @@ enum Action {
     /// List the domains
     List(Asking),
     /// Show a domain, and what the configuration says of it
-    Show(Show),
+    Show(Named),
     /// Add a domain
     Add(Box<Add>),
     /// Change what the configuration says of a domain
@@ -57,7 +57,7 @@ fn list(Asking { endpoint, output }: &Asking) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(Show { name, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+fn show(Named { name, asking: Asking { endpoint, output } }: &Named) -> Result<ExitCode, Failed> {
     let path = format!("/v1/{}", Kind::Domain.named(name).path());
     let value: Value = runtime()?.block_on(endpoint.get(&path))?;
     match output {

@@ -10,7 +10,7 @@ use super::edit::Kind;
 use super::order;
 use super::status::Overview;
 use super::table::Table;
-use super::verbs::{Add, One, Set, Show};
+use super::verbs::{Add, Named, One, Set};
 use super::{Asking, Failed, Output, parsed, print, print_json, runtime, specified};
 use crate::control::PoolStatus;
 use crate::plan::AddressState;
@@ -26,7 +26,7 @@ enum Action {
     /// List the pools
     List(Asking),
     /// Show a pool, and what the configuration says of it
-    Show(Show),
+    Show(Named),
     /// Add a pool
     Add(Box<Add>),
     /// Change what the configuration says of a pool
@@ -34,7 +34,7 @@ enum Action {
     /// Take a pool out of the configuration
     Remove(One),
     /// Let a pool come back that is held, or awaits its release
-    Release(Show),
+    Release(Named),
     /// Give the pool's addresses to no more clients, and let those that have them go on
     Drain(One),
     /// Count the pool's addresses as down, whatever their check says
@@ -80,7 +80,7 @@ fn list(Asking { endpoint, output }: &Asking) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(Show { name, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+fn show(Named { name, asking: Asking { endpoint, output } }: &Named) -> Result<ExitCode, Failed> {
     let value: Value = runtime()?.block_on(endpoint.get(&order::path(name, None)))?;
     match output {
         Output::Json => print_json(&value)?,
@@ -92,7 +92,7 @@ fn show(Show { name, asking: Asking { endpoint, output } }: &Show) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-fn release(Show { name, asking: Asking { endpoint, output } }: &Show) -> Result<ExitCode, Failed> {
+fn release(Named { name, asking: Asking { endpoint, output } }: &Named) -> Result<ExitCode, Failed> {
     let path = order::path(name, None) + "/release";
     let (value, _) = runtime()?.block_on(endpoint.change(Method::POST, &path, None))?;
     match output {

@@ -9,9 +9,9 @@ use super::edit::{self, Action, Kind};
 use super::order::How;
 use super::{Asking, Failed};
 
-/// Which one is looked at.
+/// Which one is meant, and which daemon is asked.
 #[derive(Args)]
-pub(super) struct Show {
+pub(super) struct Named {
     /// Its name
     pub(super) name: String,
     #[command(flatten)]
