@@ -243,8 +243,8 @@ fn each_verb_asks_for_what_it_says() {
         assert_eq!(target, "POST /v1/transactions?dry_run=true");
         assert_eq!(transaction["edits"].as_array().map(Vec::len), Some(1), "{transaction}");
     }
-    fake.provided();
-    for (arguments, provided) in [
+    fake.preconditions();
+    for (arguments, preconditions) in [
         (&["record", "add", "a.example", "www", "A", "192.0.2.3"][..], &["if-match: \"1\""][..]),
         (&["record", "remove", "a.example", "www", "A", "192.0.2.1"], &["if-match: \"1\""]),
         (&["record", "add", "a.example", "new", "A", "192.0.2.3"], &["if-none-match: *"]),
@@ -253,7 +253,11 @@ fn each_verb_asks_for_what_it_says() {
         (&["pool", "set", "vn", "policy=hash"], &[]),
     ] {
         asking(&fake, arguments);
-        assert_eq!(fake.provided(), provided, "what was looked at before is what is changed: {arguments:?}");
+        assert_eq!(
+            fake.preconditions(),
+            preconditions,
+            "what was looked at before is what is changed: {arguments:?}"
+        );
     }
     let output = asking(&fake, &["address", "weight", "vn", "alb-1", "3"]);
     let expected = "pool vn: weighted, 1 of 1 available\n  alb-1  192.0.2.1  weight 3  up for 1m, 9 probes alike\n\

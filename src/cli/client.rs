@@ -56,11 +56,11 @@ pub(super) struct Endpoint {
 }
 
 /// What has to be so for something to be changed (RFC 9110 section 13.1).
-pub(super) enum Provided {
+pub(super) enum Precondition {
     /// It still has this entity tag.
-    Unchanged(String),
-    /// It is not there.
-    Absent,
+    IfMatch(String),
+    /// It is not there: `*` matches whatever is.
+    IfNoneMatch,
 }
 
 /// What a request brings besides its method and path.
@@ -82,11 +82,11 @@ struct Answer {
     body: Bytes,
 }
 
-impl Provided {
+impl Precondition {
     fn header(&self) -> (&'static str, String) {
         match self {
-            Provided::Unchanged(tag) => ("if-match", tag.clone()),
-            Provided::Absent => ("if-none-match", "*".to_owned()),
+            Precondition::IfMatch(tag) => ("if-match", tag.clone()),
+            Precondition::IfNoneMatch => ("if-none-match", "*".to_owned()),
         }
     }
 }
@@ -159,11 +159,11 @@ impl Endpoint {
         method: Method,
         path: &str,
         content: Option<&Value>,
-        provided: Option<&Provided>,
+        precondition: Option<&Precondition>,
     ) -> Result<(Value, Option<String>), Failed> {
         let kind = content.map(|_| ("content-type", "application/json".to_owned()));
         let body = content.map(Value::to_string).unwrap_or_default().into();
-        let headers = kind.into_iter().chain(provided.map(Provided::header)).collect();
+        let headers = kind.into_iter().chain(precondition.map(Precondition::header)).collect();
         let content = Content { headers, body };
         let Answer { status, edit, body, .. } = self.exchange(method, path, content).await?;
         if !status.is_success() {

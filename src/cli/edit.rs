@@ -6,7 +6,7 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::client::{Endpoint, Provided, encoded};
+use super::client::{Endpoint, Precondition, encoded};
 use super::order::How;
 use super::paint::{Tone, paint};
 use super::table::Table;
@@ -125,7 +125,7 @@ pub(super) fn carry_out(object: Object<'_>, action: &Action, how: How) -> Result
 pub(super) fn carry_out_if(
     object: Object<'_>,
     action: &Action,
-    provided: Option<&Provided>,
+    precondition: Option<&Precondition>,
     how: How,
 ) -> Result<ExitCode, Failed> {
     runtime()?.block_on(async {
@@ -135,7 +135,7 @@ pub(super) fn carry_out_if(
         if how.dry_run {
             return rehearse(object, action, &how).await;
         }
-        let (value, edit) = ask(object, action, provided, &how).await?;
+        let (value, edit) = ask(object, action, precondition, &how).await?;
         match how.output {
             Output::Json => print_json(&with_edit(value, edit))?,
             Output::Text => {
@@ -166,7 +166,7 @@ async fn expect_absent(object: Object<'_>, endpoint: &Endpoint) -> Result<(), Fa
 async fn ask(
     object: Object<'_>,
     action: &Action,
-    mut provided: Option<&Provided>,
+    mut precondition: Option<&Precondition>,
     how: &How,
 ) -> Result<(Value, Option<String>), Failed> {
     let path = format!("/v1/{}", object.path());
@@ -179,7 +179,7 @@ async fn ask(
                 (Method::POST, path, Some(Value::Object(table)))
             }
             _ => {
-                provided = Some(&Provided::Absent);
+                precondition = Some(&Precondition::IfNoneMatch);
                 (Method::PUT, path, Some(Value::Object(table.clone())))
             }
         },
@@ -192,7 +192,7 @@ async fn ask(
             return how.endpoint.change(Method::PATCH, &path, Some(&order)).await;
         }
     };
-    how.endpoint.change_if(method, &(path + &how.query()), content.as_ref(), provided).await
+    how.endpoint.change_if(method, &(path + &how.query()), content.as_ref(), precondition).await
 }
 
 /// What was answered, with the number of the edit where there is place for it.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::assignment::value_of;
-use super::client::{Endpoint, Provided, encoded};
+use super::client::{Endpoint, Precondition, encoded};
 use super::edit::{self, Action as Change, Object};
 use super::order::How;
 use super::table::Table;
@@ -155,7 +155,8 @@ fn show(Show { which, asking: Asking { endpoint, output } }: &Show) -> Result<Ex
 fn add(Records { which, data, ttl, how }: Records) -> Result<ExitCode, Failed> {
     let object = which.object();
     let Some(Found { data: mut all, seen }) = find(object, &how.endpoint)? else {
-        return edit::carry_out_if(object, &Change::Put(table(data, ttl)), Some(&Provided::Absent), how);
+        let absent = Precondition::IfNoneMatch;
+        return edit::carry_out_if(object, &Change::Put(table(data, ttl)), Some(&absent), how);
     };
     if let Some(known) = data.iter().find(|one| all.contains(one)) {
         let told = object.told();
@@ -190,7 +191,7 @@ struct Found {
     /// What each of them says.
     data: Vec<String>,
     /// What is to be so still when they are changed.
-    seen: Option<Provided>,
+    seen: Option<Precondition>,
 }
 
 fn find(object: Object<'_>, endpoint: &Endpoint) -> Result<Option<Found>, Failed> {
@@ -198,7 +199,7 @@ fn find(object: Object<'_>, endpoint: &Endpoint) -> Result<Option<Found>, Failed
     let found = runtime()?.block_on(endpoint.find_tagged::<Value>(&path))?;
     Ok(found.map(|(value, tag)| {
         let data = value["specification"].as_object().map(data_of).unwrap_or_default();
-        Found { data, seen: tag.map(Provided::Unchanged) }
+        Found { data, seen: tag.map(Precondition::IfMatch) }
     }))
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Fake {
 #[derive(Default)]
 struct Remembered {
     asked: Mutex<Vec<Asked>>,
-    provided: Mutex<Vec<String>>,
+    preconditions: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -53,15 +53,15 @@ impl Fake {
     }
 
     /// The headers by which something was asked for only if something is so, since the last time that somebody looked.
-    pub(crate) fn provided(&self) -> Vec<String> {
-        std::mem::take(&mut *self.remembered.provided.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn preconditions(&self) -> Vec<String> {
+        std::mem::take(&mut *self.remembered.preconditions.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 fn answer(
     stream: TcpStream,
     answers: Answers,
-    Remembered { asked, provided }: &Remembered,
+    Remembered { asked, preconditions }: &Remembered,
 ) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(stream);
@@ -78,7 +78,7 @@ fn answer(
             length = value.trim().parse().unwrap_or(0);
         }
         if line.to_lowercase().starts_with("if-") {
-            provided.lock().unwrap_or_else(PoisonError::into_inner).push(line.trim().to_lowercase());
+            preconditions.lock().unwrap_or_else(PoisonError::into_inner).push(line.trim().to_lowercase());
         }
     }
     let mut body = vec![0; length];
