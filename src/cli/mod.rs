@@ -109,14 +109,18 @@ enum Command {
     /// Watch domains, pools, addresses and their health, live
     Top(top::Arguments),
     /// List, change, add, drain, disable and release pools
+    #[command(mut_subcommands(verbs::of(edit::Kind::Pool)))]
     Pool(pool::Arguments),
     /// List, change, add, weigh, drain, disable, force and enable addresses
     Address(address::Arguments),
     /// List, change, add and remove domains
+    #[command(mut_subcommands(verbs::of(edit::Kind::Domain)))]
     Domain(domain::Arguments),
     /// List, change, add and remove health checks
+    #[command(mut_subcommands(verbs::of(edit::Kind::HealthCheck)))]
     HealthCheck(definition::Arguments),
     /// List, change, add and remove conditions, on which pools depend
+    #[command(mut_subcommands(verbs::of(edit::Kind::Condition)))]
     Condition(definition::Arguments),
     /// List, change, add and remove records of zones
     Record(record::Arguments),

@@ -2,12 +2,22 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Command};
 
 use super::assignment::{self, Assignments};
 use super::edit::{self, Action, Kind};
 use super::order::How;
 use super::{Asking, Failed};
+
+/// Has the help of verbs say whose name they take, which the arguments here do not know.
+pub(super) fn of(kind: Kind) -> impl FnMut(Command) -> Command {
+    move |verb| {
+        verb.mut_args(|argument| match argument.get_id().as_str() {
+            "name" => argument.help(format!("The {}'s name", kind.word())),
+            _ => argument,
+        })
+    }
+}
 
 /// Which one is meant, and which daemon is asked.
 #[derive(Args)]
@@ -82,5 +92,29 @@ impl Changes {
 impl One {
     pub(super) fn remove(self, kind: Kind) -> Result<ExitCode, Failed> {
         edit::carry_out(kind.named(&self.name), &Action::Remove, self.how)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::super::Arguments;
+
+    #[test]
+    fn help_says_whose_name_is_wanted() {
+        let program = Arguments::command();
+        for (noun, expected) in [
+            ("pool", "The pool's name"),
+            ("domain", "The domain's name"),
+            ("health-check", "The health check's name"),
+            ("condition", "The condition's name"),
+        ] {
+            let verbs = program.find_subcommand(noun).expect("there is one").get_subcommands();
+            let names =
+                verbs.flat_map(|verb| verb.get_arguments()).filter(|it| it.get_id().as_str() == "name");
+            let told: Vec<String> = names.filter_map(|it| Some(it.get_help()?.to_string())).collect();
+            assert!(told.len() > 3 && told.iter().all(|help| help == expected), "{noun}: {told:?}");
+        }
     }
 }
