@@ -141,7 +141,7 @@ impl Context {
             Editing::Revert(_) => (None, false),
         };
         let made = self.change(|reply| Request::Edit(editing, reply)).await;
-        let (edited, _unnoted) = made.map_err(|_| NotMade::Stopping)?;
+        let (edited, _pending) = made.map_err(|_| NotMade::Stopping)?;
         let edited = edited.map_err(NotMade::Edit)?;
         for Told { object, is_order, before, after } in edited.told.clone() {
             let action = match (is_made, is_order) {

@@ -83,7 +83,7 @@ async fn measured(
 ) -> Result<usize, Problem> {
     let before = given_before(context).await?.len();
     let after = given.len();
-    let (measured, _unnoted) = context.change(|reply| Request::Measured(given, expected, reply)).await?;
+    let (measured, _pending) = context.change(|reply| Request::Measured(given, expected, reply)).await?;
     let measurements = measured.map_err(Problem::from)?;
     // They may be megabytes, and are no reading for people.
     let after = json!({ "octets": after, "measurements": measurements });

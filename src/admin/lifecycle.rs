@@ -36,7 +36,7 @@ pub(super) async fn reload(
     State(context): State<Context>,
     Extension(principal): Extension<Principal>,
 ) -> Result<Json<ReloadReport>, Problem> {
-    let (outcome, _unnoted) = context.change(|reply| Request::Reload(ReloadTrigger::Api, reply)).await?;
+    let (outcome, _pending) = context.change(|reply| Request::Reload(ReloadTrigger::Api, reply)).await?;
     match outcome {
         Ok(report) => {
             context.audit.note(&principal, "reload", "configuration", Value::Null, json!(report), None);

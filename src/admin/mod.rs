@@ -65,7 +65,7 @@ mod tls;
 mod transactions;
 
 pub use access::Access;
-pub use audit::{Audit, Unnoted};
+pub use audit::{Audit, PendingRecord};
 pub use edit::{Edited, Editing, Glance, NotEdited, Told};
 pub use feed::{Feed, KINDS};
 pub use insight::Insight;

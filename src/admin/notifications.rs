@@ -70,7 +70,7 @@ pub(super) async fn test(
     Extension(principal): Extension<Principal>,
     Path(name): Path<String>,
 ) -> Result<Json<Tested>, Problem> {
-    let unnoted = context.permit().await?;
+    let pending = context.permit().await?;
     let notifications = Arc::clone(&context.notifications);
     // Whoever asks may go away; that it was sent is noted all the same.
     let (audit, asked) = (context.audit.clone(), name.clone());
@@ -80,7 +80,7 @@ pub(super) async fn test(
             let after = json!({ "delivered": tested.is_ok() });
             audit.note(&principal, "test", format!("notifications/{asked}"), Value::Null, after, None);
         }
-        drop(unnoted);
+        drop(pending);
         tested
     });
     let tested = testing.await.map_err(|_| Problem::stopping())?;

@@ -19,7 +19,7 @@ pub(super) async fn release(
     let before = state::pool(State(context.clone()), Path(pool.clone()))
         .await
         .map_or(Value::Null, |Json(pool)| standing(&pool));
-    let (released, _unnoted) = context.change(|reply| Request::Release(pool.clone(), reply)).await?;
+    let (released, _pending) = context.change(|reply| Request::Release(pool.clone(), reply)).await?;
     released.map_err(|reason| match &reason {
         NotReleasable::Unknown(name) => Problem::unknown("pool", name),
         NotReleasable::InService(_) | NotReleasable::Out(..) => {

@@ -2,27 +2,27 @@
 
 use tokio::sync::oneshot;
 
-use super::audit::{Audit, Unnoted};
+use super::audit::{Audit, PendingRecord};
 
 /// What came of a change, and that it is not noted yet: to be let go of when it is.
-pub type Answer<T> = oneshot::Receiver<(T, Unnoted)>;
+pub type Answer<T> = oneshot::Receiver<(T, PendingRecord)>;
 
 /// The way of an answer to whoever has asked for a change.
 #[derive(Debug)]
 pub struct Reply<T> {
-    sender: oneshot::Sender<(T, Unnoted)>,
+    sender: oneshot::Sender<(T, PendingRecord)>,
     /// `None`: whoever has asked notes nothing.
     audit: Option<Audit>,
 }
 
 impl<T> Reply<T> {
     /// To somebody who notes it in `audit`.
-    pub(super) fn noted(audit: &Audit) -> (Self, Answer<T>) {
+    pub(super) fn audited(audit: &Audit) -> (Self, Answer<T>) {
         Reply::new(Some(audit.clone()))
     }
 
     /// To somebody for whom it is noted elsewhere, or nowhere.
-    pub fn unnoted() -> (Self, Answer<T>) {
+    pub fn unaudited() -> (Self, Answer<T>) {
         Reply::new(None)
     }
 
@@ -37,8 +37,8 @@ impl<T> Reply<T> {
     ///
     /// If nobody waits for it any more.
     pub fn send(self, answer: T) -> Result<(), T> {
-        let unnoted = self.audit.map(|audit| audit.is_to_note()).unwrap_or_default();
-        self.sender.send((answer, unnoted)).map_err(|(answer, _)| answer)
+        let pending = self.audit.map(|audit| audit.pending_record()).unwrap_or_default();
+        self.sender.send((answer, pending)).map_err(|(answer, _)| answer)
     }
 
     /// Whether nobody waits for it any more.

@@ -95,7 +95,7 @@ where
     let (pool, address) = subject.clone();
     let known = state::pool(State(context.clone()), Path(pool.clone())).await;
     let before = known.map_or(Value::Null, |Json(pool)| change.tell(&pool, address.as_deref()));
-    let (done, _unnoted) = context.change(|reply| request(subject, reply)).await?;
+    let (done, _pending) = context.change(|reply| request(subject, reply)).await?;
     done?;
     let current = state::pool(State(context.clone()), Path(pool.clone())).await;
     let after = match &current {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
-use super::{Context, Problem, Reply, Request, Unnoted};
+use super::{Context, PendingRecord, Problem, Reply, Request};
 use crate::control::{PoolStatus, Status};
 use crate::dns::Name;
 
@@ -47,17 +47,17 @@ impl Context {
     /// # Errors
     ///
     /// If it has.
-    pub(super) async fn permit(&self) -> Result<Unnoted, Problem> {
-        let ((), unnoted) = self.change(Request::Permit).await?;
-        Ok(unnoted)
+    pub(super) async fn permit(&self) -> Result<PendingRecord, Problem> {
+        let ((), pending) = self.change(Request::Permit).await?;
+        Ok(pending)
     }
 
     /// Has the control loop change something: what came of it, and that it is to be noted.
     pub(super) async fn change<T>(
         &self,
         request: impl FnOnce(Reply<T>) -> Request,
-    ) -> Result<(T, Unnoted), Problem> {
-        let (reply, answer) = Reply::noted(&self.audit);
+    ) -> Result<(T, PendingRecord), Problem> {
+        let (reply, answer) = Reply::audited(&self.audit);
         self.requests.send(request(reply)).await.map_err(|_| Problem::stopping())?;
         answer.await.map_err(|_| Problem::stopping())
     }

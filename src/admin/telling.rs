@@ -128,7 +128,7 @@ pub(super) async fn set_log(
         return Err(Problem::invalid("level", "say which `level`, which `filter`, or both"));
     }
     let lasts = members.span("for")?;
-    let _unnoted = context.permit().await?;
+    let _pending = context.permit().await?;
     let before = told_log(&context);
     context.telling.set_log(LogWanted { level, filter }, lasts);
     context.audit.note(&principal, "set", "log", before, told_log(&context), None);
@@ -140,7 +140,7 @@ pub(super) async fn reset_log(
     State(context): State<Context>,
     Extension(principal): Extension<Principal>,
 ) -> Result<StatusCode, Problem> {
-    let _unnoted = context.permit().await?;
+    let _pending = context.permit().await?;
     let before = told_log(&context);
     context.telling.reset_log();
     context.audit.note(&principal, "reset", "log", before, told_log(&context), None);
@@ -164,7 +164,7 @@ pub(super) async fn set_query_log(
         return Err(Problem::invalid("sample", "`sample` is to be a number from 0 to 1"));
     };
     let lasts = members.span("for")?;
-    let _unnoted = context.permit().await?;
+    let _pending = context.permit().await?;
     let before = told_sample(&context);
     if !context.telling.sample(sample as f32, lasts) {
         let detail = "the configuration names no place for queries, in `[query_log]`";
@@ -179,7 +179,7 @@ pub(super) async fn reset_query_log(
     State(context): State<Context>,
     Extension(principal): Extension<Principal>,
 ) -> Result<StatusCode, Problem> {
-    let _unnoted = context.permit().await?;
+    let _pending = context.permit().await?;
     let before = told_sample(&context);
     context.telling.reset_query_log();
     context.audit.note(&principal, "reset", "query_log", before, told_sample(&context), None);

@@ -78,7 +78,7 @@ async fn reload_on(
         is_asked.store(true, Ordering::Relaxed);
         manager.reloading().await;
         // It is noted where it is carried out.
-        let (reply, done) = admin::Reply::unnoted();
+        let (reply, done) = admin::Reply::unaudited();
         if requests.send(admin::Request::Reload(ReloadTrigger::Signal, reply)).await.is_err() {
             return;
         }

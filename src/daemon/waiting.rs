@@ -37,7 +37,7 @@ mod tests {
     fn as_many_wait_as_are_to_and_nobody_for_whom_nobody_waits() {
         let mut waiting = Waiting::default();
         let push = |waiting: &mut Waiting| {
-            let (reply, answer) = Reply::unnoted();
+            let (reply, answer) = Reply::unaudited();
             waiting.push(Request::Permit(reply));
             answer
         };
@@ -48,7 +48,7 @@ mod tests {
         answers.truncate(REQUESTS / 2);
         assert!(!is_refused(&mut push(&mut waiting)), "there is room, as others have gone away");
         answers.extend((0..REQUESTS).map(|_| push(&mut waiting)));
-        let (reply, _answer) = Reply::unnoted();
+        let (reply, _answer) = Reply::unaudited();
         waiting.push(Request::Reload(ReloadTrigger::Signal, reply));
         let waits: Vec<bool> = answers.iter_mut().map(|answer| !is_refused(answer)).collect();
         assert_eq!(waits.iter().filter(|waits| **waits).count(), REQUESTS, "each place is taken");

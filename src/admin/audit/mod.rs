@@ -71,11 +71,11 @@ enum Ask {
     Flush(oneshot::Sender<()>),
 }
 
-/// That a change was made which is not noted yet. To be let go of when it is.
+/// That a change was made whose record is not in the audit log yet. To be let go of when it is.
 #[derive(Debug, Default)]
-pub struct Unnoted(Option<Arc<watch::Sender<usize>>>);
+pub struct PendingRecord(Option<Arc<watch::Sender<usize>>>);
 
-impl Drop for Unnoted {
+impl Drop for PendingRecord {
     fn drop(&mut self) {
         if let Some(count) = &self.0 {
             count.send_modify(|count| *count -= 1);
@@ -88,7 +88,7 @@ impl Drop for Unnoted {
 pub struct Audit {
     asks: SyncSender<Ask>,
     /// How many changes were made and are not noted yet.
-    unnoted: Arc<watch::Sender<usize>>,
+    pending: Arc<watch::Sender<usize>>,
     /// Whose turn it is to read: one at a time, since an answer may be large.
     turn: Arc<Semaphore>,
 }
@@ -117,7 +117,7 @@ impl Audit {
                 kept.sync();
             }
         })?;
-        Ok(Audit { asks, unnoted: Arc::default(), turn: Arc::new(Semaphore::new(1)) })
+        Ok(Audit { asks, pending: Arc::default(), turn: Arc::new(Semaphore::new(1)) })
     }
 
     /// Notes that `principal` has done `action` to `object`, a path below `/v1/`: as it was, as it is,
@@ -191,18 +191,18 @@ impl Audit {
     }
 
     /// That a change was made, which somebody is to note.
-    pub(super) fn is_to_note(&self) -> Unnoted {
-        self.unnoted.send_modify(|count| *count += 1);
-        Unnoted(Some(Arc::clone(&self.unnoted)))
+    pub(super) fn pending_record(&self) -> PendingRecord {
+        self.pending.send_modify(|count| *count += 1);
+        PendingRecord(Some(Arc::clone(&self.pending)))
     }
 
     /// Waits until all changes that were made are kept, at most for `noting` until they are noted: from then on
     /// another process may go on with the log.
     pub async fn settle(&self, noting: Duration) {
-        let mut unnoted = self.unnoted.subscribe();
-        if tokio::time::timeout(noting, unnoted.wait_for(|count| *count == 0)).await.is_err() {
+        let mut pending = self.pending.subscribe();
+        if tokio::time::timeout(noting, pending.wait_for(|count| *count == 0)).await.is_err() {
             // What is noted later has the number of another change, or is lost.
-            let changes = *unnoted.borrow();
+            let changes = *pending.borrow();
             tracing::warn!(changes, after = ?noting, "changes were made whose records are not in the audit log yet");
         }
         self.flush().await;
@@ -268,11 +268,11 @@ mod tests {
     async fn who_was_told_of_a_change_notes_it_before_another_process_goes_on() {
         let directory = tempfile::tempdir().expect("a directory");
         let audit = Audit::start(Some(directory.path())).expect("a thread");
-        let (reply, answer) = Reply::noted(&audit);
+        let (reply, answer) = Reply::audited(&audit);
         // Nothing was made so far.
         audit.settle(LONG_ENOUGH).await;
         assert_eq!(reply.send("made"), Ok(()));
-        let (action, unnoted) = answer.await.expect("it was sent");
+        let (action, pending) = answer.await.expect("it was sent");
         let mut handing_over = std::pin::pin!(audit.settle(LONG_ENOUGH));
         for _ in 0..3 {
             assert!(handing_over.as_mut().now_or_never().is_none(), "it is not noted yet");
@@ -280,7 +280,7 @@ mod tests {
             audit.flush().await;
         }
         audit.note_cause("test", action, "pools/vn", Value::Null, Value::Null);
-        drop(unnoted);
+        drop(pending);
         handing_over.await;
         let next = Audit::start(Some(directory.path())).expect("a thread");
         next.note_cause("test", "next", "pools/vn", Value::Null, Value::Null);
@@ -294,17 +294,17 @@ mod tests {
     #[tokio::test]
     async fn who_has_gone_away_is_not_waited_for() {
         let audit = Audit::start(None).expect("a thread");
-        let (gone, answer) = Reply::noted(&audit);
+        let (gone, answer) = Reply::audited(&audit);
         drop(answer);
         assert_eq!(gone.send(1), Err(1));
-        let (unread, answer) = Reply::noted(&audit);
+        let (unread, answer) = Reply::audited(&audit);
         assert_eq!(unread.send(2), Ok(()));
-        assert_eq!(*audit.unnoted.borrow(), 1);
+        assert_eq!(*audit.pending.borrow(), 1);
         drop(answer);
-        assert_eq!(*audit.unnoted.borrow(), 0);
-        let (nobodys, answer) = Reply::unnoted();
+        assert_eq!(*audit.pending.borrow(), 0);
+        let (nobodys, answer) = Reply::unaudited();
         assert_eq!(nobodys.send(3), Ok(()));
         assert_eq!(answer.await.map(|(answer, _)| answer), Ok(3));
-        assert_eq!(*audit.unnoted.borrow(), 0);
+        assert_eq!(*audit.pending.borrow(), 0);
     }
 }

@@ -160,7 +160,7 @@ impl Watching {
     /// Reloads; what comes of it is told elsewhere.
     async fn reload(&self) -> Result<(), Ended> {
         // It is noted where it is carried out.
-        let (reply, done) = admin::Reply::unnoted();
+        let (reply, done) = admin::Reply::unaudited();
         let request = Request::Reload(ReloadTrigger::File, reply);
         self.requests.send(request).await.map_err(|_| Ended)?;
         done.await.map(drop).map_err(|_| Ended)
