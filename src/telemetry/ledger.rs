@@ -6,32 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::exposition::{Exposition, NANOSECONDS};
-use super::spans::Spans;
+use super::spans::{PROBE_BOUNDS, Spans};
 use crate::control::{Found, Lookup, Readings};
 use crate::dns::Name;
 use crate::health::{Outcome, Transition, Verdict};
 use crate::plan::Watch;
 use crate::routing::{Distribution, STAGE_BOUNDS};
-
-/// From a quarter of a millisecond, a site next door, to ten seconds, longer than any timeout
-/// that makes sense. In nanoseconds.
-const PROBE_BOUNDS: [u64; 15] = [
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    10_000_000_000,
-];
 
 /// With more pools, how long probes take is told for each check only: a pool's would be eighteen series.
 const MAX_TIMED_POOLS: usize = 1000;

@@ -24,8 +24,9 @@ const SWAP_BOUNDS: [u64; 13] = [
     1_000_000_000,
 ];
 
-/// From a quarter of a millisecond to ten seconds, which no probe should be late. In nanoseconds.
-const LATENESS_BOUNDS: [u64; 15] = [
+/// From a quarter of a millisecond, a site next door, to ten seconds, longer than any timeout
+/// that makes sense: how long probes take, and how late they are. In nanoseconds.
+pub(super) const PROBE_BOUNDS: [u64; 15] = [
     250_000,
     500_000,
     1_000_000,
@@ -69,7 +70,7 @@ pub(super) struct Spans {
 
 impl Default for Spans {
     fn default() -> Self {
-        let (lateness, swaps) = (Distribution::of(&LATENESS_BOUNDS), Distribution::of(&SWAP_BOUNDS));
+        let (lateness, swaps) = (Distribution::of(&PROBE_BOUNDS), Distribution::of(&SWAP_BOUNDS));
         Spans { lateness, swaps, requests: BTreeMap::new() }
     }
 }
