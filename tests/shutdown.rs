@@ -4,7 +4,6 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use nix::sys::signal::Signal;
@@ -111,12 +110,12 @@ fn what_is_done_while_it_stops_is_in_the_audit_log() {
         format!("POST /v1/notifications/hook/test HTTP/1.1\r\nhost: {admin}\r\ncontent-length: 0\r\n\r\n");
     operator.write_all(asked.as_bytes()).expect("it reads");
     hook.await_connections(1);
+    let before = daemon.said();
     daemon.signal(Signal::SIGTERM);
     // Whoever has asked was waited for by now, and what was asked for goes on.
     operator.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
     assert!(matches!(operator.read(&mut [0; 1024]), Ok(0) | Err(_)), "it hangs all the while");
-    // It says nothing while it waits for that: more time than an end takes that does not, and far less than it waits.
-    std::thread::sleep(Duration::from_millis(50));
+    daemon.await_line(before, &["waiting for the records of changes"]);
     hook.kill();
     let (status, log) = daemon.into_process().await_end();
     assert_eq!(status.code(), Some(0), "{log}");

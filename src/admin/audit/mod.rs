@@ -200,6 +200,10 @@ impl Audit {
     /// another process may go on with the log.
     pub async fn settle(&self, noting: Duration) {
         let mut pending = self.pending.subscribe();
+        let changes = *pending.borrow_and_update();
+        if changes > 0 {
+            tracing::info!(changes, "waiting for the records of changes that were made");
+        }
         if tokio::time::timeout(noting, pending.wait_for(|count| *count == 0)).await.is_err() {
             // What is noted later has the number of another change, or is lost.
             let changes = *pending.borrow();
