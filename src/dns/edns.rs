@@ -121,7 +121,7 @@ impl<'m> Edns<'m> {
 
     /// Writes the reply's OPT record into `out`, which has [`Edns::reply_length`] octets and as
     /// many more as other options are to be written behind.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write_reply(&self, extended_rcode: u8, scope: u8, out: &mut [u8]) {
         let Some((fixed, options)) = out.split_first_chunk_mut::<OPT_FIXED>() else { return };
         // What this server takes; it reads larger queries, but asks for none to be fragmented.

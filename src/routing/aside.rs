@@ -137,11 +137,12 @@ pub(super) fn answer_limited(
         options.cookie(&cookie);
         counters.replied(Rcode::BadCookie, false);
         counters.limited_bad_cookie.add(1);
-        let reply = Reply::start(message, question_octets, bare.as_ref(), options.octets(), limit, buffer);
+        let mut reply =
+            Reply::start(message, question_octets, bare.as_ref(), options.octets(), limit, buffer);
         return reply.finish_error(Rcode::BadCookie);
     }
     counters.limited_slipped.add(1);
-    let reply = Reply::start(message, question_octets, bare.as_ref(), &[], limit, buffer);
+    let mut reply = Reply::start(message, question_octets, bare.as_ref(), &[], limit, buffer);
     if is_answer {
         counters.replied(Rcode::NoError, true);
         reply.finish_truncated(false, 0)
