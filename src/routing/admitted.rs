@@ -59,7 +59,7 @@ impl Admitted {
     #[inline(always)]
     pub(super) fn iter(&self) -> Positions<'_> {
         let later = self.later.as_ref().map_or(&[][..], |later| later);
-        Positions { word: self.first, base: 0, left: self.count, later }
+        Positions { word: self.first, base: 0, later }
     }
 }
 
@@ -69,8 +69,6 @@ pub(super) struct Positions<'a> {
     word: u64,
     /// The position of its first bit.
     base: usize,
-    /// How many are left in all.
-    left: usize,
     later: &'a [u64],
 }
 
@@ -79,7 +77,6 @@ impl Iterator for Positions<'_> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
         while self.word == 0 {
             let (next, later) = self.later.split_first()?;
             (self.word, self.later) = (*next, later);
