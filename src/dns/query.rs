@@ -233,6 +233,7 @@ impl NameBuffer {
 
     /// Reads an uncompressed name off the front of `rest`: nothing stands before a question's
     /// name that a pointer could mean. What is in the buffer after `None` is no name.
+    #[inline(always)]
     fn read(&mut self, rest: &mut &[u8]) -> Option<()> {
         let message = *rest;
         let mut at = 0;

@@ -266,7 +266,7 @@ impl<'b> Reply<'b> {
     /// Returns its length. Nothing may be written afterwards.
     ///
     /// It is borrowed to its end, because one that is given away is copied first: a tenth of what an answer takes.
-    #[inline]
+    #[inline(always)]
     pub fn finish(&mut self, rcode: Rcode, authoritative: bool, scope: u8) -> usize {
         self.end(rcode, if authoritative { FLAG_AUTHORITATIVE } else { 0 }, scope)
     }
@@ -274,6 +274,7 @@ impl<'b> Reply<'b> {
     /// Ends the reply with nothing but the question and TC, so that the client asks by TCP.
     /// An empty reply is the smallest amplifier, and no client has a use for half an RRset
     /// (RFC 2181 section 9).
+    #[inline(never)]
     pub fn finish_truncated(&mut self, authoritative: bool, scope: u8) -> usize {
         self.at = self.question_end;
         self.counts = [0; 3];
@@ -282,13 +283,14 @@ impl<'b> Reply<'b> {
     }
 
     /// Ends the reply with an error and nothing but the question.
+    #[inline(never)]
     pub fn finish_error(&mut self, rcode: Rcode) -> usize {
         self.at = self.question_end;
         self.counts = [0; 3];
         self.end(rcode, 0, 0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(&mut self, rcode: Rcode, flags: u8, scope: u8) -> usize {
         let [answers, authorities, mut additionals] = self.counts;
         let mut length = self.at;

@@ -85,6 +85,7 @@ impl Counters {
         self.types[Counters::TYPES.len()].read()
     }
 
+    #[inline(always)]
     pub(super) fn asked(&self, rtype: Rtype) {
         self.types[type_position(rtype)].add(1);
     }
