@@ -1,12 +1,24 @@
 //! For how long clients may use what they were given of a pool.
 
-use crate::plan::{Addresses, Plan};
+use crate::plan::{Addresses, Domain, Plan};
 
 /// By pool: the longest TTL, in seconds, of a domain that comes to it, by itself or by way of others; 0:
 /// none does.
 pub(super) fn longest_ttls(plan: &Plan) -> Vec<u32> {
+    longest_of(plan, |_| true)
+}
+
+/// By pool: the same of the domains that shorten their TTL while a flip is near. Their pools have to tell for how long
+/// they have been calm.
+pub(super) fn calm_limits(plan: &Plan) -> Vec<u32> {
+    longest_of(plan, |domain| domain.ttl_min < domain.ttl)
+}
+
+/// By pool: the longest TTL of those domains that come to it which count.
+fn longest_of(plan: &Plan, counts: impl Fn(&Domain) -> bool) -> Vec<u32> {
     let mut of_pools = vec![0; plan.pools.len()];
-    let mut of_domains: Vec<u32> = plan.domains.iter().map(|domain| domain.ttl).collect();
+    let own = plan.domains.iter().map(|domain| if counts(domain) { domain.ttl } else { 0 });
+    let mut of_domains: Vec<u32> = own.collect();
     loop {
         for (domain, ttl) in plan.domains.iter().zip(&of_domains) {
             for pool in domain.pools().into_iter().chain(domain.fallbacks()) {
@@ -78,5 +90,37 @@ mod tests {
             ("alone", 0),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn every_pool_that_an_answer_may_come_from_counts() {
+        let text = r#"
+            zone = [{ name = "example", nameservers = ["ns.example.net"], contact = "c.example.net" }]
+            [pool]
+            named = { address = [{ name = "one", ip = "192.0.2.1" }] }
+            fallback = { address = [{ name = "one", ip = "192.0.2.2" }] }
+            nested = { domain = "below.example" }
+            below = { address = [{ name = "one", ip = "192.0.2.3" }] }
+            steady = { address = [{ name = "one", ip = "192.0.2.4" }] }
+            [[domain]]
+            name = "www.example"
+            pools = ["named", "nested"]
+            when_all_down = { fallback = "fallback" }
+            ttl = 30
+            [[domain]]
+            name = "below.example"
+            pools = ["below"]
+            ttl = 60
+            [[domain]]
+            name = "steady.example"
+            pools = ["steady", "named"]
+            ttl = 90
+        "#;
+        let mut plan = config::parse("test.toml", text, Path::new("")).expect("it is sound").plan;
+        assert_eq!(calm_limits(&plan), [0, 0, 0, 0, 0]);
+        plan.domains[0].ttl_min = 1;
+        assert_eq!(calm_limits(&plan), [30, 30, 30, 30, 0]);
+        plan.domains[1].ttl_min = 1;
+        assert_eq!(calm_limits(&plan), [30, 30, 30, 60, 0]);
     }
 }

@@ -18,7 +18,6 @@ use crate::health::{Belief, Failure, Heard, Outcome, Phase, Stage, TargetId, Tim
 use crate::plan::{ConditionId, Plan, PoolId, Watch};
 use crate::routing::RoutingTable;
 
-mod calm_limits;
 mod conditions;
 mod deadlines;
 mod event;

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::calm_limits::calm_limits;
 use super::conditions::{Conditions, in_order};
-use super::longest_ttls::longest_ttls;
+use super::longest_ttls::{calm_limits, longest_ttls};
 use crate::geo::GeoTable;
 use crate::plan::{ConditionId, Plan, Pool, PoolId, Watch};
 use crate::routing::Compiled;
