@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Audit, Feed, Insight};
+use crate::admin::{self, Audit, Feed, Insight, ReloadTrigger};
 use crate::cli::{self, Beginning};
 use crate::config::{Loaded, LogFormat, LogSettings, ServerSettings, TcpSettings};
 use crate::control::{Controller, Event};
@@ -47,6 +47,7 @@ mod overview;
 mod privileges;
 mod query_log;
 mod remembering;
+mod rotation;
 mod said;
 mod secrets;
 mod service;
@@ -69,9 +70,10 @@ pub use error::DaemonError;
 use flow::Counting;
 use measured::Measured;
 use remembering::Remembering;
+use rotation::{HandedOn, Rotations};
 use secrets::OwnSecret;
 pub use takeover::TakeoverError;
-use takeover::{Ask, Estate, Given, Holding, Offer};
+use takeover::{Ask, Estate, Given, Holding, Offer, Released};
 use telling::Telling;
 use vitals::Vitals;
 use watching::Watching;
@@ -161,10 +163,18 @@ impl Daemon {
         let tcp_service = Arc::new(Service { rate_limit: None, ..service.clone() });
         let udp_service = Arc::new(service);
         let state_dir = has_file.then(|| settings.server.state_dir.clone());
-        let memory = match &mut predecessor {
+        let released = match &mut predecessor {
             Some(predecessor) => predecessor.prepare().await?,
             None => None,
         };
+        let (memory, since_reload) = match released {
+            Some(Released { memory, since_reload }) => (Some(memory), since_reload),
+            None => (None, None),
+        };
+        // The other process has read its configuration after this one, which may know less.
+        let is_outdated = since_reload.zip(beginning.read_from).is_some_and(|(since, read_from)| {
+            since <= control_loop::now().saturating_duration_since(read_from)
+        });
         // Two that write into one journal would lose each other's edits.
         let claim = state_dir.as_deref().map(Claim::of).transpose()?;
         let audit = Audit::start(state_dir.as_deref())?;
@@ -299,6 +309,11 @@ impl Daemon {
                 "the first round of lookups and probes has not ended; answering without it"
             );
         }
+        let turns = match &mut predecessor {
+            Some(predecessor) => predecessor.turns().await.map(HandedOn::of).unwrap_or_default(),
+            None => HandedOn::default(),
+        };
+        let rotations = Rotations::new(published.clone());
         let TcpSettings { max_connections, idle_timeout, lifetime } = settings.server.tcp;
         let limits = TcpLimits { max_connections, idle_timeout, lifetime, ..TcpLimits::default() };
         let serving = listeners.start(limits, |id| {
@@ -309,7 +324,9 @@ impl Daemon {
             let worker = Worker::new(fastrand::u64(..), counted.worker(id))
                 .with_service(service.clone())
                 .with_flow(counting.flow.clone());
+            let worker = rotations.with(id, worker);
             let answerer = TableAnswerer::new(published.clone(), worker).with_tap(query_log::tap(&queries));
+            let answerer = turns.go_on(id, answerer);
             match id {
                 WorkerId::Udp(_) => answerer.with_counters(counted.tables()),
                 WorkerId::Tcp(_) => answerer,
@@ -336,11 +353,16 @@ impl Daemon {
         }
         if let Some(watching) = watch_later {
             tasks.spawn(watching);
+        } else if is_outdated {
+            // Nobody waits for it: what comes of it is logged and told like that of any other. Where files are watched,
+            // they are compared with what was read.
+            let (reply, _) = admin::Reply::unaudited();
+            let _ = requests.send(admin::Request::Reload(ReloadTrigger::Takeover, reply)).await;
         }
         let holding: Holding = Arc::new(Mutex::new(claim));
         let offer = estate.and_then(|(directory, journal)| {
             let (holding, audit, asks) = (holding.clone(), audit.clone(), asks.clone());
-            Offer::start(Estate { directory, holding, sockets, admin_file, journal, audit, asks })
+            Offer::start(Estate { directory, holding, sockets, admin_file, journal, audit, rotations, asks })
         });
         ready.send_replace(true);
         tracing::info!(dns = %list(&dns), %admin, "ready");

@@ -22,46 +22,11 @@ use support::load::{Account, Load};
 use support::process::Process;
 use support::scene::{DOMAIN, ONCE, QUICK, Scene};
 use support::site::Site;
+use support::takeover::{Speaker, TAKEN, assert_ends_well, relieve, state, successor, take_over};
 use support::{PATIENCE, eventually, need_root};
-
-/// In the log of the process that is taken over from.
-const TAKEN: &str = "another process has taken over: this one leaves";
 
 /// Queries over UDP from one upgrade to the next: half a second.
 const BETWEEN: usize = 500;
-
-fn state(scene: &Scene) -> PathBuf {
-    scene.path().join("state")
-}
-
-/// `rhumb serve --takeover` with the configuration of `scene`.
-fn successor(scene: &Scene) -> Command {
-    let mut command = serve(&scene.path().join("rhumb.toml"));
-    command.arg("--takeover");
-    command
-}
-
-/// Has a new process take over from `old`.
-fn relieve(scene: &Scene, old: &Daemon) -> Daemon {
-    let new = scene.attach(Process::start(successor(scene)));
-    new.await_line(0, &["ready"]);
-    old.await_line(0, &[TAKEN, &new.pid().to_string()]);
-    new
-}
-
-/// That a process which was taken over from ends, with nobody cut off.
-fn assert_ends_well(old: Daemon) {
-    let (status, log) = old.into_process().await_end();
-    assert_eq!(status.code(), Some(0), "{log}");
-    assert!(!log.contains("cut off"), "{log}");
-}
-
-/// Has a new process take over from `old`, which ends.
-fn take_over(scene: &Scene, old: Daemon) -> Daemon {
-    let new = relieve(scene, &old);
-    assert_ends_well(old);
-    new
-}
 
 /// Gives the address of the first site a weight. A process that has just been taken over from says to
 /// ask again, which finds the new one.
@@ -260,39 +225,12 @@ fn a_new_process_that_dies_before_it_answers_leaves_the_old_one_as_it_was() {
     assert_eq!(weight(&scene.start(&text)), 3);
 }
 
-/// Speaks as a new process does.
-struct Speaker(UnixStream);
-
-impl Speaker {
-    fn connect(directory: &Path) -> Speaker {
-        let stream = UnixStream::connect(directory.join("takeover.sock")).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
-        Speaker(stream)
-    }
-
-    fn say(&mut self, message: Value) {
-        let text = message.to_string();
-        let length = u32::try_from(text.len()).expect("it is short").to_be_bytes();
-        self.0.write_all(&[&length[..], text.as_bytes()].concat()).expect("it reads");
-    }
-
-    fn hear(&mut self, kind: &str) -> Value {
-        let mut length = [0; 4];
-        self.0.read_exact(&mut length).expect("a message");
-        let mut text = vec![0; u32::from_be_bytes(length) as usize];
-        self.0.read_exact(&mut text).expect("the rest of it");
-        let message: Value = serde_json::from_slice(&text).expect("it is JSON");
-        assert_eq!(message["type"], kind, "{message}");
-        message
-    }
-}
-
 #[test]
 fn wherever_a_takeover_breaks_off_the_old_process_goes_on() {
     let (first, second, scene) = (Site::start(), Site::start(), Scene::new());
     let daemon = scene.start(&scene.two_sites([&first, &second], [QUICK, QUICK]));
     let hello = json!({"type": "hello", "protocol": "rhumb-takeover", "version": 1, "pid": 1});
-    let steps: [&dyn Fn(&mut Speaker); 6] = [
+    let steps: [&dyn Fn(&mut Speaker); 8] = [
         &|_| {},
         &|new| new.0.write_all(&[0xff; 64]).expect("it reads"),
         &|new| new.say(json!({"type": "serving"})),
@@ -320,6 +258,23 @@ fn wherever_a_takeover_breaks_off_the_old_process_goes_on() {
             assert_eq!(status.code(), Some(1), "{log}");
             assert!(log.contains("the running daemon refuses: another process is taking over"), "{log}");
         },
+        &|new| {
+            new.say(hello.clone());
+            new.hear("sockets");
+            new.say(json!({"type": "rotation"}));
+            new.hear("refused");
+        },
+        &|new| {
+            new.say(hello.clone());
+            new.hear("sockets");
+            new.say(json!({"type": "prepare"}));
+            assert_eq!(new.hear("released")["tells_turns"], true);
+            new.say(json!({"type": "rotation"}));
+            // Nothing rotates.
+            assert_eq!(new.hear("turns")["turns"]["udp"], json!([{"pools": {}, "domains": {}}]));
+            new.say(json!({"type": "rotation"}));
+            new.hear("refused");
+        },
     ];
     for (number, step) in (2..).zip(steps) {
         let mut new = Speaker::connect(&state(&scene));
@@ -328,7 +283,7 @@ fn wherever_a_takeover_breaks_off_the_old_process_goes_on() {
         weigh(&daemon, number);
         assert_eq!((weight(&daemon), daemon.resolve(DOMAIN)), (json!(number), vec![first.ip()]));
     }
-    assert_eq!(weight(&take_over(&scene, daemon)), 7);
+    assert_eq!(weight(&take_over(&scene, daemon)), 9);
 }
 
 #[test]

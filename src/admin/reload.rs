@@ -14,6 +14,8 @@ pub enum ReloadTrigger {
     Api,
     /// One of the files has changed.
     File,
+    /// The process before this one has reloaded while this one was starting.
+    Takeover,
 }
 
 /// What a reload has done.
@@ -45,6 +47,7 @@ impl ReloadTrigger {
             ReloadTrigger::Signal => "signal",
             ReloadTrigger::Api => "api",
             ReloadTrigger::File => "file",
+            ReloadTrigger::Takeover => "takeover",
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -52,6 +53,8 @@ pub struct Beginning {
     pub ignore_edits: bool,
     /// It takes over from the one that runs, if there is one.
     pub takeover: bool,
+    /// When its configuration began to be read; `None`: there is no file to be read again.
+    pub read_from: Option<Instant>,
 }
 
 /// What commands need of the daemon, which lives a floor above them.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Beginning, Daemon, Failed, runtime};
+use super::{Beginning, Daemon, Failed, clock, runtime};
 use crate::config;
 
 #[derive(Args)]
@@ -24,9 +24,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run<D: Daemon>(arguments: Arguments) -> Result<ExitCode, Failed> {
     let Arguments { config: file, ignore_edits, takeover } = arguments;
+    let read_from = Some(clock::now());
     let loaded = config::load(&file).map_err(|diagnostics| Failed(diagnostics.to_string()))?;
     runtime()?
-        .block_on(D::serve(loaded, &file, Beginning { ignore_edits, takeover }))
+        .block_on(D::serve(loaded, &file, Beginning { ignore_edits, takeover, read_from }))
         .map_err(Failed::new)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::changes::{Change, Changed, Changes, Reloaded};
 use super::edits::{self, Made};
 use super::remembering::{self, Remembering};
-use super::takeover::Ask;
+use super::takeover::{Ask, Quiet};
 use super::telling::Telling;
 use super::traced::{self, Probed};
 use super::unprobed::Unprobed;
@@ -57,6 +57,8 @@ pub(super) struct ControlLoop {
     telling: Telling,
     /// Why the last reload was refused, unless it was not.
     refusal: Option<String>,
+    /// When the last one began, refused or not.
+    reloaded: Option<Instant>,
     ledger: Ledger,
     /// How many addresses have gone since the ledger last forgot some.
     gone: usize,
@@ -72,7 +74,7 @@ enum Tenure {
     Own,
     /// Changes wait, in the order in which they were asked for; whoever is to be told when none is under
     /// way any more.
-    Suspended(Waiting, Option<oneshot::Sender<Value>>),
+    Suspended(Waiting, Option<oneshot::Sender<Quiet>>),
     /// Another one.
     Over,
 }
@@ -121,6 +123,7 @@ impl ControlLoop {
             news: Arc::default(),
             audit,
             refusal: None,
+            reloaded: None,
             ledger,
             gone: 0,
             tenure: Tenure::Own,
@@ -265,7 +268,10 @@ impl ControlLoop {
         {
             let snapshot = self.controller.snapshot(remembering::moment());
             // Whoever asked may have given up.
-            tokio::task::spawn_blocking(move || _ = reply.send(remembering::told(snapshot)));
+            let reloaded = self.reloaded;
+            tokio::task::spawn_blocking(move || {
+                _ = reply.send(Quiet { memory: remembering::told(snapshot), reloaded })
+            });
         }
     }
 
@@ -416,6 +422,8 @@ impl ControlLoop {
                 let refusal = outcome.as_ref().err();
                 traced::reloaded(&self.telling.traces, self.changes.took(), swap, trigger, refusal);
                 self.refusal = outcome.as_ref().err().cloned();
+                let (began, _) = self.changes.took();
+                self.reloaded = Some(began);
                 // A signal's reload waits for the answer, an API client may have gone away.
                 let _ = reply.send(outcome);
             }

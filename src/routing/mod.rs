@@ -37,6 +37,7 @@ mod steer;
 mod steering;
 mod story;
 mod table;
+mod turns;
 mod whereabouts;
 mod worker;
 
@@ -56,6 +57,7 @@ pub use pool_health::{PoolHealth, Share, Standing};
 pub use rate_limit::{MAX_RATE, NETWORK_V6, RateLimit};
 pub use service::Service;
 pub use table::{Compiled, RoutingTable};
+pub use turns::{Rotation, Turns};
 pub use worker::Worker;
 
 /// How a query came, as far as the answer depends on it.

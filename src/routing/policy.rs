@@ -8,7 +8,7 @@ use super::sources::SourceIndex;
 use super::steering::{Family, NOWHERE, PoolChoice};
 use super::table::RoutingTable;
 use super::whereabouts::Whereabouts;
-use super::worker::{Chance, TURNS_EACH};
+use super::worker::Chance;
 use crate::geo::GeoView;
 use crate::plan::{DomainPolicy, PoolId, Source};
 
@@ -65,7 +65,7 @@ impl PoolChoice {
         }
         match self.policy {
             DomainPolicy::RoundRobin => {
-                let slot = (table.pool_count() + self.turn as usize) * TURNS_EACH + wanted as usize;
+                let slot = table.first_turn(self.turn) + wanted as usize;
                 let turn = chance.turn(slot) as usize % admitted.count();
                 (admitted.iter().nth(turn).unwrap_or(first), Reason::Turn)
             }

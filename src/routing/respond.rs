@@ -8,8 +8,9 @@ use super::recorder::Recorder;
 use super::steer::{Decision, Steered, falls_back_to_names, reaches, steer};
 use super::steering::Family;
 use super::table::{CompiledRrset, RoutingTable, World};
+use super::turns::TURNS_EACH;
 use super::whereabouts::Whereabouts;
-use super::worker::{Chance, TURNS_EACH, Visited};
+use super::worker::{Chance, Visited};
 use crate::dns::{ExtendedError, Full, NameBuffer, Owner, Rcode, Reply, Rtype, Section};
 use crate::plan::Zone;
 

@@ -10,7 +10,7 @@ use super::pool_health::{PoolHealth, Share, Standing, Tier};
 use super::select::Choices;
 use super::steer::reaches;
 use super::steering::{Family, Nested, Steering};
-use super::worker::TURNS_EACH;
+use super::turns::TURNS_EACH;
 use crate::dns::{Name, Rtype, Template};
 use crate::geo::GeoTable;
 use crate::plan::{DomainId, Plan, Pool, PoolId};
@@ -317,6 +317,11 @@ impl RoutingTable {
     /// How many counters of turns a worker needs for it.
     pub(super) fn turn_count(&self) -> usize {
         (self.pool_count() + self.world.turns) * TURNS_EACH
+    }
+
+    /// The first counter of a choice among pools by turn, by its number among these; those of the pools come before.
+    pub(super) fn first_turn(&self, choice: u32) -> usize {
+        (self.pool_count() + choice as usize) * TURNS_EACH
     }
 
     /// A pool, with the addresses that it has now.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::flow::{Flow, Tally};
 use super::rate_limit::RateLimiter;
 use super::service::Service;
+use super::turns::{Rotation, TurnCounters, Turns};
 use super::{Counters, RoutingTable};
 use crate::dns::{NameBuffer, ReplyOptions};
 
@@ -31,15 +32,8 @@ pub(super) struct Chance {
     random: fastrand::Rng,
     /// A counter per pool, or choice among pools, and kind of address. One counter for all would let a client that asks
     /// A and AAAA in turn see only every other address.
-    ///
-    /// By position, not by name: when a reload moves pools, each goes on from where another stood.
-    /// Counters start anywhere anyway, and whose turn it is next matters only to a single query.
-    turns: Vec<u32>,
+    turns: TurnCounters,
 }
-
-/// Counters of each pool, and of each choice among pools by turn: one for A, one for AAAA, one for
-/// CNAME or any.
-pub(super) const TURNS_EACH: usize = 3;
 
 impl Worker {
     /// A worker whose random choices follow from `seed`. Workers should have different ones, so
@@ -47,7 +41,7 @@ impl Worker {
     pub fn new(seed: u64, counters: Arc<Counters>) -> Self {
         Worker {
             counters,
-            chance: Chance { random: fastrand::Rng::with_seed(seed), turns: Vec::new() },
+            chance: Chance { random: fastrand::Rng::with_seed(seed), turns: TurnCounters::new(seed) },
             tally: Tally::nothing(),
             name: NameBuffer::root(),
             visited: Visited::NOTHING,
@@ -81,6 +75,18 @@ impl Worker {
         self
     }
 
+    /// The same worker, whose rotations `rotation` has from now on.
+    pub fn with_rotation(mut self, rotation: &Rotation) -> Self {
+        self.chance.turns.show(rotation);
+        self
+    }
+
+    /// Goes on in its rotations where `turns` says that another worker stood, `further` turns on; what is not
+    /// told begins anywhere. To be called before the first answer, with the table that it is prepared for.
+    pub fn go_on(&mut self, table: &RoutingTable, turns: &Turns, further: u32) {
+        self.chance.turns.go_on(table, turns, further);
+    }
+
     /// Tells the time, in seconds since 1970 modulo 2^32: that of cookies (RFC 9018 section 4.3)
     /// and of the rate limit. To be called before each batch of queries.
     pub fn tick(&mut self, now: u32) {
@@ -90,11 +96,7 @@ impl Worker {
     /// Makes room for what `table` rotates and counts; to be called whenever the worker sees a new table,
     /// so that `answer` need not allocate.
     pub fn prepare(&mut self, table: &RoutingTable) {
-        let Chance { random, turns } = &mut self.chance;
-        let needed = table.turn_count();
-        if turns.len() < needed {
-            turns.resize_with(needed, || random.u32(..));
-        }
+        self.chance.turns.prepare(table);
         self.tally.prepare(table);
     }
 }
@@ -102,11 +104,8 @@ impl Worker {
 impl Chance {
     /// Takes the next turn of a counter.
     pub(super) fn turn(&mut self, slot: usize) -> u32 {
-        match self.turns.get_mut(slot) {
-            Some(turn) => {
-                *turn = turn.wrapping_add(1);
-                *turn
-            }
+        match self.turns.take(slot) {
+            Some(turn) => turn,
             // The table is newer than the last `prepare`: fair on average.
             None => self.random.u32(..),
         }

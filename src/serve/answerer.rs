@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, Cache};
 
 use super::counters::TableCounters;
 use super::tap::{Exchange, Tap};
-use crate::routing::{self, Client, RoutingTable, Worker};
+use crate::routing::{self, Client, RoutingTable, Turns, Worker};
 
 /// Turns queries into replies for one thread or one TCP seat. Bytes in, length out: the sockets
 /// know no DNS beyond the framing of TCP, the answerer knows no sockets.
@@ -99,6 +99,13 @@ impl TableAnswerer {
     pub fn with_counters(mut self, counters: Arc<TableCounters>) -> Self {
         counters.uses(&self.table);
         self.counters = Some(counters);
+        self
+    }
+
+    /// The same, which goes on in its rotations where `turns` says that another stood, `further` turns on. To be called
+    /// before the first answer.
+    pub fn going_on(mut self, turns: &Turns, further: u32) -> Self {
+        self.worker.go_on(&self.table, turns, further);
         self
     }
 

@@ -131,7 +131,7 @@ fn configured(accepted: bool, since: Duration) {
 
 /// Tells of what has not happened yet: who counts how much more of something happens has to see it begin at 0.
 fn begin() {
-    for trigger in ["signal", "api", "file"] {
+    for trigger in ["signal", "api", "file", "takeover"] {
         for result in ["accepted", "refused"] {
             counter!("rhumb_reloads_total", "result" => result, "trigger" => trigger).increment(0);
         }

@@ -22,6 +22,7 @@ pub(crate) mod scene;
 pub(crate) mod site;
 pub(crate) mod small_disk;
 pub(crate) mod stream;
+pub(crate) mod takeover;
 
 /// How long anything may take before a test gives up on it: far longer than it takes on a busy
 /// machine, and no measure of the program.

@@ -6,23 +6,29 @@
 //! | | `Sockets`: each that DNS and the admin API are served on |
 //! | binds what it was not given, reads tokens; `Prepare` | |
 //! | | finishes changes, lets go of `state_dir`; `Released`, with what it believes |
-//! | lays edits over the file, recalls, probes what nothing of today is known of, answers; `Serving` | goes on answering |
+//! | lays edits over the file, recalls, probes what nothing of today is known of; `Rotation` | goes on answering |
+//! | | `Turns`: whose turn it is in each rotation |
+//! | goes on from there, answers; `Serving` | goes on answering |
 //! | | `Farewell` |
-//! | accepts edits | answers the connections that it has until they pause, and ends |
+//! | accepts edits; reads its file again if the old process has done so after it had | answers the connections that it has until they pause, and ends |
 //!
 //! Sockets are shared: what is queued in them is answered by whoever reads it first, and both know what
 //! is right. Whatever goes wrong before `Serving`, the old process goes on as if nobody had come: it has
 //! its claim and its journal back, and the new one accepted no edit. The claim says who owns the state,
 //! and the kernel takes it from whoever dies.
 //!
-//! Not handed on, since nobody misses it: whose turn it is in a rotation, the accounts of the rate limit,
-//! the histories of probes, and what counters have counted.
+//! Turns are asked for last, since the old process goes on taking them: what it answers in the moment from there to its
+//! end, the new one does not know of.
+//!
+//! Not handed on, since nobody misses it: the accounts of the rate limit, the histories of probes, and what
+//! counters have counted.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -42,7 +48,7 @@ mod wire;
 
 pub(super) use activation::Unfitting;
 pub use new::TakeoverError;
-pub(super) use new::{Predecessor, give_back};
+pub(super) use new::{Predecessor, Released, give_back};
 pub(super) use old::{Estate, FIRST_ROUND, Holding, Offer};
 use protocol::Use;
 pub(super) use successor::{Program, hang_up};
@@ -52,12 +58,20 @@ const FILE: &str = "takeover.sock";
 
 /// What the control loop is asked.
 pub(super) enum Ask {
-    /// To finish the changes that were asked for, and have others wait; to tell what is believed then.
-    Suspend(oneshot::Sender<Value>),
+    /// To finish the changes that were asked for, and have others wait; to tell how things stand then.
+    Suspend(oneshot::Sender<Quiet>),
     /// To go on with those that wait.
     Resume,
     /// To refuse them: another process makes changes from now on.
     Leave,
+}
+
+/// How things stand when no change is under way.
+pub(super) struct Quiet {
+    /// What is believed of addresses.
+    pub(super) memory: Value,
+    /// When the configuration last began to be read anew; `None`: never since the start.
+    pub(super) reloaded: Option<Instant>,
 }
 
 /// Sockets that somebody else has bound.

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::protocol::{LONGEST, LONGEST_MEMORY, Message, PROTOCOL, Use, VERSION, WireError};
+use super::protocol::{LONGEST, LONGEST_MEMORY, LONGEST_TURNS, Message, PROTOCOL, Use, VERSION, WireError};
 use super::wire::Peer;
 use super::{Ask, FILE};
 use crate::daemon::edits::Journal;
@@ -46,6 +46,16 @@ pub(in crate::daemon) struct Predecessor {
     peer: Peer,
     /// As it numbers itself.
     pid: u32,
+    /// Whether it says whose turn it is.
+    tells_turns: bool,
+}
+
+/// What it says when it has let go of what only one process can have.
+pub(in crate::daemon) struct Released {
+    /// What it believes of addresses.
+    pub(in crate::daemon) memory: Value,
+    /// How long ago it has begun to read its configuration anew, at the most; `None`: it never has.
+    pub(in crate::daemon) since_reload: Option<Duration>,
 }
 
 impl Predecessor {
@@ -74,7 +84,7 @@ impl Predecessor {
                 Ok((Message::Sockets { sockets: uses, more, pid }, descriptors)) => {
                     sockets.extend(uses.into_iter().zip(descriptors));
                     if !more {
-                        return Ok(Some((Predecessor { peer, pid }, sockets)));
+                        return Ok(Some((Predecessor { peer, pid, tells_turns: false }, sockets)));
                     }
                 }
                 Ok((Message::Refused { reason }, _)) => return Err(TakeoverError::Refused(reason)),
@@ -89,18 +99,41 @@ impl Predecessor {
         self.pid
     }
 
-    /// Has it let go of what only one process can have, and returns what it believes of addresses;
-    /// `None`: it has died, and this is a start as after a crash.
+    /// Has it let go of what only one process can have; `None`: it has died, and this is a start as after a crash.
     ///
     /// # Errors
     ///
     /// If it does not let go.
-    pub(in crate::daemon) async fn prepare(&mut self) -> Result<Option<Value>, TakeoverError> {
-        self.ask(&Message::Prepare, LONGEST_MEMORY, RELEASE, |message| match message {
-            Message::Released { memory } => Ok(memory),
+    pub(in crate::daemon) async fn prepare(&mut self) -> Result<Option<Released>, TakeoverError> {
+        let released = self.ask(&Message::Prepare, LONGEST_MEMORY, RELEASE, |message| match message {
+            Message::Released { memory, tells_turns, since_reload } => {
+                let since_reload = since_reload.map(Duration::from_millis);
+                Ok((tells_turns, Released { memory, since_reload }))
+            }
             other => Err(other),
-        })
-        .await
+        });
+        let released = released.await?;
+        self.tells_turns = released.as_ref().is_some_and(|(tells_turns, _)| *tells_turns);
+        Ok(released.map(|(_, released)| released))
+    }
+
+    /// Whose turn it is there, at this moment; nothing where it does not know, or is gone. What is wrong with it comes
+    /// to light when it is [relieved](Self::relieve).
+    pub(in crate::daemon) async fn turns(&mut self) -> Option<Value> {
+        if !self.tells_turns {
+            return None;
+        }
+        let told = self.ask(&Message::Rotation, LONGEST_TURNS, PATIENCE, |message| match message {
+            Message::Turns { turns } => Ok(turns),
+            other => Err(other),
+        });
+        match told.await {
+            Ok(turns) => turns,
+            Err(error) => {
+                tracing::warn!(process = self.pid, "rotations begin anywhere: {error}");
+                None
+            }
+        }
     }
 
     /// Has it leave, now that this process answers.

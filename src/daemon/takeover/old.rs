@@ -16,12 +16,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::protocol::{self, DESCRIPTORS, LONGEST, Message, PROTOCOL, Use, VERSION, WireError};
+use super::protocol::{
+    self, DESCRIPTORS, LONGEST, Message, PROTOCOL, ROOM_FOR_TURNS, Use, VERSION, WireError,
+};
 use super::wire::Peer;
-use super::{Ask, FILE};
+use super::{Ask, FILE, Quiet};
 use crate::admin::{Audit, SocketFile};
+use crate::daemon::control_loop::now;
 use crate::daemon::edits::Journal;
 use crate::daemon::manager::Manager;
+use crate::daemon::rotation::Rotations;
 use crate::store::Claim;
 
 /// How long the new process may take to say who it is.
@@ -64,6 +68,7 @@ pub(in crate::daemon) struct Estate {
     pub(in crate::daemon) admin_file: Option<Arc<SocketFile>>,
     pub(in crate::daemon) journal: Journal,
     pub(in crate::daemon) audit: Audit,
+    pub(in crate::daemon) rotations: Rotations,
     /// The way to the control loop.
     pub(in crate::daemon) asks: mpsc::Sender<Ask>,
 }
@@ -184,11 +189,11 @@ impl Estate {
             return End::Unchanged(reason);
         }
         tracing::info!(process, "another process prepares to take over: edits and reloads wait");
-        let memory = match self.release().await {
-            Ok(memory) => memory,
+        let quiet = match self.release().await {
+            Ok(quiet) => quiet,
             Err(reason) => return End::Released(reason),
         };
-        match self.leave(peer, process, memory).await {
+        match self.leave(peer, process, quiet).await {
             Ok(()) => End::Taken,
             Err(reason) => End::Released(reason),
         }
@@ -227,12 +232,12 @@ impl Estate {
         }
     }
 
-    /// Lets go of what only one process can have, and returns what is believed of addresses.
-    async fn release(&self) -> Result<Value, Abandoned> {
+    /// Lets go of what only one process can have, and returns how things stand then.
+    async fn release(&self) -> Result<Quiet, Abandoned> {
         let (reply, suspended) = oneshot::channel();
         // Without a control loop this process is about to end.
         let _ = self.asks.send(Ask::Suspend(reply)).await;
-        let Ok(Ok(memory)) = timeout(CHANGES, suspended).await else {
+        let Ok(Ok(quiet)) = timeout(CHANGES, suspended).await else {
             return Err(Abandoned::Refused("changes that were asked for before are not done".to_owned()));
         };
         self.audit.settle(NOTING).await;
@@ -240,20 +245,20 @@ impl Estate {
         // It waits for whoever writes to it.
         let _ = tokio::task::spawn_blocking(move || journal.suspend()).await;
         *self.holding() = None;
-        if protocol::fits(&memory) {
-            return Ok(memory);
+        if protocol::fits(&quiet.memory) {
+            return Ok(quiet);
         }
         // The new process reads what was written down last.
         tracing::warn!("too much is known of addresses to be told to another process");
-        Ok(Value::Null)
+        Ok(Quiet { memory: Value::Null, ..quiet })
     }
 
-    async fn leave(&self, peer: &mut Peer, process: i32, memory: Value) -> Result<(), Abandoned> {
-        peer.say(&Message::Released { memory }, &[]).await?;
-        match peer.hear(LONGEST, START).await?.0 {
-            Message::Serving => {}
-            other => return Err(WireError::Unexpected(other.name()).into()),
-        }
+    async fn leave(&self, peer: &mut Peer, process: i32, quiet: Quiet) -> Result<(), Abandoned> {
+        let Quiet { memory, reloaded } = quiet;
+        let since = reloaded.map(|reloaded| now().saturating_duration_since(reloaded));
+        let since_reload = since.map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        peer.say(&Message::Released { memory, tells_turns: true, since_reload }, &[]).await?;
+        timeout(START, self.await_answers(peer)).await.map_err(|_| WireError::TimedOut)??;
         // Before it is told: from then on the file is its own.
         if let Some(file) = &self.admin_file {
             file.leave();
@@ -267,6 +272,26 @@ impl Estate {
         // Not before: it could not be taken back where the other one is gone by then.
         Manager::of_environment().main_process(process).await;
         Ok(())
+    }
+
+    /// Waits until the new process answers, and tells it before whose turn it is if it wants to know.
+    async fn await_answers(&self, peer: &mut Peer) -> Result<(), WireError> {
+        let mut is_told = false;
+        loop {
+            match peer.hear(LONGEST, START).await?.0 {
+                Message::Serving => return Ok(()),
+                Message::Rotation if !is_told => {
+                    is_told = true;
+                    let rotations = self.rotations.clone();
+                    // Of 100,000 pools it takes a while, in which others are to be answered.
+                    let told = tokio::task::spawn_blocking(move || rotations.told(ROOM_FOR_TURNS));
+                    // One that panics has said so.
+                    let turns = told.await.unwrap_or_default();
+                    peer.say(&Message::Turns { turns }, &[]).await?;
+                }
+                other => return Err(WireError::Unexpected(other.name())),
+            }
+        }
     }
 
     /// Has everything be as if nobody had come.
@@ -380,6 +405,7 @@ mod tests {
             admin_file: None,
             journal: Journal::open(Some(directory.path()), false).expect("it can be written"),
             audit: Audit::start(None).expect("a thread"),
+            rotations: Rotations::new(Arc::default()),
             asks,
         };
         for is_held in [true, false] {

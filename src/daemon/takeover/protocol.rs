@@ -23,6 +23,15 @@ pub(super) const LONGEST: usize = 1 << 20;
 /// Octets of a memory: some 600 for each of 100,000 addresses.
 pub(super) const LONGEST_MEMORY: usize = 64 << 20;
 
+/// Octets of a message of whose turn it is: that of 300,000 rotating pools with one worker, or of 30,000 with ten.
+pub(super) const LONGEST_TURNS: usize = 16 << 20;
+
+/// Octets of what is around a memory or turns.
+const ENVELOPE: usize = 100;
+
+/// Octets of the turns alone.
+pub(super) const ROOM_FOR_TURNS: usize = LONGEST_TURNS - ENVELOPE;
+
 /// Descriptors of one message; the kernel takes 253 (`SCM_MAX_FD`).
 pub(super) const DESCRIPTORS: usize = 128;
 
@@ -54,6 +63,19 @@ pub(super) enum Message {
     Released {
         /// What it believes of addresses.
         memory: Value,
+        /// It says whose turn it is when it is asked; an older version breaks off at the question.
+        #[serde(default)]
+        tells_turns: bool,
+        /// Milliseconds since it has begun to read its configuration anew; `None`: it never has.
+        #[serde(default)]
+        since_reload: Option<u64>,
+    },
+    /// New: it wants to know whose turn it is, as it is about to answer.
+    Rotation,
+    /// Old: it knows, and goes on answering.
+    Turns {
+        /// By the names of pools and domains, worker by worker.
+        turns: Value,
     },
     /// New: it answers.
     Serving,
@@ -147,6 +169,8 @@ impl Message {
             Message::Sockets { .. } => "sockets",
             Message::Prepare => "prepare",
             Message::Released { .. } => "released",
+            Message::Rotation => "rotation",
+            Message::Turns { .. } => "turns",
             Message::Serving => "serving",
             Message::Farewell => "farewell",
             Message::Refused { .. } => "refused",
@@ -171,8 +195,6 @@ pub(super) fn encode(message: &Message) -> Result<Vec<u8>, WireError> {
 
 /// Whether a memory is short enough to be told.
 pub(super) fn fits(memory: &Value) -> bool {
-    /// Octets of what is around it.
-    const ENVELOPE: usize = 100;
     memory.to_string().len() + ENVELOPE <= LONGEST_MEMORY
 }
 
@@ -216,7 +238,11 @@ mod tests {
             (vec(uses(), 0..DESCRIPTORS), any::<(bool, u32)>())
                 .prop_map(|(sockets, (more, pid))| Message::Sockets { sockets, more, pid }),
             Just(Message::Prepare),
-            any::<String>().prop_map(|text| Message::Released { memory: Value::from(text) }),
+            any::<(String, bool, Option<u64>)>().prop_map(|(text, tells_turns, since_reload)| {
+                Message::Released { memory: Value::from(text), tells_turns, since_reload }
+            }),
+            Just(Message::Rotation),
+            any::<String>().prop_map(|text| Message::Turns { turns: Value::from(text) }),
             Just(Message::Serving),
             Just(Message::Farewell),
             any::<String>().prop_map(|reason| Message::Refused { reason }),
@@ -253,6 +279,22 @@ mod tests {
     }
 
     #[test]
+    fn what_an_older_version_does_not_say_and_a_later_one_adds_is_no_mistake() {
+        let released = |more: &str| {
+            let text = format!(r#"{{"type": "released", "memory": 1{more}}}"#);
+            decode(text.as_bytes(), 0).expect("it is understood")
+        };
+        let memory = Value::from(1);
+        let expected = Message::Released { memory, tells_turns: false, since_reload: None };
+        assert_eq!(released(""), expected);
+        assert_eq!(released(r#", "later": {"than": "this"}"#), expected);
+        for kind in ["prepare", "rotation", "serving", "farewell"] {
+            let text = format!(r#"{{"type": "{kind}", "later": 1}}"#);
+            assert_eq!(decode(text.as_bytes(), 0).expect("it is understood").name(), kind);
+        }
+    }
+
+    #[test]
     fn lengths_are_bounded() {
         assert_eq!(length([0, 0x10, 0, 0], LONGEST).ok(), Some(LONGEST));
         assert!(matches!(length([0, 0x10, 0, 1], LONGEST), Err(WireError::TooLong(_))));
@@ -260,7 +302,9 @@ mod tests {
         for (octets, is_short) in [(1, true), (LONGEST_MEMORY - 102, true), (LONGEST_MEMORY - 101, false)] {
             let memory = Value::from("x".repeat(octets));
             assert_eq!(fits(&memory), is_short, "{octets}");
-            let whole = encode(&Message::Released { memory }).expect("it can be sent").len() - 4;
+            let whole =
+                encode(&Message::Released { memory, tells_turns: false, since_reload: Some(u64::MAX) });
+            let whole = whole.expect("it can be sent").len() - 4;
             assert!(!is_short || whole <= LONGEST_MEMORY, "{octets}");
         }
     }

@@ -150,11 +150,12 @@ mod tests {
     #[tokio::test]
     async fn a_large_memory_arrives_whole() {
         let (mut old, mut new) = pair();
-        let message = Message::Released { memory: "x".repeat(LONGEST_MEMORY - 100).into() };
+        let memory = "x".repeat(LONGEST_MEMORY - 100).into();
+        let message = Message::Released { memory, tells_turns: true, since_reload: None };
         let (said, heard) = tokio::join!(old.say(&message, &[]), new.hear(LONGEST_MEMORY, SOON));
         said.expect("it is taken");
         assert!(heard.expect("it was said").0 == message);
-        old.say(&Message::Released { memory: "x".repeat(LONGEST).into() }, &[]).await.ok();
+        old.say(&Message::Turns { turns: "x".repeat(LONGEST).into() }, &[]).await.ok();
         drop(old);
         assert!(matches!(new.hear(LONGEST, SOON).await, Err(WireError::TooLong(_))));
     }

@@ -19,6 +19,7 @@ mod moves;
 mod names;
 mod shares;
 mod steering;
+mod turns;
 
 fn name(text: &str) -> Name {
     text.parse().expect("a name")
