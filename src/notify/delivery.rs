@@ -6,7 +6,7 @@ use data_encoding::BASE64;
 
 use super::email::Mail;
 use super::http::Http;
-use super::outbox::{Hurdle, Message};
+use super::outbox::{Hurdle, Message, Served};
 use crate::config::{Credentials, Notification, NotificationKind};
 
 /// A destination as it is reached.
@@ -21,17 +21,24 @@ pub(super) struct Failure {
     /// In words, without a secret.
     pub(super) reason: String,
     pub(super) hurdle: Hurdle,
+    /// For whom nothing more is to be tried, where others wait for another attempt.
+    pub(super) served: Vec<Served>,
 }
 
 impl Failure {
     /// Something that may be over soon.
     pub(super) fn passing(reason: impl Into<String>) -> Self {
-        Failure { reason: reason.into(), hurdle: Hurdle { is_final: false, retry_after: None } }
+        Failure::of(reason, Hurdle { is_final: false, retry_after: None })
     }
 
     /// Something that another attempt would meet again.
     pub(super) fn lasting(reason: impl Into<String>) -> Self {
-        Failure { reason: reason.into(), hurdle: Hurdle { is_final: true, retry_after: None } }
+        Failure::of(reason, Hurdle { is_final: true, retry_after: None })
+    }
+
+    /// Something that decides in this way what happens next.
+    pub(super) fn of(reason: impl Into<String>, hurdle: Hurdle) -> Self {
+        Failure { reason: reason.into(), hurdle, served: Vec::new() }
     }
 }
 

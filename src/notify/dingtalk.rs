@@ -48,7 +48,7 @@ pub(super) fn check(answer: &[u8]) -> Result<(), Failure> {
     let reason = format!("errcode {code}: {}", answer["errmsg"].as_str().unwrap_or_default());
     match code {
         0 => Ok(()),
-        TOO_MANY => Err(Failure { reason, hurdle: Hurdle { is_final: false, retry_after: Some(PENALTY) } }),
+        TOO_MANY => Err(Failure::of(reason, Hurdle { is_final: false, retry_after: Some(PENALTY) })),
         BUSY => Err(Failure::passing(reason)),
         _ => Err(Failure::lasting(reason)),
     }

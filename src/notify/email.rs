@@ -1,6 +1,5 @@
 //! Mail.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use data_encoding::BASE64;
@@ -16,7 +15,7 @@ use lettre::{Address, Message as Letter};
 use zeroize::Zeroizing;
 
 use super::delivery::Failure;
-use super::outbox::Message;
+use super::outbox::{Message, Served};
 use super::text;
 use crate::config::{EmailSettings, MailTls, Secret};
 use crate::plan::Certificates;
@@ -32,30 +31,15 @@ pub(super) struct Mail {
     timeout: Duration,
     /// Which daemon it is.
     instance: String,
-    /// How far the last message has come that some may have got and others still wait for.
-    interrupted: Mutex<Option<Attempt>>,
-}
-
-/// How far a message has come.
-#[derive(Clone)]
-struct Attempt {
-    message: Message,
-    /// Who is to get it.
-    waiting: Vec<Address>,
-    /// How many have got it.
-    served: usize,
-    /// For whom the server does not take it, and why.
-    refused: Vec<String>,
 }
 
 /// What a server has said of each recipient.
 #[derive(Default)]
 struct Round {
-    taken: usize,
-    /// In words, why it never will.
-    refused: Vec<String>,
-    /// Why it may later.
-    delayed: Vec<(Address, String)>,
+    /// Who has got the letter, or never will.
+    served: Vec<Served>,
+    /// In words, of whom it may take it later and why not now.
+    delayed: Vec<String>,
 }
 
 impl Mail {
@@ -83,46 +67,31 @@ impl Mail {
             MailTls::Tls => Tls::Wrapper(parameters()?),
             MailTls::None => Tls::None,
         };
-        Ok(Mail { settings, password, tls, timeout, instance, interrupted: Mutex::default() })
+        Ok(Mail { settings, password, tls, timeout, instance })
     }
 
-    /// Delivers `message` to everybody who has not got it by an attempt before. Returns why some do not
-    /// get it at all, where others have got it.
+    /// Delivers `message` to everybody who is not served by an attempt before. Returns why some do not get it at all,
+    /// where others have got it.
     pub(super) async fn deliver(&self, message: &Message) -> Result<Vec<String>, Failure> {
         let letter = self.letter(message).map_err(|error| Failure::lasting(error.to_string()))?;
-        let mut attempt = self.resume(message);
-        let Round { taken, refused, delayed } =
-            self.send(&letter.formatted(), &attempt.waiting).await.map_err(|error| failure(&error))?;
-        attempt.served += taken;
-        attempt.refused.extend(refused);
+        let is_served = |to: &Address| message.served.iter().any(|served| served.to == to.to_string());
+        let recipients = self.settings.to.iter().map(|to| to.email.clone());
+        let waiting: Vec<Address> = recipients.filter(|to| !is_served(to)).collect();
+        // Whoever is left may have been taken out of the configuration.
+        let Round { served, delayed } = match waiting[..] {
+            [] => Round::default(),
+            _ => self.send(&letter.formatted(), &waiting).await.map_err(|error| failure(&error))?,
+        };
+        let all = || message.served.iter().chain(&served);
+        let refused: Vec<String> = all().filter_map(|served| served.refused.clone()).collect();
         if !delayed.is_empty() {
-            let (waiting, delays): (Vec<_>, Vec<_>) = delayed.into_iter().unzip();
-            let reasons = [attempt.refused.clone(), delays].concat().join("; ");
-            attempt.waiting = waiting;
-            *self.interrupted() = Some(attempt);
-            return Err(Failure::passing(reasons));
+            let reasons = [refused, delayed].concat().join("; ");
+            return Err(Failure { served, ..Failure::passing(reasons) });
         }
-        *self.interrupted() = None;
-        if attempt.served == 0 {
-            return Err(Failure::lasting(attempt.refused.join("; ")));
+        if all().all(|served| served.refused.is_some()) {
+            return Err(Failure::lasting(refused.join("; ")));
         }
-        Ok(attempt.refused)
-    }
-
-    /// What an attempt at `message` begins with.
-    fn resume(&self, message: &Message) -> Attempt {
-        let interrupted = self.interrupted().clone().filter(|attempt| attempt.message == *message);
-        interrupted.unwrap_or_else(|| Attempt {
-            message: message.clone(),
-            waiting: self.settings.to.iter().map(|to| to.email.clone()).collect(),
-            served: 0,
-            refused: Vec::new(),
-        })
-    }
-
-    fn interrupted(&self) -> MutexGuard<'_, Option<Attempt>> {
-        // It is whole whatever became of whoever looked at it.
-        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(refused)
     }
 
     /// Sends `letter` to `recipients` in one transaction (RFC 5321 section 3.3): to all for whom the server takes it.
@@ -135,15 +104,16 @@ impl Mail {
         let mut round = Round::default();
         for to in recipients {
             match server.command(Rcpt::new(to.clone(), Vec::new())).await {
-                Ok(_) => round.taken += 1,
-                Err(error) if error.is_permanent() => round.refused.push(format!("{to}: {error}")),
-                Err(error) if error.is_transient() => {
-                    round.delayed.push((to.clone(), format!("{to}: {error}")))
+                Ok(_) => round.served.push(Served { to: to.to_string(), refused: None }),
+                Err(error) if error.is_permanent() => {
+                    let refused = Some(format!("{to}: {error}"));
+                    round.served.push(Served { to: to.to_string(), refused });
                 }
+                Err(error) if error.is_transient() => round.delayed.push(format!("{to}: {error}")),
                 Err(error) => return Err(error),
             }
         }
-        if round.taken > 0 {
+        if round.served.iter().any(|served| served.refused.is_none()) {
             server.command(Data).await?;
             server.message(letter).await?;
         }

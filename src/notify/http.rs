@@ -161,7 +161,7 @@ fn refused(status: StatusCode, response: &Response) -> Failure {
     let seconds =
         response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let hurdle = Hurdle { is_final: !is_passing, retry_after: seconds.map(Duration::from_secs) };
-    Failure { reason, hurdle }
+    Failure::of(reason, hurdle)
 }
 
 async fn start_of(mut response: Response) -> Vec<u8> {

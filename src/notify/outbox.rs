@@ -52,8 +52,19 @@ pub(super) struct Message {
     pub(super) more: usize,
     /// Whether it only says again what lasts.
     pub(super) is_reminder: bool,
+    /// Those of several recipients for whom nothing more is to be tried.
+    pub(super) served: Vec<Served>,
     /// When it was made.
     made: Instant,
+}
+
+/// One of several recipients who has got a message, or never will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Served {
+    /// Who it is.
+    pub(super) to: String,
+    /// Why it is not taken for this one; `None`: it was.
+    pub(super) refused: Option<String>,
 }
 
 /// What has become of a message that could not be delivered.
@@ -244,7 +255,9 @@ impl Outbox {
             self.spaced = Some(self.spaced.map_or(now, |spaced| spaced.max(now)) + self.space());
             let first = self.waiting.pop_front()?;
             let is_last = self.allowed_at(now) > now;
-            if is_last { merged(first, self.waiting.drain(..), self.pace.shown) } else { first }
+            // To those who have the first already, all of it would be news.
+            let is_for_all = first.served.is_empty();
+            if is_last && is_for_all { merged(first, self.waiting.drain(..), self.pace.shown) } else { first }
         };
         self.is_under_way = Some(message.clone());
         Some(message)
@@ -258,7 +271,14 @@ impl Outbox {
         self.resend_at = self.pace.resend_after.map(|after| now + after);
     }
 
-    /// The message that was under way has not arrived.
+    /// Of the message that is under way nothing more is to be tried for these recipients.
+    pub(super) fn serve(&mut self, served: Vec<Served>) {
+        if let Some(message) = &mut self.is_under_way {
+            message.served.extend(served);
+        }
+    }
+
+    /// The message that was under way has not arrived, or not at all of those who are to get it.
     pub(super) fn failed(&mut self, hurdle: Hurdle, now: Instant) -> Fate {
         let Some(message) = self.is_under_way.take() else { return Fate::Forgotten };
         if message.is_reminder {
@@ -377,7 +397,7 @@ impl Outbox {
         }
         let changes: Vec<Change> =
             self.standing.values().map(|it| Change { incident: it.clone(), began: None }).collect();
-        Some(Message { changes, more: 0, is_reminder: true, made: now })
+        Some(Message { changes, more: 0, is_reminder: true, served: Vec::new(), made: now })
     }
 
     fn space(&self) -> Duration {
@@ -398,7 +418,7 @@ impl Message {
     /// A message of one change that nothing has led to.
     pub(super) fn of(incident: Incident, now: Instant) -> Self {
         let changes = vec![Change { incident, began: None }];
-        Message { changes, more: 0, is_reminder: false, made: now }
+        Message { changes, more: 0, is_reminder: false, served: Vec::new(), made: now }
     }
 
     /// That of the worst that it tells of.
@@ -409,12 +429,12 @@ impl Message {
 
 /// All of them in one, which is as old as the first.
 fn merged(first: Message, others: impl Iterator<Item = Message>, shown: usize) -> Message {
-    let Message { mut changes, mut more, made, is_reminder } = first;
+    let Message { mut changes, mut more, made, is_reminder, served } = first;
     for other in others {
         changes.extend(other.changes);
         more += other.more;
     }
-    Message { is_reminder, ..cut(changes, more, made, shown) }
+    Message { is_reminder, served, ..cut(changes, more, made, shown) }
 }
 
 /// As many as are `shown`, the worst of them, in the order in which they came.
@@ -428,7 +448,7 @@ fn cut(mut changes: Vec<Change>, more: usize, made: Instant, shown: usize) -> Me
         };
         changes.remove(at);
     }
-    Message { changes, more, is_reminder: false, made }
+    Message { changes, more, is_reminder: false, served: Vec::new(), made }
 }
 
 #[cfg(test)]

@@ -240,8 +240,9 @@ fn settle(
         Some((_, Err(failure))) => failure,
         None => Failure::passing("delivering has failed in this program"),
     };
-    let reason = &failure.reason;
-    match outbox.failed(failure.hurdle, now()) {
+    let Failure { reason, hurdle, served } = failure;
+    outbox.serve(served);
+    match outbox.failed(hurdle, now()) {
         Fate::Retried => {
             tracing::warn!(destination = %name, "a notification was not delivered, and will be again: {reason}")
         }

@@ -159,6 +159,31 @@ fn what_the_rate_leaves_no_room_for_is_summarised() {
 }
 
 #[test]
+fn what_some_have_already_is_not_told_again_with_what_follows() {
+    let mut world = World::new(PACE);
+    for pool in ["a", "b"] {
+        world.address(pool, "x", Phase::Begun);
+    }
+    world.pass(2.0);
+    let first = world.outbox.take(world.now).expect("the first of three");
+    let served = vec![Served { to: "good@d.test".to_owned(), refused: None }];
+    world.outbox.serve(served.clone());
+    assert_eq!(world.outbox.failed(DOWN, world.now), Fate::Retried);
+    world.go_on();
+    let again = world.outbox.take(world.now).expect("the second of three");
+    assert_eq!((&again.served, told(&again)), (&served, told(&first)));
+    assert_eq!(world.outbox.failed(DOWN, world.now), Fate::Retried);
+    world.go_on();
+    // After this one the rate has all others wait.
+    let last = world.outbox.take(world.now).expect("the third");
+    assert_eq!((&last.served, told(&last)), (&served, told(&first)));
+    world.outbox.sent(world.now);
+    world.go_on();
+    let next = world.outbox.take(world.now).expect("the rate allows another");
+    assert_eq!((&next.served, told(&next)), (&Vec::new(), vec!["address b/x Begun".to_owned()]));
+}
+
+#[test]
 fn a_message_is_tried_again_ever_less_often_and_given_up_in_the_end() {
     // Attempts count as messages: a slower rate would have them come later.
     let rate = MessageRate { messages: 1000, ..PACE.rate };
