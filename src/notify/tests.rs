@@ -173,11 +173,12 @@ async fn take_mail(
     }
 }
 
-/// A destination of mail to these names, with [`take_mail`] behind it.
-async fn mail_to(
+/// A destination of mail to these names, with [`take_mail`] behind it; `keys` are said of it besides.
+async fn mail_server(
     names: &[&str],
+    keys: &str,
     judge: fn(&str, usize) -> &'static str,
-) -> (Route, mpsc::UnboundedReceiver<Vec<String>>) {
+) -> (Notification, mpsc::UnboundedReceiver<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let port = listener.local_addr().expect("it is bound").port();
     let (letters, told) = unbounded_channel();
@@ -185,12 +186,20 @@ async fn mail_to(
     let to: Vec<String> = names.iter().map(|name| format!("\"{name}@d.test\"")).collect();
     let text = format!(
         "notification.mail = {{ type = \"email\", host = \"127.0.0.1\", port = {port}, tls = \"none\", \
-         from = \"a@b.test\", to = [{}] }}",
+         from = \"a@b.test\", to = [{}]{keys} }}",
         to.join(", ")
     );
-    let notification = &notifications(&text)[0];
+    (notifications(&text).remove(0), told)
+}
+
+/// The way to that.
+async fn mail_to(
+    names: &[&str],
+    judge: fn(&str, usize) -> &'static str,
+) -> (Route, mpsc::UnboundedReceiver<Vec<String>>) {
+    let (notification, told) = mail_server(names, "", judge).await;
     let credentials = notification.read_credentials().expect("there are none");
-    (Route::new(notification, credentials, "ns1".to_owned()).expect("there is a way"), told)
+    (Route::new(&notification, credentials, "ns1".to_owned()).expect("there is a way"), told)
 }
 
 #[tokio::test]
@@ -226,6 +235,29 @@ async fn whoever_has_a_letter_does_not_get_it_again_when_others_do() {
     assert!(refused.len() == 1 && refused[0].starts_with("gone@d.test: "), "{refused:?}");
     let told = std::iter::from_fn(|| letters.try_recv().ok()).collect::<Vec<_>>();
     assert_eq!(told, [&["good"][..], &["good", "busy"], &["busy"]]);
+}
+
+#[tokio::test]
+async fn whoever_has_a_letter_does_not_get_it_again_with_what_has_happened_since() {
+    let judge = |name: &str, connection| match (name, connection) {
+        ("busy", 0) => "452 4.3.1 later",
+        _ => "250 well",
+    };
+    // The second attempt is the last message that the rate lets through, which has in it all that waits.
+    let keys = ", group_wait = \"0s\", rate_limit = { messages = 2, per = \"1h\" }, events = [\"order\"]";
+    let (notification, mut letters) = mail_server(&["good", "busy"], keys, judge).await;
+    let notifier = Notifier::new(Handle::current(), "ns1".to_owned());
+    notifier.replace(vec![(notification, Credentials::default())]);
+    for pool in ["vn", "hk"] {
+        notifier.tell(incident(Topic::Order, Subject::pool(pool, None), Phase::Once, "an order is over"));
+    }
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let letter = tokio::time::timeout(LONG_ENOUGH, letters.recv()).await.expect("it is sent");
+        told.push(letter.expect("the server listens"));
+    }
+    assert_eq!(told, [["good"], ["busy"]]);
+    assert!(notifier.status()[0].queued > 0, "the other waits");
 }
 
 #[tokio::test]
