@@ -296,6 +296,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_hand_over_that_does_not_wait_for_a_record_says_so() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("log");
+        let file = std::fs::File::create(&path).expect("it is ours");
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(std::sync::Mutex::new(file));
+        let _logged = tracing::subscriber::set_default(log.finish());
+        let warnings = || {
+            let log = std::fs::read_to_string(&path).expect("it is text");
+            log.lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let audit = Audit::start(None).expect("a thread");
+        audit.settle(Duration::from_millis(1)).await;
+        assert_eq!(warnings(), Vec::<String>::new(), "nothing was made");
+        let pending = audit.pending_record();
+        audit.settle(Duration::from_millis(1)).await;
+        let warned = warnings();
+        assert_eq!(warned.len(), 1, "{warned:?}");
+        let words = ["records are not in the audit log yet", "changes=1", "after=1ms"];
+        assert!(words.iter().all(|words| warned[0].contains(words)), "{warned:?}");
+        drop(pending);
+        audit.settle(LONG_ENOUGH).await;
+        assert_eq!(warnings(), warned, "it is noted");
+    }
+
+    #[tokio::test]
     async fn who_has_gone_away_is_not_waited_for() {
         let audit = Audit::start(None).expect("a thread");
         let (gone, answer) = Reply::audited(&audit);
