@@ -432,6 +432,50 @@ fn no_acknowledged_edit_is_lost_to_a_thousand_kills() {
 }
 
 #[test]
+fn a_transaction_is_made_if_each_object_is_what_was_seen() {
+    let scene = Scene::new();
+    let daemon = scene.start(&world(&scene));
+    let (first, second) = ("pools/first/addresses/a", "pools/second/addresses/b");
+    let seen = |object: &str| get(daemon.admin(), &format!("/v1/{object}")).header("etag").to_owned();
+    let tags = [first, second].map(seen);
+    // Of both, to the same weight, if they are as they were seen.
+    let both = |tags: &[String; 2], weight: u16| {
+        json!({"edits": [
+            {"object": first, "if_match": tags[0], "merge": {"weight": weight}},
+            {"object": second, "if_match": tags[1], "merge": {"weight": weight}},
+        ]})
+    };
+    let asked = |query: &str, content: &Value| {
+        let answer = send(&daemon, "POST", &format!("/v1/transactions{query}"), content);
+        (answer.status, answer.json()["field"].as_str().map(str::to_owned))
+    };
+    done(&daemon, "PATCH", &format!("/v1/{second}"), &json!({"weight": 3}));
+    let before = get(daemon.admin(), "/v1/edits/export").body;
+    let lost = (412, Some("edits[1]".to_owned()));
+    assert_eq!(asked("?dry_run=true", &both(&tags, 5)), lost);
+    assert_eq!(asked("", &both(&tags, 5)), lost);
+    assert_eq!(get(daemon.admin(), "/v1/edits/export").body, before, "none was made");
+    let tags = [first, second].map(seen);
+    assert_eq!(asked("?dry_run=true", &both(&tags, 5)), (200, None));
+    assert_eq!(asked("", &both(&tags, 5)), (200, None));
+    assert_eq!(asked("", &both(&tags, 6)), (412, Some("edits[0]".to_owned())), "it was made");
+    // What it does itself is no change by somebody else; what is not there is not what anybody has seen.
+    let tag = seen(first);
+    let twice = json!({"edits": [
+        {"object": first, "if_match": tag, "merge": {"weight": 7}},
+        {"object": first, "if_match": format!("\"none\", {tag}"), "state": "drain"},
+        {"object": second, "if_match": "*", "merge": {"weight": 7}},
+        {"object": first, "if_match": null, "merge": {"weight": 8}},
+    ]});
+    assert_eq!(asked("", &twice), (200, None));
+    let new = json!({"edits": [{"object": "pools/third", "if_match": "*",
+        "put": {"address": [{"name": "c", "ip": "192.0.2.3"}]}}]});
+    assert_eq!(asked("", &new), (412, Some("edits[0]".to_owned())));
+    let malformed = json!({"edits": [{"object": first, "if_match": "none", "state": "drain"}]});
+    assert_eq!(asked("", &malformed), (400, Some("edits[0].if_match".to_owned())));
+}
+
+#[test]
 fn a_transaction_is_seen_whole_or_not_at_all() {
     let scene = Scene::new();
     let daemon = scene.start(&world(&scene));

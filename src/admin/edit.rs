@@ -20,11 +20,39 @@ pub enum Editing {
         wanted: Vec<(Object, Change)>,
         /// Who wants it.
         stamp: Stamp,
-        /// What an object must be before, as [`crate::config::Specified::tag`] has it.
-        expected: Option<(Object, Expected)>,
+        /// What has to be so before the first of them.
+        preconditions: Vec<Precondition>,
     },
     /// All of these edits are taken back, or none.
     Revert(Vec<u64>),
+}
+
+/// What an object has to be before it is edited.
+#[derive(Clone, Debug)]
+pub struct Precondition {
+    /// The position of the edit that it belongs to.
+    pub at: usize,
+    /// The object.
+    pub object: Object,
+    /// Compared with [`crate::config::Specified::tag`].
+    pub expected: Expected,
+}
+
+impl Precondition {
+    /// Whether `desired` is as it has to be.
+    ///
+    /// # Errors
+    ///
+    /// If an object is another: the first that is.
+    pub fn check(all: &[Precondition], desired: &Desired) -> Result<(), NotEdited> {
+        let is_met = |Precondition { object, expected, .. }: &&Precondition| {
+            expected.is_met(desired.object(object).as_ref().map(|found| &found.tag[..]))
+        };
+        match all.iter().find(|precondition| !is_met(precondition)) {
+            Some(Precondition { at, object, .. }) => Err(NotEdited::Lost(*at, object.clone())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Edits that are in force, and will be after a restart.
@@ -102,9 +130,9 @@ pub enum NotEdited {
     /// They do not fit.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The object is not what it was expected to be.
-    #[error("{0} is not what it was: somebody else has changed it meanwhile")]
-    Lost(Object),
+    /// The object of the edit at this position is not what it was expected to be.
+    #[error("{1} is not what it was: somebody else has changed it meanwhile")]
+    Lost(usize, Object),
     /// They cannot be kept, for this reason.
     #[error("{0}")]
     NotKept(String),
@@ -119,7 +147,7 @@ impl NotEdited {
             NotEdited::Refused(Refusal::Mistaken { .. }) => "mistaken",
             NotEdited::Refused(Refusal::Needed(_)) => "needed",
             NotEdited::Refused(Refusal::NoSuchEdit(_)) => "no_such_edit",
-            NotEdited::Lost(_) => "lost",
+            NotEdited::Lost(..) => "lost",
             NotEdited::NotKept(_) => "not_kept",
         }
     }
@@ -202,7 +230,7 @@ fn problem(reason: NotEdited, field_of: impl Fn(usize, Option<&str>) -> Option<S
         NotEdited::Refused(Refusal::Needed(_)) => {
             (StatusCode::CONFLICT, "Something else would be wrong", None)
         }
-        NotEdited::Lost(_) => (StatusCode::PRECONDITION_FAILED, "Changed meanwhile", None),
+        NotEdited::Lost(at, _) => (StatusCode::PRECONDITION_FAILED, "Changed meanwhile", field_of(*at, None)),
         NotEdited::NotKept(_) => (StatusCode::INSUFFICIENT_STORAGE, "Not kept", None),
     };
     Problem::new(status, title, detail).with_field(field)

@@ -66,7 +66,7 @@ mod transactions;
 
 pub use access::Access;
 pub use audit::{Audit, PendingRecord};
-pub use edit::{Edited, Editing, Glance, NotEdited, Told};
+pub use edit::{Edited, Editing, Glance, NotEdited, Precondition, Told};
 pub use feed::{Feed, KINDS};
 pub use insight::Insight;
 pub use listen::Listener;

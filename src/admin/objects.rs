@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{self, LONGEST_REASON};
-use super::edit::{Edited, Editing, stamp};
+use super::edit::{Edited, Editing, Precondition, stamp};
 use super::principal::{Principal, Role};
 use super::{Context, Expected, Problem, precondition};
 use crate::config::{Change, Object, Refusal};
@@ -156,9 +156,9 @@ pub(super) async fn add_address(
     let object = Object::Address { pool, name };
     let wanted = vec![(object.clone(), Change::Put(content))];
     let stamp = stamp(&principal, circumstances.0, circumstances.1);
-    let expected = Some((object.clone(), Expected::Absent));
+    let preconditions = vec![Precondition { at: 0, object: object.clone(), expected: Expected::Absent }];
     let edited = match context
-        .edit(&principal, Editing::Make { wanted, stamp, expected })
+        .edit(&principal, Editing::Make { wanted, stamp, preconditions })
         .await
         .map_err(Problem::from)
     {
@@ -192,10 +192,15 @@ impl Asking {
         (reason, lasts): (Option<String>, Option<Duration>),
     ) -> Result<Edited, Problem> {
         let Asking { context, principal, object, asked: _, headers } = self;
-        let expected = precondition::of_change(headers)?.map(|expected| (object.clone(), expected));
+        let precondition = precondition::of_change(headers)?.map(|expected| Precondition {
+            at: 0,
+            object: object.clone(),
+            expected,
+        });
+        let preconditions = precondition.into_iter().collect();
         let wanted = changes.into_iter().map(|change| (object.clone(), change)).collect();
         let stamp = stamp(principal, reason, lasts);
-        Ok(context.edit(principal, Editing::Make { wanted, stamp, expected }).await?)
+        Ok(context.edit(principal, Editing::Make { wanted, stamp, preconditions }).await?)
     }
 
     /// The object as it is then.

@@ -71,16 +71,26 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<Expected>, Probl
         let detail = format!("`{name}` is to be `*` or entity tags in quotes");
         Problem::new(StatusCode::BAD_REQUEST, "Malformed request", detail)
     };
-    let mut tags = Vec::new();
+    let mut all = Vec::new();
     for value in headers.get_all(&name) {
-        for tag in value.to_str().map_err(|_| malformed())?.split(',').map(str::trim) {
-            if tag == "*" {
-                return Ok(Some(Expected::Any));
-            }
-            let quoted = tag.strip_prefix("W/").unwrap_or(tag);
-            let bare = quoted.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-            tags.push(bare.ok_or_else(malformed)?.to_owned());
+        match value.to_str().ok().and_then(expected) {
+            Some(Expected::Tags(tags)) => all.extend(tags),
+            Some(other) => return Ok(Some(other)),
+            None => return Err(malformed()),
         }
     }
-    Ok((!tags.is_empty()).then_some(Expected::Tags(tags)))
+    Ok((!all.is_empty()).then_some(Expected::Tags(all)))
+}
+
+/// What `If-Match` says, `*` or entity tags in quotes; `None`: that is neither.
+pub(super) fn expected(text: &str) -> Option<Expected> {
+    let mut tags = Vec::new();
+    for tag in text.split(',').map(str::trim) {
+        if tag == "*" {
+            return Some(Expected::Any);
+        }
+        let quoted = tag.strip_prefix("W/").unwrap_or(tag);
+        tags.push(quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned());
+    }
+    Some(Expected::Tags(tags))
 }

@@ -13,9 +13,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::body::{LONGEST_REASON, Members};
-use super::edit::{Editing, NotEdited, NotMade, of_several, stamp};
+use super::edit::{Editing, NotEdited, NotMade, Precondition, of_several, stamp};
 use super::principal::{Principal, Role};
-use super::{Context, Problem};
+use super::{Context, Problem, precondition};
 use crate::config::{Change, Draft, Edit, Object, Stamp, Standing};
 use crate::routing::Move;
 
@@ -34,8 +34,16 @@ pub(super) struct Parameters {
 #[derive(Deserialize)]
 struct Part {
     object: Object,
+    /// As in the header of this name.
+    if_match: Option<String>,
     #[serde(flatten)]
     change: Change,
+}
+
+/// Edits that are asked for together, and what has to be so before the first of them.
+struct Wanted {
+    changes: Vec<(Object, Change)>,
+    preconditions: Vec<Precondition>,
 }
 
 /// What has come of edits, or would come of them.
@@ -98,7 +106,7 @@ pub(super) async fn transact(
     let reason = members.text("reason", LONGEST_REASON)?;
     let lasts = members.span("expires")?;
     let wanted = parts(members.take("edits"))?;
-    for (object, change) in &wanted {
+    for (object, change) in &wanted.changes {
         let is_weight = |patch: &Map<String, Value>| patch.keys().all(|key| key == "weight");
         let is_operable = match change {
             Change::State(_) => true,
@@ -111,7 +119,8 @@ pub(super) async fn transact(
     if dry_run {
         return moves(&context, wanted, stamp).await;
     }
-    let editing = Editing::Make { wanted, stamp, expected: None };
+    let Wanted { changes, preconditions } = wanted;
+    let editing = Editing::Make { wanted: changes, stamp, preconditions };
     let edited = context.edit(&principal, editing).await.map_err(|reason| of_several(reason, member))?;
     Ok(Json(Outcome::Made { edits: edited.ids }))
 }
@@ -119,19 +128,20 @@ pub(super) async fn transact(
 /// What would come of it.
 async fn moves(
     context: &Context,
-    wanted: Vec<(Object, Change)>,
+    Wanted { changes, preconditions }: Wanted,
     stamp: Stamp,
 ) -> Result<Json<Outcome>, Problem> {
     let desired = context.desired().await?;
     // A pool that is edited, or that comes back, obeys what was ordered of it before.
-    let ordered = wanted.iter().map(|(object, _)| object.clone()).filter(|object| object.pool().is_some());
+    let ordered = changes.iter().map(|(object, _)| object.clone()).filter(|object| object.pool().is_some());
     let ordered = ordered.collect();
     let draft = move || {
+        Precondition::check(&preconditions, &desired)?;
         let mut draft = Draft::of(&desired);
-        draft.add(wanted, &stamp)?;
-        draft.finish()
+        draft.add(changes, &stamp)?;
+        Ok(draft.finish()?)
     };
-    let refused = |reason| of_several(NotMade::Edit(NotEdited::Refused(reason)), member);
+    let refused = |reason: NotEdited| of_several(NotMade::Edit(reason), member);
     let (desired, _) = context.insight.work(draft).await?.map_err(refused)?;
     let moves = context.moves(desired, ordered).await?;
     Ok(Json(Outcome::Tried { moves }))
@@ -141,15 +151,16 @@ fn member(at: usize) -> String {
     format!("edits[{at}]")
 }
 
-fn parts(edits: Option<Value>) -> Result<Vec<(Object, Change)>, Problem> {
+fn parts(edits: Option<Value>) -> Result<Wanted, Problem> {
     let Some(Value::Array(edits)) = edits else {
         return Err(Problem::invalid("edits", "`edits` is to be a list of edits"));
     };
     if edits.len() > MOST {
         return Err(Problem::invalid("edits", format!("at most {MOST} edits are made at once")));
     }
-    let part = |(at, value): (usize, Value)| {
-        let known = ["object", "put", "merge", "remove", "state"];
+    let mut wanted = Wanted { changes: Vec::with_capacity(edits.len()), preconditions: Vec::new() };
+    for (at, value) in edits.into_iter().enumerate() {
+        let known = ["object", "if_match", "put", "merge", "remove", "state"];
         let unknown = value.as_object().and_then(|part| part.keys().find(|key| !known.contains(&&key[..])));
         if let Some(unknown) = unknown {
             let field = format!("{}.{unknown}", member(at));
@@ -157,9 +168,17 @@ fn parts(edits: Option<Value>) -> Result<Vec<(Object, Change)>, Problem> {
         }
         let part: Part =
             serde_json::from_value(value).map_err(|error| Problem::invalid(member(at), error.to_string()))?;
-        Ok((part.object, part.change))
-    };
-    edits.into_iter().enumerate().map(part).collect()
+        let Part { object, if_match, change } = part;
+        if let Some(text) = if_match {
+            let expected = precondition::expected(&text).ok_or_else(|| {
+                let field = format!("{}.if_match", member(at));
+                Problem::invalid(field, "`if_match` is to be `\"*\"` or an `ETag`, with its quotes")
+            })?;
+            wanted.preconditions.push(Precondition { at, object: object.clone(), expected });
+        }
+        wanted.changes.push((object, change));
+    }
+    Ok(wanted)
 }
 
 pub(super) async fn edits(State(context): State<Context>) -> Result<Json<Edits>, Problem> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::control_loop;
 use super::traced::Span;
-use crate::admin::{self, Edited, Editing, Glance, NotEdited, Told};
+use crate::admin::{self, Edited, Editing, Glance, NotEdited, Precondition, Told};
 use crate::config::{Change, Desired, Draft, Edit, Object, Origin, Outcome, Standing};
 use crate::control::Order;
 use crate::plan::Plan;
@@ -135,13 +135,8 @@ fn together(desired: &Desired, asked: &[Editing]) -> Option<(Desired, Outcome, V
     let mut draft = Draft::of(desired);
     let mut done = Vec::new();
     for editing in asked {
-        let Editing::Make { wanted, stamp, expected } = editing else { return None };
-        if let Some((object, expected)) = expected {
-            let now = draft.desired().object(object);
-            if !expected.is_met(now.as_ref().map(|now| &now.tag[..])) {
-                return None;
-            }
-        }
+        let Editing::Make { wanted, stamp, preconditions } = editing else { return None };
+        Precondition::check(preconditions, draft.desired()).ok()?;
         let before = glance(draft.desired(), wanted);
         let ids = draft.add(wanted.clone(), stamp).ok()?;
         done.push((ids, before.differences(draft.desired())));
@@ -205,13 +200,8 @@ impl Made {
 
     fn one(&mut self, editing: &Editing, journal: &Journal) -> Result<Edited, NotEdited> {
         match editing {
-            Editing::Make { wanted, stamp, expected } => {
-                if let Some((object, expected)) = expected {
-                    let now = self.desired.object(object);
-                    if !expected.is_met(now.as_ref().map(|now| &now.tag[..])) {
-                        return Err(NotEdited::Lost(object.clone()));
-                    }
-                }
+            Editing::Make { wanted, stamp, preconditions } => {
+                Precondition::check(preconditions, &self.desired)?;
                 let before = glance(&self.desired, wanted);
                 let mut draft = Draft::of(&self.desired);
                 let ids = draft.add(wanted.clone(), stamp)?;

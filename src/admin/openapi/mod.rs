@@ -235,6 +235,11 @@ fn shapes() -> Map<String, Value> {
                                 "description": "What it is about, by its path below `/v1/`",
                                 "examples": ["pools/vietnam/addresses/alb-1"],
                             },
+                            "if_match": {
+                                "type": ["string", "null"],
+                                "description": "What it has to be before the first of the edits: `*`, anything, or an `ETag` of it",
+                                "examples": ["\"5e0f1d2c3b4a59687786958473625140\""],
+                            },
                             "put": {"$ref": table},
                             "merge": {"$ref": table},
                             "remove": {"const": true},

@@ -10,7 +10,7 @@ const REFUSALS: [(u16, &str, &str); 13] = [
     (404, "NotFound", "There is nothing of this name"),
     (408, "TimedOut", "It took longer than a minute, and may still be carried out"),
     (409, "Conflict", "It does not go with the state of something else"),
-    (412, "Changed", "It is not what `If-Match` or `If-None-Match` expects"),
+    (412, "Changed", "It is not what `If-Match`, `If-None-Match` or an `if_match` expects"),
     (413, "TooLarge", "The request brings too much"),
     (415, "UnsupportedMediaType", "The request brings something else than what is read here"),
     (422, "Unsound", "The configuration would not be sound; `field` is the path of what is at fault"),

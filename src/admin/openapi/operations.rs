@@ -246,7 +246,7 @@ fn edits() -> Vec<Operation> {
         .query("dry_run", json!({"type": "boolean", "default": false}), "Only tell whose answers would move")
         .body(JSON, schema("Transaction"))
         .json(200, "What has come of them, or would", schema("Outcome"))
-        .refused(&[404, 409, 422, 507]),
+        .refused(&OF_EDITS),
     ]
 }
 
