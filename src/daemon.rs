@@ -215,7 +215,9 @@ impl Daemon {
         let notifier = Notifier::new(Handle::current(), query_log::host_name());
         let told_of_it = destinations.to_vec();
         notifier.tell(incidents::orphaned(&edits::not_in_force(&desired), edits::now()));
-        for incident in incidents::standing(&controller.status(control_loop::now()), edits::now()) {
+        // Not of domains, of which there may be a million.
+        let pools = controller.pool_page(None, usize::MAX, control_loop::now()).items;
+        for incident in incidents::standing(&pools, edits::now()) {
             notifier.tell(incident);
         }
         let wanted = Wanted { desired: Arc::new(desired), measured, plan, destinations, files };
@@ -294,12 +296,11 @@ impl Daemon {
         tasks.spawn(telling.run(front_stopped.clone()));
         let serve_admin = run_admin(door.listeners, context, front_stopped);
         // An edit that this process had acknowledged would be lost if the other one went on.
-        let (serve_later, watch_later) = match &predecessor {
-            Some(_) => (Some(serve_admin), watching),
+        let serve_later = match &predecessor {
+            Some(_) => Some(serve_admin),
             None => {
                 tasks.spawn(serve_admin);
-                watching.map(|watching| tasks.spawn(watching));
-                (None, None)
+                None
             }
         };
 
@@ -351,7 +352,8 @@ impl Daemon {
         if let Some(serve_admin) = serve_later {
             tasks.spawn(serve_admin);
         }
-        if let Some(watching) = watch_later {
+        // Only now: it begins with reading all of the files again, and they may be large.
+        if let Some(watching) = watching {
             tasks.spawn(watching);
         } else if is_outdated {
             // Nobody waits for it: what comes of it is logged and told like that of any other. Where files are watched,

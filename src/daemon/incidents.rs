@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::admin::ReloadReport;
 use crate::config::Topic;
-use crate::control::{Notice, Status};
+use crate::control::{Notice, PoolStatus};
 use crate::health::{Belief, Stage, TargetId, Verdict};
 use crate::notify::{Incident, Phase, Subject};
 use crate::plan::Watch;
@@ -144,15 +144,15 @@ pub(super) fn rewatched(
     told
 }
 
-/// What lasts already when a daemon starts, as another has believed.
-pub(super) fn standing(status: &Status, at: Duration) -> Vec<Incident> {
+/// What of `pools` lasts already when a daemon starts, as another has believed.
+pub(super) fn standing(pools: &[PoolStatus], at: Duration) -> Vec<Incident> {
     let mut told = Vec::new();
     let mut begun = |topic, subject: Subject, summary: String, since: Option<f64>| {
         let since = since.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or_default();
         let at = at.saturating_sub(since);
         told.push(Incident { topic, subject, phase: Phase::Begun, summary, at });
     };
-    for pool in &status.pools {
+    for pool in pools {
         let (name, reason) = (&pool.name, &pool.reason);
         let subject = || Subject::pool(&**name, None);
         if !matches!(&pool.standing[..], "in-service" | "returning") {
@@ -270,15 +270,13 @@ mod tests {
                 "available": 0, "addresses": addresses, "names": [],
             })
         };
-        let status = json!({
-            "generation": 7, "domains": [], "pools": [
-                pool("vn", "down", vec![address("a", "down")]),
-                pool("hk", "in-service", vec![address("a", "up"), address("b", "unknown")]),
-                pool("sg", "awaits-release", vec![address("a", "up")]),
-            ],
-        });
-        let status: Status = serde_json::from_value(status).expect("it is a status");
-        let told: Vec<(Topic, String, u64)> = standing(&status, Duration::from_secs(1000))
+        let pools = json!([
+            pool("vn", "down", vec![address("a", "down")]),
+            pool("hk", "in-service", vec![address("a", "up"), address("b", "unknown")]),
+            pool("sg", "awaits-release", vec![address("a", "up")]),
+        ]);
+        let pools: Vec<PoolStatus> = serde_json::from_value(pools).expect("it is what is believed of pools");
+        let told: Vec<(Topic, String, u64)> = standing(&pools, Duration::from_secs(1000))
             .into_iter()
             .map(|incident| (incident.topic, incident.subject.to_string(), incident.at.as_secs()))
             .collect();
