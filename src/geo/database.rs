@@ -1,10 +1,10 @@
 //! One MaxMind-format database, read into runs of addresses and their locations.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 
+use foldhash::{HashMap, HashMapExt};
 use maxminddb::{LookupResult, MaxMindDbError, Metadata, Reader, WithinOptions};
 
 use super::Location;

@@ -1,7 +1,8 @@
 //! Equal values stored once, under a number.
 
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use foldhash::{HashMap, HashMapExt};
 
 /// Distinct values, numbered in the order they came.
 pub(super) struct Interner<T> {

@@ -1,6 +1,6 @@
 //! Layers becoming one map, field by field.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 
 use super::database::Layer;
 use super::interner::Interner;
@@ -62,6 +62,10 @@ impl Merge {
 pub(super) struct Pairs<F> {
     /// The numbers of the pairs met so far.
     numbers: HashMap<(u32, u32), u32>,
+    /// The same of pairs with a 0, by what is above it or below it: most pairs are such, as databases are of one
+    /// family or say nothing of what others know.
+    above_nothing: Vec<Option<u32>>,
+    below_nothing: Vec<Option<u32>>,
     known: Interner<Known>,
     combine: F,
 }
@@ -69,11 +73,27 @@ pub(super) struct Pairs<F> {
 impl<F: Fn(u32, u32) -> Known> Pairs<F> {
     /// `combine` makes of the numbers of an upper and a lower layer what is known where they meet.
     pub(super) fn new(combine: F) -> Self {
-        Pairs { numbers: HashMap::new(), known: Interner::new(), combine }
+        Pairs {
+            numbers: HashMap::new(),
+            above_nothing: Vec::new(),
+            below_nothing: Vec::new(),
+            known: Interner::new(),
+            combine,
+        }
     }
 
     pub(super) fn number(&mut self, upper: u32, lower: u32) -> u32 {
-        *self.numbers.entry((upper, lower)).or_insert_with(|| self.known.number((self.combine)(upper, lower)))
+        let Pairs { numbers, above_nothing, below_nothing, known, combine } = self;
+        let number = || known.number(combine(upper, lower));
+        let (with_nothing, at) = match (upper, lower) {
+            (upper, 0) => (above_nothing, upper as usize),
+            (0, lower) => (below_nothing, lower as usize),
+            pair => return *numbers.entry(pair).or_insert_with(number),
+        };
+        if at >= with_nothing.len() {
+            with_nothing.resize(at + 1, None);
+        }
+        *with_nothing[at].get_or_insert_with(number)
     }
 
     /// What the numbers stand for.
