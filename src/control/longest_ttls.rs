@@ -21,7 +21,8 @@ fn longest_of(plan: &Plan, counts: impl Fn(&Domain) -> bool) -> Vec<u32> {
     let mut of_domains: Vec<u32> = own.collect();
     loop {
         for (domain, ttl) in plan.domains.iter().zip(&of_domains) {
-            for pool in domain.pools().into_iter().chain(domain.fallbacks()) {
+            let chosen = domain.choices().flat_map(|choice| &choice.pools).map(|weighted| weighted.pool);
+            for pool in chosen.chain(domain.fallbacks()) {
                 let longest: &mut u32 = &mut of_pools[pool.index()];
                 *longest = (*ttl).max(*longest);
             }

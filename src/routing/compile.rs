@@ -9,11 +9,13 @@ use super::steering::{Compiling, Steering};
 use super::table::{CompiledRrset, CompiledZone, World};
 use crate::dns::{Name, Rrset, Rtype, Template};
 use crate::geo::GeoTable;
-use crate::plan::{Choice, Domain, DomainId, Measurement, Plan, PoolId, Rule, WhenAllDown};
+use crate::plan::{Choice, Domain, DomainId, Measurement, Plan, PoolId, Rule, WhenAllDown, Zone};
 
 impl World {
     pub(super) fn compile(plan: Arc<Plan>, geo: Arc<GeoTable>) -> Self {
-        let mut names = NameIndex::new();
+        let owners = |zone: &Zone| zone.rrsets.chunk_by(|one, next| one.owner == next.owner).count();
+        let owners: usize = plan.zones.iter().map(owners).sum();
+        let mut names = NameIndex::with_room(owners + plan.domains.len());
         for (zone, id) in plan.zones.iter().zip(0..) {
             names.insert(&zone.name, id);
         }

@@ -17,8 +17,6 @@ pub const MAX_ZONES: usize = 1000;
 /// is named, and those that it falls back to.
 #[derive(PartialEq)]
 pub(super) struct Edges {
-    /// The domains, in order.
-    domains: Box<[Name]>,
     /// The first [`MAX_ZONES`] zones, in order.
     zones: Box<[Name]>,
     /// By domain: the first of its own. No two domains have the same.
@@ -32,6 +30,8 @@ pub(super) struct Edges {
 enum Pools {
     /// Not in the plan, which would stay in memory as long as these, and they may outlast many.
     Counted {
+        /// The domains, in order.
+        domains: Box<[Name]>,
         /// By edge, which of the names it is; of what leads nowhere, as of a domain without pools, [`NO_POOL`].
         edges: Box<[u32]>,
         /// Those that are taken, as they come.
@@ -47,9 +47,10 @@ impl PartialEq for Pools {
     /// What is not counted is not compared: nothing is won by it.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Pools::Counted { edges, names }, Pools::Counted { edges: other_edges, names: other_names }) => {
-                edges == other_edges && names == other_names
-            }
+            (
+                Pools::Counted { domains, edges, names },
+                Pools::Counted { domains: other_domains, edges: other_edges, names: other_names },
+            ) => domains == other_domains && edges == other_edges && names == other_names,
             _ => false,
         }
     }
@@ -58,7 +59,6 @@ impl PartialEq for Pools {
 impl Edges {
     /// Those of `plan`.
     pub(super) fn of(plan: &Arc<Plan>) -> Self {
-        let domains = plan.domains.iter().map(|domain| domain.name.clone()).collect();
         let zones = plan.zones.iter().map(|zone| zone.name.clone()).take(MAX_ZONES).collect();
         let mut count = 0;
         let firsts = plan.domains.iter().map(|domain| {
@@ -70,9 +70,9 @@ impl Edges {
         if count > MAX_EDGES {
             // One each, so that domains can still be told apart.
             let firsts = (0..plan.domains.len() as u32).collect();
-            return Edges { domains, zones, firsts, count: 0, pools: Pools::Planned(plan.clone()) };
+            return Edges { zones, firsts, count: 0, pools: Pools::Planned(plan.clone()) };
         }
-        Edges { domains, zones, firsts, count, pools: Pools::counted(plan, count) }
+        Edges { zones, firsts, count, pools: Pools::counted(plan, count) }
     }
 
     /// How many there are; 0: none, or too many to be counted.
@@ -82,7 +82,7 @@ impl Edges {
 
     /// Whether they are counted.
     pub(super) fn are_counted(&self) -> bool {
-        self.count > 0 || self.domains.is_empty()
+        self.count > 0 || self.firsts.is_empty()
     }
 
     /// The first of a domain's own.
@@ -97,7 +97,11 @@ impl Edges {
 
     /// The domains, in order.
     pub(super) fn domains(&self) -> impl Iterator<Item = (DomainId, &Name)> {
-        (0..).map(DomainId).zip(&self.domains)
+        let (counted, planned) = match &self.pools {
+            Pools::Counted { domains, .. } => (Some(domains), None),
+            Pools::Planned(plan) => (None, Some(plan.domains.iter().map(|domain| &domain.name))),
+        };
+        (0..).map(DomainId).zip(counted.into_iter().flatten().chain(planned.into_iter().flatten()))
     }
 
     /// The zones whose queries are counted apart, in order.
@@ -109,7 +113,7 @@ impl Edges {
     pub(super) fn of_domain(&self, domain: DomainId) -> impl Iterator<Item = (u32, &str)> {
         let first = self.first(domain);
         let (counted, planned) = match &self.pools {
-            Pools::Counted { edges, names } => {
+            Pools::Counted { edges, names, .. } => {
                 let end = self.firsts.get(domain.index() + 1).map_or(self.count, |end| *end as usize);
                 // What leads nowhere has no name.
                 let own = edges[first as usize..end].iter();
@@ -142,7 +146,8 @@ impl Pools {
                 edges.push(NO_POOL);
             }
         }
-        Pools::Counted { edges: edges.into(), names: names.into() }
+        let domains = plan.domains.iter().map(|domain| domain.name.clone()).collect();
+        Pools::Counted { domains, edges: edges.into(), names: names.into() }
     }
 }
 

@@ -103,9 +103,11 @@ struct Slot {
 const EMPTY: Slot = Slot { tag: 0, node: NONE };
 
 impl NameIndex {
-    /// An index without names.
-    pub(super) fn new() -> Self {
-        NameIndex { slots: vec![EMPTY; 16], nodes: Vec::new(), octets: Vec::new(), max_labels: 0 }
+    /// An index without names, with room for as many.
+    pub(super) fn with_room(names: usize) -> Self {
+        // Half full at the most, as below.
+        let slots = vec![EMPTY; ((names + 1) * 2).next_power_of_two().max(16)];
+        NameIndex { slots, nodes: Vec::with_capacity(names), octets: Vec::new(), max_labels: 0 }
     }
 
     /// The number of `name`'s node, which is made if there is none.
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn every_name_entered_is_found_and_no_other() {
-        let mut index = NameIndex::new();
+        let mut index = NameIndex::with_room(0);
         let names: Vec<Name> =
             (0..10_000).map(|n| format!("www{n}.site{}.example", n % 97).parse().expect("a name")).collect();
         let nodes: Vec<u32> = names.iter().map(|name| index.insert(name, 0)).collect();
@@ -298,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_name_far_deeper_than_any_is_looked_for_from_where_it_can_exist() {
-        let mut index = NameIndex::new();
+        let mut index = NameIndex::with_room(0);
         index.insert(&"example".parse().expect("a name"), 0);
         let deep = buffer(&["a"; 120].join("."));
         assert!(matches!(index.find(&deep), Found::Nowhere));
