@@ -157,7 +157,7 @@ mod tests {
 
     fn pool(name: &'static str, place: (f32, f32), bias_km: f32) -> BiasedPool<'static> {
         let start = name.len();
-        let bias_place = (bias_km != 0.0).then_some(Place { file: 0, start, end: start });
+        let bias_place = (bias_km != 0.0).then_some(Place::new(0, start..start));
         BiasedPool { name, coordinates: at(place), bias_km, bias_place, has_others: false }
     }
 

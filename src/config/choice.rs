@@ -97,7 +97,7 @@ impl ChoiceSpec {
         }
         let mut unique = Unique::new("pool");
         for pool in &refs {
-            unique.note(&pool.value.name.value, pool.value.name.place, report);
+            unique.note(&&pool.value.name.value[..], pool.value.name.place, report);
         }
         let weights = weights(policy, &refs, report);
         let pools: Vec<Located<PoolId>> = refs

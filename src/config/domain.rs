@@ -1,8 +1,9 @@
 //! `[[domain]]`
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use super::choice::ChoiceSpec;
+use super::choice::{ChoiceSpec, PlacedChoice};
 use super::name::domain_name;
 use super::reader::{Value, boolean, list, ttl};
 use super::report::{Report, listed};
@@ -10,7 +11,7 @@ use super::rule::{PlacedRule, RuleSpec, check_order};
 use super::source::{Located, Place};
 use super::when_all_down::{WhenAllDownSpec, when_all_down};
 use crate::dns::Name;
-use crate::plan::{Domain, MAX_RULES, PoolId, Rule, WhenAllDown, ZoneId};
+use crate::plan::{Domain, DomainId, MAX_RULES, PoolId, Rule, WhenAllDown, ZoneId};
 
 /// A failover takes one TTL; many resolvers hold an answer no shorter than this anyway.
 const DEFAULT_TTL: u32 = 5;
@@ -43,6 +44,42 @@ pub(super) struct References<'r> {
     pub(super) pools: &'r BTreeMap<String, PoolId>,
 }
 
+/// The positions of domains by their names; of two with the same name, which is a mistake, the first.
+pub(super) struct DomainIds<'d> {
+    specs: &'d [Located<DomainSpec>],
+    /// Made when somebody asks: only a pool that is a domain does.
+    ids: OnceCell<BTreeMap<&'d Name, DomainId>>,
+}
+
+impl<'d> DomainIds<'d> {
+    /// Those of `specs`.
+    pub(super) fn of(specs: &'d [Located<DomainSpec>]) -> Self {
+        DomainIds { specs, ids: OnceCell::new() }
+    }
+
+    /// The position of the domain of this name.
+    pub(super) fn get(&self, name: &Name) -> Option<DomainId> {
+        self.ids().get(name).copied()
+    }
+
+    /// The names, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'d Name> {
+        self.ids().keys().copied()
+    }
+
+    fn ids(&self) -> &BTreeMap<&'d Name, DomainId> {
+        self.ids.get_or_init(|| {
+            let mut ids = BTreeMap::new();
+            for (spec, id) in self.specs.iter().zip(0..) {
+                if let Some(name) = &spec.value.name {
+                    ids.entry(&name.value).or_insert(DomainId(id));
+                }
+            }
+            ids
+        })
+    }
+}
+
 impl DomainSpec {
     /// Takes the table apart.
     pub(super) fn read(value: Value<'_>) -> Option<Self> {
@@ -59,11 +96,6 @@ impl DomainSpec {
         };
         table.finish();
         Some(spec)
-    }
-
-    /// The name, if that much is right.
-    pub(super) fn name(&self) -> Option<&Located<Name>> {
-        self.name.as_ref()
     }
 
     /// Looks up what it refers to; `None`: there is a mistake, and it has been noted.
@@ -101,12 +133,20 @@ impl DomainSpec {
             return None;
         }
         let (name, rules, choice) = (name?, rules?, choice?);
-        pools.extend(choice.iter().flat_map(|choice| choice.pools.iter().copied()));
+        let choice = choice.map(|PlacedChoice { choice, pools: named }| {
+            // Most domains have no others.
+            if pools.is_empty() {
+                pools = named
+            } else {
+                pools.extend(named)
+            }
+            choice
+        });
         let domain = Domain {
             name: name.value,
             zone: zone?,
             rules,
-            choice: choice.map(|choice| choice.choice),
+            choice,
             ttl: ttl_seconds,
             ttl_min: ttl_min.map_or(ttl_seconds, |ttl_min| ttl_min.value),
             client_subnet: client_subnet.is_none_or(|client_subnet| client_subnet.value),
@@ -170,8 +210,7 @@ fn convert_rules(
 
 /// The zone with the longest name that `name` is within.
 pub(super) fn zone_of(name: &Name, zones: &BTreeMap<Name, ZoneId>) -> Option<ZoneId> {
-    let ancestors = std::iter::successors(Some(name.clone()), Name::parent);
-    ancestors.into_iter().find_map(|ancestor| zones.get(&ancestor).copied())
+    name.suffixes().find_map(|ancestor| zones.get(ancestor).copied())
 }
 
 fn find_zone(name: &Located<Name>, known: &References<'_>, report: &Report) -> Option<ZoneId> {

@@ -2,12 +2,30 @@
 
 use std::collections::HashSet;
 
+use foldhash::{HashMap, HashMapExt};
+
 use super::domain::PlacedDomain;
 use super::report::Report;
-use super::unique::Unique;
 use super::zone_rules::ZoneView;
 use crate::dns::{Name, Rtype};
 use crate::plan::{Address, Addresses, Pool, PoolId};
+
+/// `domains` by name. Notes each that is there twice.
+pub(super) fn by_name<'d>(
+    domains: &'d [PlacedDomain],
+    report: &Report,
+) -> HashMap<&'d Name, &'d PlacedDomain> {
+    let mut by_name: HashMap<&Name, &PlacedDomain> = HashMap::with_capacity(domains.len());
+    for domain in domains {
+        let name = &domain.domain.name;
+        let first = by_name.entry(name).or_insert(domain);
+        if !std::ptr::eq(*first, domain) {
+            let hint = format!("the first is at {}", report.line_of(first.place));
+            report.error_with_hint(domain.place, format!("domain `{name}` is there twice"), hint);
+        }
+    }
+    by_name
+}
 
 /// Notes every domain that could not be answered as it is written.
 ///
@@ -20,10 +38,8 @@ pub(super) fn check(
     pools: &[Option<Pool>],
     report: &Report,
 ) {
-    let mut unique = Unique::new("domain");
     let below = if is_complete { domains } else { &[] };
     for domain in domains {
-        unique.note(&domain.domain.name, domain.place, report);
         let view = &views[domain.domain.zone.index()];
         check_records(domain, view, report);
         check_aliases(domain, below, view, pools, report);
@@ -36,8 +52,9 @@ fn check_records(domain: &PlacedDomain, view: &ZoneView<'_>, report: &Report) {
     if let Some(hidden) = view.hidden(name) {
         report.error(domain.place, format!("domain `{name}` {}", hidden.reason(report)));
     }
+    let records = view.at(name);
     for rtype in [Rtype::A, Rtype::AAAA, Rtype::CNAME] {
-        if let Some(record) = view.find(name, rtype) {
+        if let Some(record) = records.iter().find(|record| record.rtype == rtype) {
             let line = report.line_of(record.place);
             report.error(domain.place, format!("domain `{name}` has a static {rtype} record too ({line})"));
         }
@@ -75,9 +92,10 @@ fn check_aliases(
         if is_itself {
             report.error(reference.place, format!("{pool} sends `{name}` to itself"));
         }
-        let records = view.records.get(name).into_iter().flatten();
-        let static_record =
-            records.into_iter().find(|record| ![Rtype::A, Rtype::AAAA, Rtype::CNAME].contains(&record.rtype));
+        let static_record = view
+            .at(name)
+            .iter()
+            .find(|record| ![Rtype::A, Rtype::AAAA, Rtype::CNAME].contains(&record.rtype));
         if name == view.name() {
             report.error_with_hint(
                 reference.place,
@@ -107,7 +125,8 @@ fn find_aliases<'p>(
     is_sought: &impl Fn(&[Address<Name>]) -> bool,
 ) -> Option<(&'p str, bool)> {
     let Some(Pool { name, addresses, .. }) = &pools[pool.index()] else { return None };
-    if !passed.insert(pool) {
+    // Most are of IPs, and need not be remembered.
+    if matches!(addresses, Addresses::Ip(_)) || !passed.insert(pool) {
         return None;
     }
     match addresses {

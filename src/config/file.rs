@@ -1,6 +1,6 @@
 //! The whole of a configuration file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,9 +8,10 @@ use toml::de::DeTable;
 
 use super::bias_rules;
 use super::condition::{self, ConditionSpec, Known};
-use super::domain::{DomainSpec, PlacedDomain, References};
+use super::domain::{DomainIds, DomainSpec, PlacedDomain, References};
 use super::domain_rules;
-use super::geoip::{GeoipSettings, GeoipSpec};
+use super::edits::Document;
+use super::geoip::{GeoipSettings, GeoipSpec, NamedDatabases, ReadDatabases};
 use super::health_check::HealthCheckSpec;
 use super::isolation;
 use super::latency::{self, LatencySpec};
@@ -20,15 +21,14 @@ use super::notification::{Notification, NotificationSpec};
 use super::pool::{CheckRef, PoolSpec};
 use super::reader::{Table, Value, list};
 use super::report::{File, Report};
-use super::sections::Sections;
+use super::sections::{Pieces, Sections};
 use super::settings::{Settings, SettingsSpec};
 use super::source::{Located, Place};
 use super::unique::Unique;
 use super::zone::{PlacedZone, ZoneSpec};
 use super::zone_rules::{self, ZoneView};
-use crate::dns::Name;
 use crate::geo::GeoTable;
-use crate::plan::{Condition, ConditionId, DomainId, HealthCheck, Plan, Pool, PoolId, ZoneId};
+use crate::plan::{Condition, ConditionId, HealthCheck, Plan, Pool, PoolId, ZoneId};
 
 /// A file as written. Lists are in its order.
 pub(super) struct FileSpec {
@@ -52,31 +52,64 @@ pub(super) struct World {
     pub(super) notifications: Vec<Notification>,
 }
 
+/// What has come of the databases that a configuration names.
+pub(super) enum Databases {
+    /// They are not looked at again: what has come of them before, with what it came of.
+    Same(GeoipSettings, Arc<GeoTable>),
+    /// They were read.
+    Read(ReadDatabases),
+}
+
 /// A table under a name of the operator's; `None`: what stands there is no such table.
 type Named<T> = (Located<String>, Option<T>);
 
 impl FileSpec {
-    /// Takes the file apart; `None`: it is not TOML, which has been noted.
-    pub(super) fn read(file: &File, report: &Report) -> Option<Self> {
-        Self::read_in_sections(file, report).or_else(|| Self::read_whole(file, report))
+    /// Takes the file apart, also into parts that can be changed; `None`: it is not TOML, which has been noted.
+    ///
+    /// `meanwhile` is given what there is when all but the domains has been read. It may be called twice.
+    pub(super) fn read(
+        file: &File,
+        report: &Report,
+        mut meanwhile: impl FnMut(&Self),
+    ) -> Option<(Self, Document)> {
+        let sections = Sections::of(&file.text);
+        let in_sections = Self::read_in_sections(file, &sections, report, &mut meanwhile);
+        let spec = in_sections.or_else(|| Self::read_whole(file, report).inspect(|spec| meanwhile(spec)))?;
+        Some((spec, Document::cut(&file.text, &sections)))
+    }
+
+    /// The databases that it names.
+    pub(super) fn databases(&self, base_dir: &Path) -> NamedDatabases {
+        let geoip = self.geoip.as_ref();
+        geoip.map_or_else(NamedDatabases::none, |geoip| geoip.value.databases(base_dir))
     }
 
     /// Takes a file of sound TOML apart, in little memory. `None`: it is none, or written in some
     /// way that only the whole makes plain; nothing has been noted.
-    fn read_in_sections(file: &File, report: &Report) -> Option<Self> {
-        let Sections { rest, domains } = Sections::of(&file.text);
+    fn read_in_sections(
+        file: &File,
+        sections: &Sections,
+        report: &Report,
+        meanwhile: &mut impl FnMut(&Self),
+    ) -> Option<Self> {
+        let rest = sections.rest(&file.text);
         let tree = sound_tree(&rest)?;
-        if !domains.is_empty() && tree.contains_key("domain") {
+        if !sections.domains.is_empty() && tree.contains_key("domain") {
             return None;
         }
         let before = report.mark();
-        let mut spec = Self::read_tree(&tree, file, report);
-        for section in domains {
+        let mut spec = Self::read_tree(&tree, &sections.pieces_of_rest(), file, report);
+        drop(tree);
+        drop(rest);
+        meanwhile(&spec);
+        spec.domain.reserve_exact(sections.count);
+        for section in &sections.domains {
             let Some(tree) = sound_tree(&file.text[section.clone()]) else {
                 report.rewind(before);
                 return None;
             };
-            let mut table = Table::root(&tree, file.id, section.start, report);
+            let pieces = Pieces::one(section.start);
+            let mut table = Table::root(&tree, file.id, &pieces, report);
             let domains = table.optional("domain", list(DomainSpec::read));
             spec.domain.extend(domains.into_iter().flat_map(|domains| domains.value));
             table.finish();
@@ -87,11 +120,11 @@ impl FileSpec {
     fn read_whole(file: &File, report: &Report) -> Option<Self> {
         let (tree, errors) = DeTable::parse_recoverable(&file.text);
         let is_whole = note_syntax_errors(errors, file, report);
-        is_whole.then(|| Self::read_tree(tree.get_ref(), file, report))
+        is_whole.then(|| Self::read_tree(tree.get_ref(), &Pieces::one(0), file, report))
     }
 
-    fn read_tree(tree: &DeTable<'_>, file: &File, report: &Report) -> Self {
-        let mut table = Table::root(tree, file.id, 0, report);
+    fn read_tree(tree: &DeTable<'_>, pieces: &Pieces, file: &File, report: &Report) -> Self {
+        let mut table = Table::root(tree, file.id, pieces, report);
         let spec = FileSpec {
             settings: SettingsSpec::read(&mut table),
             geoip: table.optional("geoip", GeoipSpec::read),
@@ -109,12 +142,12 @@ impl FileSpec {
         spec
     }
 
-    /// Makes of it what it means, with the databases that it names unless `map` has come of them
-    /// already; `None`: there is a mistake, and it has been noted.
+    /// Makes of it what it means, with the map that `databases` makes of those that it names; `None`:
+    /// there is a mistake, and it has been noted.
     pub(super) fn convert(
         self,
         base_dir: &Path,
-        map: Option<(GeoipSettings, Arc<GeoTable>)>,
+        databases: impl FnOnce() -> Databases,
         report: &Report,
     ) -> Option<World> {
         let FileSpec {
@@ -130,16 +163,8 @@ impl FileSpec {
         } = self;
         let isolation = settings.take_isolation();
         let settings = settings.convert(base_dir, report);
-        let (geoip, geo) = match map {
-            Some((geoip, geo)) => (geoip, Some(geo)),
-            None => {
-                let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
-                let (geoip, geo) = geoip.convert(base_dir, report);
-                (geoip, geo.map(Arc::new))
-            }
-        };
         let (checks, health_checks) = convert_health_checks(health_check, base_dir, report);
-        let domain_ids = domain_ids(&domain);
+        let domain_ids = DomainIds::of(&domain);
         let bias_places: Vec<Option<Place>> =
             pool.iter().map(|(_, spec)| spec.as_ref().and_then(PoolSpec::bias_place)).collect();
         let condition_ids: BTreeMap<String, ConditionId> =
@@ -157,11 +182,12 @@ impl FileSpec {
         let domains: Vec<PlacedDomain> =
             domain.into_iter().filter_map(|domain| domain.value.convert(&references, report)).collect();
         let views: Vec<ZoneView<'_>> = zones.iter().map(|zone| ZoneView::new(zone, &apexes)).collect();
-        let steered: BTreeSet<&Name> = domains.iter().map(|domain| &domain.domain.name).collect();
+        let steered = domain_rules::by_name(&domains, report);
         for view in &views {
             view.check(report);
-            zone_rules::check_name_servers(view, &views, &steered, report);
+            zone_rules::check_name_servers(view, &views, |name| steered.contains_key(name), report);
         }
+        drop(steered);
         // References to domains count on all of them.
         let is_complete = domains.len() == domain_count;
         if is_complete {
@@ -175,6 +201,16 @@ impl FileSpec {
             .into_iter()
             .filter_map(|(name, spec)| spec?.convert(name.value, base_dir, report))
             .collect();
+        // Last, as they may be read still.
+        let (geoip, geo) = match databases() {
+            Databases::Same(geoip, geo) => (geoip, Some(geo)),
+            Databases::Read(read) => {
+                let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
+                let (geoip, placed) = geoip.convert(base_dir, report);
+                let geo = placed.table(read, &geoip, report);
+                (geoip, geo.map(Arc::new))
+            }
+        };
         if !report.is_clean() {
             return None;
         }
@@ -218,7 +254,7 @@ fn note_syntax_errors(mut errors: Vec<toml::de::Error>, file: &File, report: &Re
             Some(key) if is_duplicate => format!("`{}` is there twice", key.trim()),
             _ => error.message().to_owned(),
         };
-        report.error(Place { file: file.id, start: span.start, end: span.end }, message);
+        report.error(Place::new(file.id, span), message);
     }
     is_whole
 }
@@ -256,21 +292,10 @@ fn convert_health_checks(
         .unzip()
 }
 
-/// The position of each domain; of two with the same name, which is a mistake, the first.
-fn domain_ids(specs: &[Located<DomainSpec>]) -> BTreeMap<Name, DomainId> {
-    let mut ids = BTreeMap::new();
-    for (spec, id) in specs.iter().zip(0..) {
-        if let Some(name) = spec.value.name() {
-            ids.entry(name.value.clone()).or_insert(DomainId(id));
-        }
-    }
-    ids
-}
-
 fn convert_pools(
     specs: Vec<Named<PoolSpec>>,
     checks: &[CheckRef],
-    domains: &BTreeMap<Name, DomainId>,
+    domains: &DomainIds<'_>,
     conditions: &BTreeMap<String, ConditionId>,
     report: &Report,
 ) -> (BTreeMap<String, PoolId>, Vec<Option<Pool>>) {
@@ -371,10 +396,13 @@ pools = [\"p\"]
     }
 
     /// What comes of `text` as `read` takes it apart.
-    fn outcome(read: fn(&File, &Report) -> Option<FileSpec>, text: &str) -> Option<String> {
+    fn outcome(read: impl Fn(&File, &Report) -> Option<FileSpec>, text: &str) -> Option<String> {
         let report = Report::default();
         let file = report.add_file("test.toml".to_owned(), text.into()).expect("it is UTF-8");
-        let loaded = read(&file, &report).map(|spec| spec.convert(Path::new(""), None, &report));
+        let loaded = read(&file, &report).map(|spec| {
+            let databases = spec.databases(Path::new(""));
+            spec.convert(Path::new(""), || Databases::Read(databases.read()), &report)
+        });
         match report.end() {
             Err(diagnostics) => Some(diagnostics.to_string()),
             Ok(_) => loaded.map(|loaded| format!("{:?}", loaded.expect("nothing is wrong").plan)),
@@ -387,7 +415,10 @@ pools = [\"p\"]
         let texts = std::iter::once(TEXT.to_owned()).chain(std::iter::from_fn(|| Some(changed(&mut random))));
         let mut in_sections = 0;
         for text in texts.take(2000) {
-            if let Some(sections) = outcome(FileSpec::read_in_sections, &text) {
+            let in_parts = |file: &File, report: &Report| {
+                FileSpec::read_in_sections(file, &Sections::of(&file.text), report, &mut |_| {})
+            };
+            if let Some(sections) = outcome(in_parts, &text) {
                 assert_eq!(Some(sections), outcome(FileSpec::read_whole, &text), "{text}");
                 in_sections += 1;
             }

@@ -32,6 +32,11 @@ impl FilesRead {
         read
     }
 
+    /// Takes in `others`.
+    pub(super) fn extend(&mut self, others: FilesRead) {
+        self.0.extend(others.0);
+    }
+
     /// Every file, in order.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.keys().map(PathBuf::as_path)

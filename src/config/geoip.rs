@@ -1,9 +1,11 @@
 //! `[geoip]` and `[[geoip.network]]`: where clients are.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use super::files::FilesRead;
 use super::location::LocationSpec;
 use super::reader::{Value, list, list_or_none, string};
 use super::report::Report;
@@ -11,7 +13,7 @@ use super::serves::{asn, prefix};
 use super::settings::path;
 use super::source::{Located, Place};
 use super::unique::Unique;
-use crate::geo::{GeoTable, Location, Network, Overlay};
+use crate::geo::{GeoError, GeoTable, Location, Network, Overlay};
 
 /// `[geoip]`: what says where a client is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,22 @@ pub(super) struct GeoipSpec {
     databases: Option<Located<Vec<Located<String>>>>,
     network: Option<Located<Vec<Located<NetworkSpec>>>>,
     unknown: Option<Located<LocationSpec>>,
+}
+
+/// The databases that a configuration names, relative ones from its directory; `None`: it does not say.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct NamedDatabases(Option<Vec<PathBuf>>);
+
+/// What has come of them.
+pub(super) struct ReadDatabases {
+    table: Result<GeoTable, Vec<GeoError>>,
+    files: FilesRead,
+}
+
+/// Where they are named.
+pub(super) struct PlacedDatabases {
+    list_place: Option<Place>,
+    places: Vec<Place>,
 }
 
 struct NetworkSpec {
@@ -52,17 +70,74 @@ impl GeoipSpec {
         Some(spec)
     }
 
-    /// Reads the databases, those that cannot be read being noted at their paths, and lays the
-    /// networks over them.
-    pub(super) fn convert(self, base_dir: &Path, report: &Report) -> (GeoipSettings, Option<GeoTable>) {
+    /// The databases that it names.
+    pub(super) fn databases(&self, base_dir: &Path) -> NamedDatabases {
+        let paths = |written: &Located<Vec<Located<String>>>| {
+            written.value.iter().map(|path| base_dir.join(&path.value)).collect()
+        };
+        NamedDatabases(self.databases.as_ref().map(paths))
+    }
+
+    /// Looks at what is written, and lays the networks over what `read` gives of the databases; those that cannot
+    /// be read are noted at their paths.
+    pub(super) fn convert(self, base_dir: &Path, report: &Report) -> (GeoipSettings, PlacedDatabases) {
+        let NamedDatabases(paths) = self.databases(base_dir);
         let GeoipSpec { databases, network, unknown } = self;
-        let (databases, table) = open_databases(databases, base_dir, report);
+        let places: Vec<Place> =
+            databases.iter().flat_map(|list| list.value.iter().map(|path| path.place)).collect();
+        let mut unique = Unique::new("database");
+        for path in databases.iter().flat_map(|list| &list.value) {
+            unique.note(&path.value, path.place, report);
+        }
         let overlay = Overlay {
             networks: convert_networks(network.map_or(Vec::new(), |network| network.value), report),
             unknown: unknown.map(|unknown| unknown.value.convert(report)),
         };
-        let table = table.map(|table| table.with_overlay(&overlay));
-        (GeoipSettings { databases, overlay }, table)
+        let placed = PlacedDatabases { list_place: databases.map(|list| list.place), places };
+        (GeoipSettings { databases: paths.unwrap_or_default(), overlay }, placed)
+    }
+}
+
+impl NamedDatabases {
+    /// Those of a configuration without `[geoip]`.
+    pub(super) fn none() -> Self {
+        NamedDatabases(None)
+    }
+
+    /// Reads them, which takes seconds if they are large, and needs nothing else of the configuration.
+    pub(super) fn read(self) -> ReadDatabases {
+        let files = RefCell::new(FilesRead::default());
+        let table = match &self.0 {
+            // Without a word on it, `nearest` should do something sensible all the same.
+            None => Ok(GeoTable::embedded()),
+            Some(paths) => GeoTable::load_by(paths, |path| files.borrow_mut().read(path)),
+        };
+        ReadDatabases { table, files: files.into_inner() }
+    }
+}
+
+impl PlacedDatabases {
+    /// The map that has come of them; `None`: there is a mistake, and it has been noted.
+    pub(super) fn table(
+        self,
+        read: ReadDatabases,
+        settings: &GeoipSettings,
+        report: &Report,
+    ) -> Option<GeoTable> {
+        report.add_files(read.files);
+        let errors = match read.table {
+            Ok(table) => return Some(table.with_overlay(&settings.overlay)),
+            Err(errors) => errors,
+        };
+        for error in errors {
+            let is_it = |path: &PathBuf| path.display().to_string() == error.database();
+            let position = settings.databases.iter().position(is_it);
+            let place = position.and_then(|position| self.places.get(position).copied()).or(self.list_place);
+            if let Some(place) = place {
+                report.error(place, format!("cannot use the database: {error}"));
+            }
+        }
+        None
     }
 }
 
@@ -120,33 +195,4 @@ fn convert_networks(specs: Vec<Located<NetworkSpec>>, report: &Report) -> Vec<Ne
             network
         })
         .collect()
-}
-
-fn open_databases(
-    databases: Option<Located<Vec<Located<String>>>>,
-    base_dir: &Path,
-    report: &Report,
-) -> (Vec<PathBuf>, Option<GeoTable>) {
-    // Without a word on it, `nearest` should do something sensible all the same.
-    let Some(Located { value: written, place: list_place }) = databases else {
-        return (Vec::new(), Some(GeoTable::embedded()));
-    };
-    if written.is_empty() {
-        return (Vec::new(), Some(GeoTable::empty()));
-    }
-    let mut unique = Unique::new("database");
-    for path in &written {
-        unique.note(&path.value, path.place, report);
-    }
-    let databases: Vec<PathBuf> = written.iter().map(|path| base_dir.join(&path.value)).collect();
-    let table = GeoTable::load_by(&databases, |path| report.read_file(path));
-    if let Err(errors) = &table {
-        for error in errors {
-            let is_it = |path: &PathBuf| path.display().to_string() == error.database();
-            let position = databases.iter().position(is_it);
-            let place = position.map_or(list_place, |position| written[position].place);
-            report.error(place, format!("cannot use the database: {error}"));
-        }
-    }
-    (databases, table.ok())
 }

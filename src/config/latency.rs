@@ -135,8 +135,7 @@ impl<'r> Reading<'r> {
         let before = self.report.count();
         for line in text.split_inclusive('\n') {
             let content = line.split('#').next().unwrap_or(line);
-            let whole =
-                Located { value: content, place: Place { file: id, start, end: start + content.len() } };
+            let whole = Located { value: content, place: Place::new(id, start..start + content.len()) };
             start += line.len();
             let whole = trimmed(whole);
             if whole.value.is_empty() {
@@ -220,31 +219,33 @@ impl<'r> Reading<'r> {
 
 /// The parts of a line between its commas, without the quotes that CSV allows around them.
 fn fields(line: Located<&str>) -> Vec<Located<&str>> {
-    let Place { file, mut start, .. } = line.place;
+    let mut start = line.place.start();
     let parts = line.value.split(',').map(|value| {
-        let place = Place { file, start, end: start + value.len() };
-        start = place.end + 1;
+        let place = Place::new(line.place.file, start..start + value.len());
+        start = place.end() + 1;
         unquoted(trimmed(Located { value, place }))
     });
     parts.collect()
 }
 
 fn unquoted(field: Located<&str>) -> Located<&str> {
-    let Place { file, start, end } = field.place;
+    let Place { file, .. } = field.place;
     match field.value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(value) => Located { value, place: Place { file, start: start + 1, end: end - 1 } },
+        Some(value) => {
+            Located { value, place: Place::new(file, field.place.start() + 1..field.place.end() - 1) }
+        }
         None => field,
     }
 }
 
 /// Without white space around it. An empty text stays where it was.
 fn trimmed(text: Located<&str>) -> Located<&str> {
-    let Located { value, place: Place { file, start, .. } } = text;
+    let Located { value, place } = text;
     let is_blank = |character: char| character.is_whitespace() || character == BYTE_ORDER_MARK;
     let tail = value.trim_start_matches(is_blank);
-    let start = start + (value.len() - tail.len());
+    let start = place.start() + (value.len() - tail.len());
     let value = tail.trim_end_matches(is_blank);
-    Located { value, place: Place { file, start, end: start + value.len() } }
+    Located { value, place: Place::new(place.file, start..start + value.len()) }
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ struct Reading<'r> {
 /// What one entry of a file leaves for the next. An included file starts with the origin and the
 /// TTL of the place that includes it, and leaves nothing behind (RFC 1035 section 5.1).
 struct Context {
-    file: usize,
+    file: u32,
     origin: Name,
     owner: Option<Name>,
     ttl: u32,
@@ -83,7 +83,7 @@ impl Reading<'_> {
             };
             if let Some(Fault { message, span }) = fault {
                 self.is_clean = false;
-                self.report.error(Place { file, start: span.start, end: span.end }, message);
+                self.report.error(Place::new(file, span), message);
             }
         }
         self.open.pop();
@@ -118,8 +118,8 @@ impl Reading<'_> {
             Item::Include(token, origin) => {
                 let octets = presentation::unescape(token.text).map_err(|message| fault(token, &message))?;
                 let included = path.with_file_name(OsStr::from_bytes(&octets));
-                let Range { start, end } = token.span;
-                self.file(&included, Place { file: context.file, start, end }, origin, context.ttl);
+                let named_at = Place::new(context.file, token.span.clone());
+                self.file(&included, named_at, origin, context.ttl);
             }
             Item::Setting => {}
         }
@@ -164,7 +164,7 @@ impl Context {
         if !owner.is_within(zone) {
             return Err(fault(first, &format!("`{owner}` is outside the zone `{zone}`")));
         }
-        let place = Place { file: self.file, start: first.span.start, end: type_token.span.end };
+        let place = Place::new(self.file, first.span.start..type_token.span.end);
         Ok(Item::Record(PlacedRecord { owner, rtype, ttl, rdata, place, is_lenient: true }))
     }
 

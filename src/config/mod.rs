@@ -57,8 +57,10 @@ mod when_all_down;
 mod zone;
 mod zone_rules;
 
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
 
 pub use admin::{AdminSettings, AdminTlsSettings, SocketSettings};
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
@@ -83,8 +85,9 @@ pub use settings::{LogFormat, LogLevel, LogSettings, ServerSettings, Settings, T
 pub use tokens::{PoolPatterns, Role, TokenHash, TokenHolder, Tokens, UnreadTokens, read_tokens};
 pub use traces::TracesSettings;
 
-use self::file::{FileSpec, World};
-use self::report::Report;
+use self::file::{Databases, FileSpec, World};
+use self::geoip::{NamedDatabases, ReadDatabases};
+use self::report::{File, Report};
 use crate::geo::GeoTable;
 use crate::plan::Plan;
 
@@ -153,26 +156,53 @@ fn read(
     base_dir: &Path,
     map: Option<Map>,
 ) -> (Result<Loaded, Diagnostics>, FilesRead) {
-    let read = report.add_file(name.clone(), octets).and_then(|file| {
-        let spec = FileSpec::read(&file, &report)?;
-        Some((spec.convert(base_dir, map, &report)?, file.text))
+    let read = report.add_file(name.clone(), octets).and_then(|file| match map {
+        Some((geoip, geo)) => {
+            let (spec, document) = FileSpec::read(&file, &report, |_| {})?;
+            Some((spec.convert(base_dir, || Databases::Same(geoip, geo), &report)?, document))
+        }
+        None => read_beside_databases(&file, base_dir, &report),
     });
     let files = report.files();
     let kept = match report.end() {
         Ok(kept) => kept,
         Err(diagnostics) => return (Err(diagnostics), files),
     };
-    let (World { settings, geoip, geo, plan, notifications }, text) =
+    let (World { settings, geoip, geo, plan, notifications }, document) =
         read.expect("what cannot be loaded has been reported");
     let origin = Origin {
         name,
         base_dir: base_dir.to_owned(),
-        document: Document::new(&text),
+        document,
         kept,
         geoip: geoip.clone(),
         geo: Arc::clone(&geo),
     };
     (Ok(Loaded { settings, geoip, geo, plan, notifications, origin, files: files.clone() }), files)
+}
+
+/// Reads `file`, and the databases that it names on a thread beside that: large ones take as long as a million domains.
+fn read_beside_databases(file: &File, base_dir: &Path, report: &Report) -> Option<(World, Document)> {
+    thread::scope(|scope| {
+        let mut reading: Option<(NamedDatabases, ScopedJoinHandle<'_, ReadDatabases>)> = None;
+        let (spec, document) = FileSpec::read(file, report, |spec| {
+            let named = spec.databases(base_dir);
+            if reading.as_ref().is_none_or(|(begun, _)| *begun != named) {
+                let databases = named.clone();
+                let thread = thread::Builder::new().name("databases".to_owned());
+                // Where there can be no more threads they are read below.
+                reading = thread.spawn_scoped(scope, || databases.read()).ok().map(|thread| (named, thread));
+            }
+        })?;
+        let named = spec.databases(base_dir);
+        let databases = || {
+            Databases::Read(match reading {
+                Some((_, thread)) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                None => named.read(),
+            })
+        };
+        Some((spec.convert(base_dir, databases, report)?, document))
+    })
 }
 
 #[cfg(test)]

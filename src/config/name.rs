@@ -1,6 +1,6 @@
 //! Names as written: of DNS, of hosts, and of the configuration's own things.
 
-use super::reader::{Value, string};
+use super::reader::{Value, string, text};
 use crate::dns::{Name, NameError};
 
 /// The longest name that a pool, an address or a health check may have: as long as a DNS label.
@@ -8,8 +8,8 @@ const MAX_IDENTIFIER: usize = 63;
 
 /// A domain name, absolute with or without its trailing dot.
 pub(super) fn domain_name(value: Value<'_>) -> Option<Name> {
-    let text = string(value)?;
-    text.parse().map_or_else(|reason| refuse_name(value, &text, reason), Some)
+    let text = text(value)?;
+    text.parse().map_or_else(|reason| refuse_name(value, text, reason), Some)
 }
 
 /// Notes why `text` is no domain name.

@@ -7,6 +7,10 @@ use crate::plan::{Addresses, MAX_DEPTH, MAX_VISITS, Pool};
 /// Notes every domain that comes back to itself, and every one with too many others or too many
 /// pools below.
 pub(super) fn check(domains: &[PlacedDomain], pools: &[Option<Pool>], report: &Report) {
+    let is_nested = |pool: &Option<Pool>| matches!(pool, Some(Pool { addresses: Addresses::Domain(_), .. }));
+    if !pools.iter().any(is_nested) {
+        return;
+    }
     let mut nesting = Nesting { domains, pools, extents: vec![None; domains.len()], report };
     for domain in 0..domains.len() {
         nesting.extent(domain, &mut Vec::new());

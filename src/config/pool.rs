@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::address::{AddressSpec, addresses};
+use super::domain::DomainIds;
 use super::location::location;
 use super::name::domain_name;
 use super::pool_service::{PoolServiceSpec, SERVICE_KEYS};
@@ -98,7 +99,7 @@ impl PoolSpec {
         self,
         name: String,
         checks: &[CheckRef],
-        domains: &BTreeMap<Name, DomainId>,
+        domains: &DomainIds<'_>,
         conditions: &BTreeMap<String, ConditionId>,
         report: &Report,
     ) -> Option<Pool> {
@@ -161,14 +162,10 @@ impl PoolSpec {
 }
 
 /// The position of the domain that stands in for a pool's addresses.
-fn find_domain(
-    wanted: &Located<Name>,
-    domains: &BTreeMap<Name, DomainId>,
-    report: &Report,
-) -> Option<DomainId> {
-    let found = domains.get(&wanted.value).copied();
+fn find_domain(wanted: &Located<Name>, domains: &DomainIds<'_>, report: &Report) -> Option<DomainId> {
+    let found = domains.get(&wanted.value);
     if found.is_none() {
-        let names: Vec<String> = domains.keys().map(Name::to_string).collect();
+        let names: Vec<String> = domains.names().map(Name::to_string).collect();
         let hint = report.suggest(&wanted.value.to_string(), names.iter().map(String::as_str));
         report.error_with_hint(wanted.place, format!("domain `{}` does not exist", wanted.value), hint);
     }

@@ -3,14 +3,16 @@
 //! A reader is a function from [`Value`] to `Option`: `None` means that the mistake has been
 //! noted. Readers compose: `list(string)` reads a list of strings.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
-use toml::de::{DeTable, DeValue};
+use smallvec::SmallVec;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::report::{Report, listed};
+use super::sections::Pieces;
 use super::source::{Located, Place};
 
 /// RFC 2181 section 8: a TTL is at most 2^31 - 1 seconds.
@@ -20,8 +22,8 @@ pub(super) const MAX_TTL: u32 = i32::MAX as u32;
 #[derive(Clone, Copy)]
 pub(super) struct Value<'a> {
     raw: &'a DeValue<'a>,
-    /// Where the text that was parsed starts in its file.
-    offset: usize,
+    /// Where the text that was parsed stands in its file.
+    pieces: &'a Pieces,
     /// Where it stands.
     pub(super) place: Place,
     /// Where its mistakes are noted.
@@ -33,20 +35,50 @@ pub(super) struct Table<'a> {
     /// The header, or the whole of an inline table.
     pub(super) place: Place,
     report: &'a Report,
-    entries: BTreeMap<&'a str, (Place, Value<'a>)>,
-    known: Vec<&'static str>,
+    tree: &'a DeTable<'a>,
+    pieces: &'a Pieces,
+    /// The keys that are there and were taken.
+    taken: SmallVec<[&'static str; FEW]>,
+    /// The keys that were asked for.
+    known: SmallVec<[&'static str; FEW]>,
 }
 
+/// Keys of a table for which no memory is asked for: a million domains have not more each.
+const FEW: usize = 8;
+
 impl<'a> Table<'a> {
-    /// The tree of a file, or of the part of it that starts at `offset`.
-    pub(super) fn root(tree: &'a DeTable<'a>, file: usize, offset: usize, report: &'a Report) -> Self {
-        let place = Place { file, start: offset, end: offset };
-        let entries = tree.iter().map(|(key, value)| {
-            let key_place = within(file, offset, key.span());
-            let place = within(file, offset, value.span());
-            (&key.get_ref()[..], (key_place, Value { raw: value.get_ref(), offset, place, report }))
-        });
-        Table { place, report, entries: entries.collect(), known: Vec::new() }
+    /// The tree of a file, or of the `pieces` of it.
+    pub(super) fn root(tree: &'a DeTable<'a>, file: u32, pieces: &'a Pieces, report: &'a Report) -> Self {
+        let place = within(file, pieces, 0..0);
+        Table { place, report, tree, pieces, taken: SmallVec::new(), known: SmallVec::new() }
+    }
+
+    /// The entries that were not taken yet, with the places of their keys, in the order of the alphabet.
+    fn entries(&self) -> impl Iterator<Item = (&'a str, Place, Value<'a>)> {
+        let entries = self.tree.iter().map(|(key, value)| self.entry(key, value));
+        entries.filter(|(key, ..)| !self.taken.contains(key))
+    }
+
+    fn entry(
+        &self,
+        key: &'a Spanned<DeString<'a>>,
+        value: &'a Spanned<DeValue<'a>>,
+    ) -> (&'a str, Place, Value<'a>) {
+        let Table { pieces, report, place: Place { file, .. }, .. } = *self;
+        let place = within(file, pieces, value.span());
+        let value = Value { raw: value.get_ref(), pieces, place, report };
+        (key.get_ref(), within(file, pieces, key.span()), value)
+    }
+
+    /// Takes `key` out, with its place.
+    fn take(&mut self, key: &'static str) -> Option<(Place, Value<'a>)> {
+        let (written, value) = self.tree.get_key_value(key)?;
+        if self.taken.contains(&key) {
+            return None;
+        }
+        self.taken.push(key);
+        let (_, place, value) = self.entry(written, value);
+        Some((place, value))
     }
 
     /// What `read` makes of the value of `key`; `None` if there is none or it does not fit.
@@ -56,7 +88,7 @@ impl<'a> Table<'a> {
         read: impl FnOnce(Value<'a>) -> Option<T>,
     ) -> Option<Located<T>> {
         self.known.push(key);
-        let (_, value) = self.entries.remove(key)?;
+        let (_, value) = self.take(key)?;
         Some(Located { value: read(value)?, place: value.place })
     }
 
@@ -74,13 +106,13 @@ impl<'a> Table<'a> {
 
     /// Whether `key` is there and was not taken yet.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.contains_key(key)
+        self.tree.contains_key(key) && !self.taken.contains(&key)
     }
 
     /// Notes each of `keys` that is there: it does not apply `where_not`.
     pub(super) fn inapplicable(&mut self, keys: &[&'static str], where_not: &str) {
         for key in keys {
-            if let Some((place, _)) = self.entries.remove(*key) {
+            if let Some((place, _)) = self.take(key) {
                 self.report.error(place, format!("`{key}` does not apply {where_not}"));
             }
         }
@@ -90,18 +122,21 @@ impl<'a> Table<'a> {
     pub(super) fn pass_over(&mut self, keys: &[&'static str]) {
         for key in keys {
             self.known.push(key);
-            self.entries.remove(*key);
+            self.take(key);
         }
     }
 
     /// Whether nothing is left in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.taken.len() == self.tree.len()
     }
 
     /// Notes every key that was not asked for.
     pub(super) fn finish(self) {
-        for (key, (place, _)) in self.entries {
+        if self.is_empty() {
+            return;
+        }
+        for (key, place, _) in self.entries() {
             let hint = self.report.suggest(key, self.known.iter().copied());
             self.report.error_with_hint(place, format!("unknown key `{key}`"), hint);
         }
@@ -134,7 +169,7 @@ impl<'a> Value<'a> {
     pub(super) fn table(self) -> Option<Table<'a>> {
         match self.raw {
             DeValue::Table(tree) => {
-                let table = Table::root(tree, self.place.file, self.offset, self.report);
+                let table = Table::root(tree, self.place.file, self.pieces, self.report);
                 Some(Table { place: self.place, ..table })
             }
             DeValue::Array(_) => {
@@ -148,9 +183,8 @@ impl<'a> Value<'a> {
     pub(super) fn named(self) -> Option<Vec<(Located<String>, Value<'a>)>> {
         let mut entries: Vec<_> = self
             .table()?
-            .entries
-            .into_iter()
-            .map(|(key, (place, value))| (Located { value: key.to_owned(), place }, value))
+            .entries()
+            .map(|(key, place, value)| (Located { value: key.to_owned(), place }, value))
             .collect();
         entries.sort_by_key(|(key, _)| key.place);
         Some(entries)
@@ -179,8 +213,13 @@ impl<'a> Value<'a> {
 
 /// A string.
 pub(super) fn string(value: Value<'_>) -> Option<String> {
+    text(value).map(str::to_owned)
+}
+
+/// The same where it stands.
+pub(super) fn text(value: Value<'_>) -> Option<&str> {
     match value.raw {
-        DeValue::String(text) => Some(text.clone().into_owned()),
+        DeValue::String(text) => Some(text),
         _ => value.mismatch("a string", None),
     }
 }
@@ -285,13 +324,14 @@ pub(super) fn list_or_none<'a, T>(
                 .then(|| "a header in double brackets starts an element of a list".to_owned());
             return value.mismatch("a list", hint);
         };
-        let elements = elements.iter().map(|element| {
-            let place = within(value.place.file, value.offset, element.span());
+        let mut read_so_far = Vec::with_capacity(elements.len());
+        for element in elements {
+            let place = within(value.place.file, value.pieces, element.span());
             let element = Value { raw: element.get_ref(), place, ..value };
-            Some(Located { value: read(element)?, place })
-        });
-        // Those that do not fit have been noted; the others are checked on.
-        Some(elements.flatten().collect())
+            // Those that do not fit have been noted; the others are checked on.
+            read_so_far.extend(read(element).map(|value| Located { value, place }));
+        }
+        Some(read_so_far)
     }
 }
 
@@ -320,22 +360,22 @@ pub(super) struct Words<T: 'static> {
 impl<T: Copy> Words<T> {
     /// What a string means.
     pub(super) fn read(&self, value: Value<'_>) -> Option<T> {
-        let text = string(value)?;
+        let text = text(value)?;
         if let Some((_, meaning)) = self.known.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);
         }
         let what = self.what;
         let words = || self.known.iter().map(|(word, _)| *word);
         let allowed = format!("use one of {}", listed(words()));
-        if self.planned.contains(&&text[..]) {
+        if self.planned.contains(&text) {
             return value.refuse(format!("{what} `{text}` is not supported in this version"), allowed);
         }
-        let hint = value.report.suggest(&text, words());
+        let hint = value.report.suggest(text, words());
         value.refuse(format!("unknown {what} `{text}`"), hint)
     }
 }
 
-/// The place of what stands at `span` of a text that starts at `offset`.
-fn within(file: usize, offset: usize, span: Range<usize>) -> Place {
-    Place { file, start: offset + span.start, end: offset + span.end }
+/// The place of what stands at `span` of a text that is these `pieces` of a file.
+fn within(file: u32, pieces: &Pieces, span: Range<usize>) -> Place {
+    Place::new(file, pieces.place(span))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::files::FilesRead;
 use super::origin::Kept;
-use super::source::{Place, Source};
+use super::source::{LONGEST_FILE, Place, Source};
 
 /// How many pairs of names are compared for hints in one file, about a second's worth. A file with
 /// more goes on without hints: 100,000 domains that misspell one of 10,000 pools would take minutes.
@@ -29,7 +29,7 @@ pub(super) struct Report {
 /// A file that was added.
 pub(super) struct File {
     /// Stands for it in a [`Place`].
-    pub(super) id: usize,
+    pub(super) id: u32,
     pub(super) text: Arc<str>,
 }
 
@@ -70,13 +70,20 @@ impl Report {
         Ok(octets)
     }
 
+    /// Remembers `files`, which were read elsewhere.
+    pub(super) fn add_files(&self, files: FilesRead) {
+        self.files.borrow_mut().extend(files);
+    }
+
     /// The files that were read so far.
     pub(super) fn files(&self) -> FilesRead {
         self.files.borrow().clone()
     }
 
-    /// Adds a file; `None`: it is not UTF-8, which has been noted.
+    /// Adds a file; `None`: it is too long or not UTF-8, which has been noted.
     pub(super) fn add_file(&self, name: String, octets: Vec<u8>) -> Option<File> {
+        let is_too_long = octets.len() > LONGEST_FILE;
+        let octets = if is_too_long { Vec::new() } else { octets };
         let (text, fault) = match String::from_utf8(octets) {
             Ok(text) => (text, None),
             Err(reason) => {
@@ -86,11 +93,16 @@ impl Report {
         };
         let text: Arc<str> = text.into();
         let mut sources = self.sources.borrow_mut();
-        let id = sources.len();
+        // There are no 2^32 files: each takes more octets of memory.
+        let id = sources.len() as u32;
         sources.push(Source::new(name, text.clone()));
+        if is_too_long {
+            self.error(Place::new(id, 0..0), format!("the file is longer than {LONGEST_FILE} octets"));
+            return None;
+        }
         if let Some(start) = fault {
             let end = start + char::REPLACEMENT_CHARACTER.len_utf8();
-            self.error(Place { file: id, start, end }, "the file is not UTF-8");
+            self.error(Place::new(id, start..end), "the file is not UTF-8");
             return None;
         }
         Some(File { id, text })
@@ -149,8 +161,8 @@ impl Report {
     /// `file:line` of a place, to point at it from the message of another.
     pub(super) fn line_of(&self, place: Place) -> String {
         let sources = self.sources.borrow();
-        let source = &sources[place.file];
-        format!("{}:{}", source.name, source.position(place.start).line)
+        let source = &sources[place.file as usize];
+        format!("{}:{}", source.name, source.position(place.start()).line)
     }
 
     /// A hint at what was meant by `written`: the nearest of `known`, or all of them if they are few.
@@ -179,10 +191,10 @@ impl Report {
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort_by_key(|mistake| mistake.place);
         let diagnostics = mistakes.into_iter().map(|Mistake { place, message, hint, is_secret }| {
-            let source = &sources[place.file];
+            let source = &sources[place.file as usize];
             Diagnostic {
                 file: source.name.clone(),
-                position: Some(source.position(place.start)),
+                position: Some(source.position(place.start())),
                 message,
                 hint,
                 excerpt: (!is_secret).then(|| source.excerpt(place)),

@@ -16,24 +16,36 @@ const LONG_ENOUGH: usize = 32 * 1024;
 
 /// A text, cut.
 ///
-/// If all parts are sound for themselves and `rest` has no `domain`, then the whole is sound, and
+/// If all parts are sound for themselves and the rest has no `domain`, then the whole is sound, and
 /// means what they mean together: the cuts are in front of headers that stand outside of strings and
 /// brackets, and no part of `domains` has other tables. If not, only the whole tells what is wrong.
-pub(super) struct Sections<'t> {
-    /// Everything else, where it was; there is blank space for `domains`.
-    pub(super) rest: Cow<'t, str>,
+pub(super) struct Sections {
     /// Where there are `[[domain]]` tables, with what is below them, and nothing else.
     pub(super) domains: Vec<Range<usize>>,
+    /// How many `[[domain]]` there are in them.
+    pub(super) count: usize,
 }
 
-impl<'t> Sections<'t> {
+/// Where a text that was put together from pieces of a file has them from.
+pub(super) struct Pieces(Vec<Piece>);
+
+struct Piece {
+    /// Where it begins in the text.
+    at: usize,
+    /// Where it begins in the file.
+    from: usize,
+}
+
+impl Sections {
     /// Finds the parts of `text`.
-    pub(super) fn of(text: &'t str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         let mut domains = Vec::new();
+        let mut count = 0;
         let mut open: Option<usize> = None;
         for header in headers(text) {
             let is_domain = text[header..].starts_with("[[domain]]");
             let is_below = ["[domain.", "[[domain."].iter().any(|below| text[header..].starts_with(below));
+            count += usize::from(is_domain);
             let is_cut = match open {
                 Some(start) if is_domain => header - start >= LONG_ENOUGH,
                 Some(_) => !is_below,
@@ -45,7 +57,50 @@ impl<'t> Sections<'t> {
             }
         }
         domains.extend(open.map(|start| start..text.len()));
-        Sections { rest: blanked(text, &domains), domains }
+        Sections { domains, count }
+    }
+
+    /// What `text` has besides domains, one piece behind the other.
+    pub(super) fn rest<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.domains.is_empty() {
+            true => Cow::Borrowed(text),
+            false => self.between(text.len()).map(|piece| &text[piece]).collect(),
+        }
+    }
+
+    /// Where [`Sections::rest`] has its pieces from.
+    pub(super) fn pieces_of_rest(&self) -> Pieces {
+        let mut pieces = vec![Piece { at: 0, from: 0 }];
+        let mut length = 0;
+        // Nothing is behind the end that could be looked up.
+        for Range { start, end } in self.between(usize::MAX) {
+            if start < end && start > 0 {
+                pieces.push(Piece { at: length, from: start });
+            }
+            length += end - start;
+        }
+        Pieces(pieces)
+    }
+
+    /// What lies between the parts in a text of this length.
+    fn between(&self, length: usize) -> impl Iterator<Item = Range<usize>> {
+        let starts = std::iter::once(0).chain(self.domains.iter().map(|part| part.end));
+        let ends = self.domains.iter().map(|part| part.start).chain([length]);
+        starts.zip(ends).map(|(start, end)| start..end)
+    }
+}
+
+impl Pieces {
+    /// One piece, which starts there in the file.
+    pub(super) fn one(from: usize) -> Self {
+        Pieces(vec![Piece { at: 0, from }])
+    }
+
+    /// Where in the file that is which stands at `span` of the text, in one piece.
+    pub(super) fn place(&self, span: Range<usize>) -> Range<usize> {
+        let piece = self.0.partition_point(|piece| piece.at <= span.start).saturating_sub(1);
+        let Piece { at, from } = self.0[piece];
+        from + span.start - at..from + span.end.max(span.start) - at
     }
 }
 
@@ -72,29 +127,20 @@ fn headers(text: &str) -> impl Iterator<Item = usize> {
     })
 }
 
-fn blanked<'t>(text: &'t str, parts: &[Range<usize>]) -> Cow<'t, str> {
-    if parts.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let mut rest = String::with_capacity(text.len());
-    for part in parts {
-        rest.push_str(&text[rest.len()..part.start]);
-        rest.extend(std::iter::repeat_n(' ', part.len()));
-    }
-    rest.push_str(&text[rest.len()..]);
-    Cow::Owned(rest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The parts that `text` is cut into, the rest without blanks.
+    /// The parts that `text` is cut into, and the rest.
     fn cut(text: &str) -> (Vec<&str>, String) {
-        let Sections { rest, domains } = Sections::of(text);
-        assert_eq!(rest.len(), text.len(), "{text:?}");
-        let rest = rest.replace(' ', "");
-        (domains.into_iter().map(|part| &text[part]).collect(), rest)
+        let sections = Sections::of(text);
+        let rest = sections.rest(text);
+        let pieces = sections.pieces_of_rest();
+        for at in 0..rest.len() {
+            let place = pieces.place(at..at + 1);
+            assert_eq!(text.as_bytes()[place], rest.as_bytes()[at..=at], "{text:?}, {at}");
+        }
+        (sections.domains.into_iter().map(|part| &text[part]).collect(), rest.into_owned())
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Files as read: from an offset in the text to what an editor shows.
 
+use std::cell::OnceCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::diagnostics::{Excerpt, Position};
@@ -17,18 +19,41 @@ pub(super) struct Source {
     /// As the file was named to the program or in the configuration.
     pub(super) name: String,
     text: Arc<str>,
-    line_starts: Vec<usize>,
+    /// Found when somebody asks for a line: of a sound file nobody does, and it may have millions.
+    line_starts: OnceCell<Vec<usize>>,
 }
 
+/// The longest file, in octets: what a [`Place`] can tell apart.
+pub(super) const LONGEST_FILE: usize = u32::MAX as usize;
+
 /// A stretch of a file. Places of one file sort as they stand in it.
+///
+/// Small, as every value that is read has one, and there are a dozen in each of a million domains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     /// Which file, in the order of reading.
-    pub(super) file: usize,
+    pub(super) file: u32,
     /// Offset of the first octet.
-    pub(super) start: usize,
+    start: u32,
     /// Offset behind the last octet.
-    pub(super) end: usize,
+    end: u32,
+}
+
+impl Place {
+    /// The octets `range` of a file, which has at most [`LONGEST_FILE`].
+    pub(super) fn new(file: u32, range: Range<usize>) -> Self {
+        Place { file, start: range.start as u32, end: range.end as u32 }
+    }
+
+    /// Offset of the first octet.
+    pub(super) fn start(&self) -> usize {
+        self.start as usize
+    }
+
+    /// Offset behind the last octet.
+    pub(super) fn end(&self) -> usize {
+        self.end as usize
+    }
 }
 
 /// A value and where it was written.
@@ -47,33 +72,37 @@ impl<T> Located<T> {
 
 impl Source {
     pub(super) fn new(name: String, text: Arc<str>) -> Self {
-        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Source { name, text, line_starts }
+        Source { name, text, line_starts: OnceCell::new() }
     }
 
     /// Line and column of `offset`.
     pub(super) fn position(&self, offset: usize) -> Position {
         let line = self.line_of(offset);
-        let start = self.line_starts[line];
+        let start = self.line_starts()[line];
         let before = self.text.get(start..offset).unwrap_or_default();
         Position { line: line + 1, column: visible(before).count() + 1 }
     }
 
     /// The line that `place` starts on, with the part of `place` that stands on it marked.
     pub(super) fn excerpt(&self, place: Place) -> Excerpt {
-        let number = self.line_of(place.start);
-        let start = self.line_starts[number];
-        let end = self.line_starts.get(number + 1).copied().unwrap_or(self.text.len());
+        let number = self.line_of(place.start());
+        let start = self.line_starts()[number];
+        let end = self.line_starts().get(number + 1).copied().unwrap_or(self.text.len());
         let line = self.text[start..end].trim_end_matches(['\n', '\r']);
         let count_to = |offset: usize| visible(line.get(..offset - start).unwrap_or(line)).count();
-        let before = count_to(place.start);
-        let marked = count_to(place.end.max(place.start)).saturating_sub(before).max(1);
+        let before = count_to(place.start());
+        let marked = count_to(place.end().max(place.start())).saturating_sub(before).max(1);
         cut(visible(line).collect(), before, marked)
     }
 
     /// The line that `offset` stands on, counted from 0.
     fn line_of(&self, offset: usize) -> usize {
-        self.line_starts.partition_point(|&start| start <= offset) - 1
+        self.line_starts().partition_point(|&start| start <= offset) - 1
+    }
+
+    fn line_starts(&self) -> &[usize] {
+        let behind_breaks = || self.text.match_indices('\n').map(|(at, _)| at + 1);
+        self.line_starts.get_or_init(|| std::iter::once(0).chain(behind_breaks()).collect())
     }
 }
 
@@ -136,20 +165,20 @@ mod tests {
     fn an_offset_at_or_past_the_end_is_on_the_last_line() {
         assert_eq!(source("a\n").position(2), Position { line: 2, column: 1 });
         assert_eq!(source("").position(0), Position { line: 1, column: 1 });
-        let excerpt = source("a\n").excerpt(Place { file: 0, start: 2, end: 2 });
+        let excerpt = source("a\n").excerpt(Place::new(0, 2..2));
         assert_eq!(excerpt, Excerpt { line: String::new(), before: 0, marked: 1 });
     }
 
     #[test]
     fn the_mark_ends_with_the_line() {
-        let excerpt = source("a = [1,\r\n 2]\r\n").excerpt(Place { file: 0, start: 4, end: 12 });
+        let excerpt = source("a = [1,\r\n 2]\r\n").excerpt(Place::new(0, 4..12));
         assert_eq!(excerpt, Excerpt { line: "a = [1,".to_owned(), before: 4, marked: 3 });
     }
 
     #[test]
     fn long_lines_are_cut_around_the_mark() {
         let text = format!("{}MARK{}", "a".repeat(200), "b".repeat(200));
-        let excerpt = source(&text).excerpt(Place { file: 0, start: 200, end: 204 });
+        let excerpt = source(&text).excerpt(Place::new(0, 200..204));
         let shown: Vec<char> = excerpt.line.chars().collect();
         assert_eq!(shown.len(), LONGEST_LINE + 2);
         assert_eq!((shown[0], shown[shown.len() - 1]), (ELLIPSIS, ELLIPSIS));
@@ -159,13 +188,13 @@ mod tests {
 
     #[test]
     fn a_mark_longer_than_what_is_shown_is_cut_too() {
-        let excerpt = source(&"a".repeat(500)).excerpt(Place { file: 0, start: 10, end: 500 });
+        let excerpt = source(&"a".repeat(500)).excerpt(Place::new(0, 10..500));
         assert_eq!(excerpt.before + excerpt.marked, LONGEST_LINE);
     }
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
-        let excerpt = source("a\u{1b}[31m").excerpt(Place { file: 0, start: 0, end: 1 });
+        let excerpt = source("a\u{1b}[31m").excerpt(Place::new(0, 0..1));
         assert_eq!(excerpt.line, "a\u{fffd}[31m");
     }
 }

@@ -13,8 +13,8 @@ use crate::plan::{Zone, ZoneId};
 /// A zone with what its rules need: its records by name, and the names that hide others.
 pub(super) struct ZoneView<'z> {
     zone: &'z PlacedZone,
-    /// The records at each name.
-    pub(super) records: BTreeMap<&'z Name, Vec<&'z PlacedRecord>>,
+    /// The records at each name, by its wire form.
+    records: BTreeMap<&'z [u8], Vec<&'z PlacedRecord>>,
     /// The apexes of all zones, this one's included.
     apexes: &'z BTreeMap<Name, ZoneId>,
 }
@@ -32,9 +32,9 @@ pub(super) enum Hidden<'z> {
 impl<'z> ZoneView<'z> {
     /// Sorts the records of `zone`; `apexes` are those of all zones.
     pub(super) fn new(zone: &'z PlacedZone, apexes: &'z BTreeMap<Name, ZoneId>) -> Self {
-        let mut records: BTreeMap<&Name, Vec<&PlacedRecord>> = BTreeMap::new();
+        let mut records: BTreeMap<&[u8], Vec<&PlacedRecord>> = BTreeMap::new();
         for record in &zone.records {
-            records.entry(&record.owner).or_default().push(record);
+            records.entry(record.owner.wire()).or_default().push(record);
         }
         ZoneView { zone, records, apexes }
     }
@@ -44,24 +44,33 @@ impl<'z> ZoneView<'z> {
         &self.zone.name
     }
 
+    /// The records at `name`.
+    pub(super) fn at(&self, name: &Name) -> &[&'z PlacedRecord] {
+        self.at_wire(name.wire())
+    }
+
+    fn at_wire(&self, name: &[u8]) -> &[&'z PlacedRecord] {
+        self.records.get(name).map_or(&[], Vec::as_slice)
+    }
+
     /// The first record of `rtype` at `name`.
     pub(super) fn find(&self, name: &Name, rtype: Rtype) -> Option<&'z PlacedRecord> {
-        self.records.get(name)?.iter().find(|record| record.rtype == rtype).copied()
+        self.at(name).iter().find(|record| record.rtype == rtype).copied()
     }
 
     /// What hides the name `name` of this zone from queries, the topmost first; `None`: nothing does.
     pub(super) fn hidden(&self, name: &Name) -> Option<Hidden<'z>> {
         let mut topmost = None;
-        let mut ancestor = Some(name.clone());
-        while let Some(current) = ancestor.filter(|ancestor| *ancestor != self.zone.name) {
-            if let Some((nested, _)) = self.apexes.get_key_value(&current) {
+        for current in name.suffixes().take_while(|ancestor| *ancestor != self.zone.name.wire()) {
+            let records = self.at_wire(current);
+            let find = |rtype| records.iter().find(|record| record.rtype == rtype).copied();
+            if let Some((nested, _)) = self.apexes.get_key_value(current) {
                 topmost = Some(Hidden::Nested(nested));
-            } else if let Some(cut) = self.find(&current, Rtype::NS) {
+            } else if let Some(cut) = find(Rtype::NS) {
                 topmost = Some(Hidden::Delegated(cut));
-            } else if let Some(dname) = self.find(&current, Rtype::DNAME).filter(|_| current != *name) {
+            } else if let Some(dname) = find(Rtype::DNAME).filter(|_| current != name.wire()) {
                 topmost = Some(Hidden::Renamed(dname));
             }
-            ancestor = current.parent();
         }
         // A DNAME at the apex hides everything below it too.
         let at_apex = self.find(&self.zone.name, Rtype::DNAME).filter(|_| *name != self.zone.name);
@@ -71,7 +80,8 @@ impl<'z> ZoneView<'z> {
     /// Notes every breach of the rules within the zone.
     pub(super) fn check(&self, report: &Report) {
         self.check_apex(report);
-        for (name, records) in &self.records {
+        for records in self.records.values() {
+            let Some(PlacedRecord { owner: name, .. }) = records.first() else { continue };
             check_rrsets(records, report);
             self.check_cname(name, records, report);
             self.check_hidden(name, records, report);
@@ -79,7 +89,7 @@ impl<'z> ZoneView<'z> {
     }
 
     fn check_apex(&self, report: &Report) {
-        let at_apex = self.records.get(&self.zone.name).into_iter().flatten();
+        let at_apex = self.at(&self.zone.name).iter();
         for ds in at_apex.filter(|record| record.rtype == Rtype::DS && !record.is_lenient) {
             let message = "the DS records of an apex belong to the zone above (RFC 4035 section 2.4)";
             report.error(ds.place, message);
@@ -199,11 +209,11 @@ impl Hidden<'_> {
 
 /// Notes name servers of `view` that resolvers could not find.
 ///
-/// `views` are all zones, by their position; `domains` the steered names, which have addresses too.
+/// `views` are all zones, by their position; steered names have addresses too.
 pub(super) fn check_name_servers(
     view: &ZoneView<'_>,
     views: &[ZoneView<'_>],
-    domains: &BTreeSet<&Name>,
+    is_steered: impl Fn(&Name) -> bool,
     report: &Report,
 ) {
     let strict = |record: &&PlacedRecord| record.rtype == Rtype::NS && !record.is_lenient;
@@ -222,7 +232,7 @@ pub(super) fn check_name_servers(
             );
             continue;
         }
-        let has_address = domains.contains(&target)
+        let has_address = is_steered(&target)
             || [view, home]
                 .iter()
                 .any(|view| view.find(&target, Rtype::A).or(view.find(&target, Rtype::AAAA)).is_some());

@@ -1,5 +1,6 @@
 //! Domain names in wire form (RFC 1035 section 3.1), always lowercase.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -98,6 +99,11 @@ impl Name {
         })
     }
 
+    /// The wire form of the name, and of each one above it up to the root.
+    pub fn suffixes(&self) -> impl Iterator<Item = &[u8]> {
+        self.label_starts().map(|at| &self.0[at..])
+    }
+
     /// The name without its leftmost label; `None` for the root.
     pub fn parent(&self) -> Option<Name> {
         let length = usize::from(self.0[0]);
@@ -137,7 +143,8 @@ fn labels_of(text: &str) -> Result<(Vec<u8>, bool), NameError> {
     if text.is_empty() {
         return Err(NameError::EmptyLabel);
     }
-    let mut wire = vec![0];
+    let mut wire = Vec::with_capacity(text.len() + 2);
+    wire.push(0);
     let mut length_at = 0;
     let mut open = true;
     let mut octets = text.bytes();
@@ -193,6 +200,13 @@ fn escaped(octets: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
         value = value * 10 + u16::from(digit - b'0');
     }
     u8::try_from(value).map_err(|_| NameError::BadEscape)
+}
+
+impl Borrow<[u8]> for Name {
+    /// The wire form, by which names are equal, sorted and hashed: so what is sorted by names is searched without one.
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl AsRef<[u8]> for Name {
@@ -312,6 +326,15 @@ mod tests {
         assert!(!name("example").is_within(&name("a.example")));
         // The label is one of 8 octets whose tail looks like \x01a\0 on the wire.
         assert!(!name(r"x\001a").is_within(&name("a")));
+    }
+
+    #[test]
+    fn suffixes_are_the_name_and_all_above() {
+        let suffixes: Vec<Name> = name("a.b.c").suffixes().filter_map(Name::from_wire).collect();
+        assert_eq!(suffixes, ["a.b.c", "b.c", "c", "."].map(name));
+        let sorted = std::collections::BTreeMap::from(["c", "b.c"].map(|text| (name(text), text)));
+        let found: Vec<_> = name("a.b.c").suffixes().filter_map(|wire| sorted.get(wire)).collect();
+        assert_eq!(found, [&"b.c", &"c"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The text of a configuration, in which single objects can be read and changed.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
@@ -29,8 +30,15 @@ pub struct Document {
 /// A text, or the tree of it, or both: each is made of the other when it is first asked for.
 #[derive(Clone, Debug, Default)]
 struct Part {
-    text: OnceLock<Arc<str>>,
+    text: OnceLock<Stretch>,
     tree: OnceLock<Arc<DocumentMut>>,
+}
+
+/// A stretch of a text that is in memory once, however many stretches there are.
+#[derive(Clone, Debug)]
+struct Stretch {
+    whole: Arc<str>,
+    range: Range<usize>,
 }
 
 /// Why an object cannot be changed in a document.
@@ -47,25 +55,29 @@ pub enum Misfit {
 impl Document {
     /// Takes over `text`, which is sound TOML.
     pub fn new(text: &Arc<str>) -> Self {
+        match text.len() <= LONG {
+            true => Document { rest: Part::new(Arc::clone(text)), domains: Vec::new() },
+            false => Document::cut(text, &Sections::of(text)),
+        }
+    }
+
+    /// The same where it is known how `text` is cut.
+    pub(in crate::config) fn cut(text: &Arc<str>, sections: &Sections) -> Self {
         if text.len() <= LONG {
-            return Document { rest: Part::new(Arc::clone(text)), domains: Vec::new() };
+            return Document::new(text);
         }
-        let domains = Sections::of(text).domains;
-        let mut rest = String::new();
-        let mut from = 0;
-        for domain in &domains {
-            rest.push_str(&text[from..domain.start]);
-            from = domain.end;
-        }
-        rest.push_str(&text[from..]);
-        let domains = domains.into_iter().map(|domain| Part::new(text[domain].into())).collect();
-        Document { rest: Part::new(rest.into()), domains }
+        let part = |range: &Range<usize>| Part {
+            text: Stretch { whole: Arc::clone(text), range: range.clone() }.into(),
+            ..Part::default()
+        };
+        let domains = sections.domains.iter().map(part).collect();
+        Document { rest: Part::new(sections.rest(text).into()), domains }
     }
 
     /// All of it.
     pub fn text(&self) -> Arc<str> {
         if self.domains.is_empty() {
-            return Arc::clone(self.rest.text());
+            return self.rest.whole();
         }
         let parts = std::iter::once(&self.rest).chain(&self.domains);
         let mut text = String::with_capacity(parts.clone().map(|part| part.text().len() + 1).sum());
@@ -192,11 +204,23 @@ impl Document {
 
 impl Part {
     fn new(text: Arc<str>) -> Self {
-        Part { text: OnceLock::from(text), tree: OnceLock::new() }
+        Part { text: Stretch::whole(text).into(), tree: OnceLock::new() }
     }
 
-    fn text(&self) -> &Arc<str> {
-        self.text.get_or_init(|| self.tree.get().map_or_else(String::new, |tree| tree.to_string()).into())
+    fn text(&self) -> &str {
+        let Stretch { whole, range } = self.stretch();
+        &whole[range.clone()]
+    }
+
+    /// Its text as one that may outlast it.
+    fn whole(&self) -> Arc<str> {
+        let Stretch { whole, range } = self.stretch();
+        if range.len() == whole.len() { Arc::clone(whole) } else { whole[range.clone()].into() }
+    }
+
+    fn stretch(&self) -> &Stretch {
+        let text = || self.tree.get().map_or_else(String::new, |tree| tree.to_string());
+        self.text.get_or_init(|| Stretch::whole(text().into()))
     }
 
     fn tree(&self) -> Result<Arc<DocumentMut>, String> {
@@ -226,6 +250,12 @@ impl Part {
         *self = Part { text: OnceLock::new(), tree: OnceLock::from(tree) };
         let tree = self.tree.get_mut().ok_or_else(String::new)?;
         Ok(Arc::make_mut(tree))
+    }
+}
+
+impl Stretch {
+    fn whole(text: Arc<str>) -> Self {
+        Stretch { range: 0..text.len(), whole: text }
     }
 }
 
