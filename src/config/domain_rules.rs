@@ -49,6 +49,17 @@ pub(super) fn check(
 /// A domain is the only source of addresses at its name, and its name is to be found.
 fn check_records(domain: &PlacedDomain, view: &ZoneView<'_>, report: &Report) {
     let name = &domain.domain.name;
+    if let Some(signature) = view.signed_at() {
+        let zone = view.name();
+        report.error_with_hint(
+            domain.place,
+            format!(
+                "domain `{name}` is in the zone `{zone}`, which is signed ({}): nobody signs answers that change",
+                report.line_of(signature)
+            ),
+            format!("give it a zone of its own that `{zone}` delegates, or name the zone file as it was before"),
+        );
+    }
     if let Some(hidden) = view.hidden(name) {
         report.error(domain.place, format!("domain `{name}` {}", hidden.reason(report)));
     }

@@ -186,6 +186,7 @@ impl FileSpec {
         for view in &views {
             view.check(report);
             zone_rules::check_name_servers(view, &views, |name| steered.contains_key(name), report);
+            zone_rules::check_delegated(view, &views, report);
         }
         drop(steered);
         // References to domains count on all of them.

@@ -38,6 +38,7 @@ mod query_log;
 mod rdata;
 mod rdata_format;
 mod rdata_parts;
+mod rdata_signatures;
 mod reader;
 mod record;
 mod report;

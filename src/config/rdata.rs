@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::presentation::{Token, unescape};
 use super::rdata_format::{Field, check_wire, fields};
 use super::rdata_parts;
+use super::rdata_signatures;
 use super::reader::MAX_TTL;
 use super::svcb;
 use crate::dns::{Name, Rtype};
@@ -127,12 +128,23 @@ fn take(
             Some(number) => Ok(number.to_be_bytes().to_vec()),
             None => number::<u16>(text).map(|number| number.to_be_bytes().to_vec()),
         },
+        Field::Type => Rtype::parse(text)
+            .map(|rtype| rtype.0.to_be_bytes().to_vec())
+            .ok_or_else(|| format!("unknown record type `{text}`")),
+        Field::Moment => rdata_signatures::moment(text)
+            .map(|seconds| seconds.to_be_bytes().to_vec())
+            .ok_or_else(|| not("a moment: YYYYMMDDHHmmSS in UTC, or seconds since 1970", text)),
+        Field::Salt => {
+            rdata_signatures::salt(text).ok_or_else(|| not("at most 255 octets in hexadecimal, or `-`", text))
+        }
+        Field::HashedName => rdata_signatures::hashed_name(text).ok_or_else(|| not("base32hex", text)),
         Field::Locator => rdata_parts::locator(text)
             .ok_or_else(|| not("four hexadecimal numbers with colons between", text)),
         Field::Eui(count) => rdata_parts::eui(text, count)
             .ok_or_else(|| not(&format!("{count} octets in hexadecimal with hyphens between"), text)),
-        Field::Name if token.quoted => Err("a name stands without quotes".to_owned()),
+        Field::Name | Field::CasedName if token.quoted => Err("a name stands without quotes".to_owned()),
         Field::Name => name(text).map(|name| name.wire().to_vec()),
+        Field::CasedName => name(text).map(|name| rdata_parts::in_case_of(text, &name)),
         Field::Ipv4 => text
             .parse::<Ipv4Addr>()
             .map(|address| address.octets().to_vec())
@@ -358,6 +370,33 @@ mod tests {
                 "42 21 54 N 71 06 18 W -24m 30m",
                 b"\0\x33\x16\x13\x89\x17\x2d\xd0\x70\xbe\x15\xf0\0\x98\x8d\x20",
             ),
+            // RFC 4034 sections 3.3 and 4.3, the signature and the last type cut short.
+            (
+                Rtype::RRSIG,
+                "A 5 3 86400 20030322173103 20030220173103 2642 example.com. oJB1 W6WN",
+                b"\0\x01\x05\x03\0\x01\x51\x80\x3e\x7c\x9d\xd7\x3e\x55\x10\xd7\x0a\x52\
+                  \x07example\x03com\0\xa0\x90\x75\x5b\xa5\x8d",
+            ),
+            (Rtype::NSEC, "host.example.com. A MX RRSIG NSEC", b"\x04host\x07example\x03com\0\0\x06\x40\x01\0\0\0\x03"),
+            // RFC 5155 appendix A, and its section 4.3.
+            (
+                Rtype::NSEC3,
+                "1 1 12 aabbccdd 2t7b4g4vsa5smi47k61mv5bv1a22bojr MX DNSKEY NS SOA NSEC3PARAM RRSIG",
+                b"\x01\x01\0\x0c\x04\xaa\xbb\xcc\xdd\x14\x17\x4e\xb2\x40\x9f\xe2\x8b\xcb\x48\x87\xa1\x83\x6f\x95\x7f\x0a\
+                  \x84\x25\xe2\x7b\0\x07\x22\x01\0\0\0\x02\x90",
+            ),
+            (Rtype::NSEC3PARAM, "1 0 12 AABBccdd", b"\x01\0\0\x0c\x04\xaa\xbb\xcc\xdd"),
+            (Rtype::NSEC3PARAM, "1 0 0 -", b"\x01\0\0\0\0"),
+            (Rtype::NSEC3PARAM, r"\# 5 0100000000", b"\x01\0\0\0\0"),
+            // RFC 6840 section 5.1: the case of a name counts where the type is newer than the canonical form.
+            (Rtype::NSEC, "HoSt.B A", b"\x04HoSt\x01B\x02ex\x04test\0\0\x01\x40"),
+            (Rtype::NSEC, r"\# 8 0348694a00 0001 40", b"\x03HiJ\0\0\x01\x40"),
+            (Rtype::NSEC, r"A\.\066\Cd A", b"\x05A.BCd\x02ex\x04test\0\0\x01\x40"),
+            (Rtype::NSEC, "@ A", b"\x02ex\x04test\0\0\x01\x40"),
+            (Rtype::SVCB, "1 Host", b"\0\x01\x04Host\x02ex\x04test\0"),
+            (Rtype::IPSECKEY, "10 3 0 Gw.", b"\x0a\x03\0\x02Gw\0"),
+            (Rtype::MX, "0 Host", b"\0\0\x04host\x02ex\x04test\0"),
+            (Rtype::RRSIG, r"\# 23 0001 05 03 00000000 00000001 00000002 0003 02 4578 00 ff", b"\0\x01\x05\x03\0\0\0\0\0\0\0\x01\0\0\0\x02\0\x03\x02ex\0\xff"),
             (Rtype::A, r"\# 4 c0000201", b"\xc0\0\x02\x01"),
             (Rtype::MX, r"\# 8 000a 044D 61 696C 00", b"\0\x0a\x04mail\0"),
             (Rtype(65280), r"\# 0", b""),

@@ -19,8 +19,20 @@ pub(super) enum Field {
     Algorithm,
     /// A kind of certificate: a number of 16 bits, or its mnemonic.
     CertificateType,
+    /// A record type.
+    Type,
+    /// A moment: `YYYYMMDDHHmmSS` in UTC, or seconds since 1970 modulo 2^32.
+    Moment,
+    /// What names are hashed with: hexadecimal with its length in front, `-` for nothing.
+    Salt,
+    /// A hashed name: base32hex with its length in front.
+    HashedName,
     /// A domain name.
     Name,
+    /// A domain name whose letters keep the case that they are written in: it is of a type that was not
+    /// there when DNSSEC's canonical form was made, so that signatures are over the name as it stands
+    /// (RFC 4034 section 6.2, RFC 6840 section 5.1).
+    CasedName,
     /// An IPv4 address.
     Ipv4,
     /// An IPv6 address.
@@ -87,7 +99,8 @@ pub(super) fn fields(rtype: Rtype) -> Option<&'static [(&'static str, Field)]> {
         Rtype::AFSDB => &[("subtype", Field::U16), ("host", Field::Name)],
         Rtype::X25 => &[("address", Field::Text)],
         Rtype::ISDN => &[("address", Field::Text), ("subaddress", Field::OptionalText)],
-        Rtype::RT | Rtype::KX | Rtype::LP => &[("preference", Field::U16), ("target", Field::Name)],
+        Rtype::RT | Rtype::KX => &[("preference", Field::U16), ("target", Field::Name)],
+        Rtype::LP => &[("preference", Field::U16), ("target", Field::CasedName)],
         Rtype::PX => {
             &[("preference", Field::U16), ("RFC 822 name", Field::Name), ("X.400 name", Field::Name)]
         }
@@ -123,6 +136,32 @@ pub(super) fn fields(rtype: Rtype) -> Option<&'static [(&'static str, Field)]> {
             ("algorithm", Field::Algorithm),
             ("key", Field::Base64),
         ],
+        Rtype::RRSIG => &[
+            ("type covered", Field::Type),
+            ("algorithm", Field::Algorithm),
+            ("labels", Field::U8),
+            ("original TTL", Field::U32),
+            ("expiration", Field::Moment),
+            ("inception", Field::Moment),
+            ("key tag", Field::U16),
+            ("signer", Field::Name),
+            ("signature", Field::Base64),
+        ],
+        Rtype::NSEC => &[("next name", Field::CasedName), ("types", Field::Types)],
+        Rtype::NSEC3 => &[
+            ("hash algorithm", Field::U8),
+            ("flags", Field::U8),
+            ("iterations", Field::U16),
+            ("salt", Field::Salt),
+            ("next hashed name", Field::HashedName),
+            ("types", Field::Types),
+        ],
+        Rtype::NSEC3PARAM => &[
+            ("hash algorithm", Field::U8),
+            ("flags", Field::U8),
+            ("iterations", Field::U16),
+            ("salt", Field::Salt),
+        ],
         Rtype::SSHFP => &[("algorithm", Field::U8), ("type", Field::U8), ("fingerprint", Field::Hex)],
         Rtype::IPSECKEY => &[("precedence", Field::U8), ("gateway", Field::Gateway)],
         Rtype::DHCID => &[("identifier", Field::Base64)],
@@ -141,7 +180,7 @@ pub(super) fn fields(rtype: Rtype) -> Option<&'static [(&'static str, Field)]> {
             ("digest", Field::Hex),
         ],
         Rtype::SVCB | Rtype::HTTPS => {
-            &[("priority", Field::U16), ("target", Field::Name), ("parameters", Field::SvcParams)]
+            &[("priority", Field::U16), ("target", Field::CasedName), ("parameters", Field::SvcParams)]
         }
         Rtype::NID | Rtype::L64 => &[("preference", Field::U16), ("locator", Field::Locator)],
         Rtype::L32 => &[("preference", Field::U16), ("locator", Field::Ipv4)],
@@ -163,8 +202,13 @@ pub(super) fn check_wire(
     for &(what, field) in fields {
         let length = length_of(field, rest).filter(|&length| length <= rest.len()).ok_or(what)?;
         let (part, behind) = rest.split_at(length);
+        let name = || Name::from_wire(part).ok_or(what);
         match field {
-            Field::Name => checked.extend(Name::from_wire(part).ok_or(what)?.wire()),
+            Field::Name => checked.extend(name()?.wire()),
+            Field::CasedName => {
+                name()?;
+                checked.extend(part);
+            }
             _ => checked.extend(part),
         }
         rest = behind;
@@ -178,8 +222,8 @@ fn length_of(field: Field, wire: &[u8]) -> Option<usize> {
     let string = |wire: &[u8]| wire.first().map(|&length| 1 + usize::from(length));
     let is_whole = match field {
         Field::U8 | Field::Algorithm => return Some(1),
-        Field::U16 | Field::CertificateType => return Some(2),
-        Field::U32 | Field::Ipv4 => return Some(4),
+        Field::U16 | Field::CertificateType | Field::Type => return Some(2),
+        Field::U32 | Field::Ipv4 | Field::Moment => return Some(4),
         Field::Seconds => {
             let seconds = u32::from_be_bytes(*wire.first_chunk()?);
             return (seconds <= MAX_TTL).then_some(4);
@@ -187,8 +231,8 @@ fn length_of(field: Field, wire: &[u8]) -> Option<usize> {
         Field::Ipv6 => return Some(16),
         Field::Locator => return Some(8),
         Field::Eui(octets) => return Some(octets),
-        Field::Text | Field::Tag => return string(wire),
-        Field::Name => {
+        Field::Text | Field::Tag | Field::Salt | Field::HashedName => return string(wire),
+        Field::Name | Field::CasedName => {
             let mut at = 0;
             while let length @ 1.. = *wire.get(at)? {
                 at += 1 + usize::from(length);

@@ -73,6 +73,34 @@ pub(super) fn eui(text: &str, count: usize) -> Option<Vec<u8>> {
     octets.collect::<Option<Vec<u8>>>().filter(|octets| octets.len() == count)
 }
 
+/// The wire form of `name` with its letters in the case of `text`, of which it was made; what comes from
+/// the origin is in lowercase.
+pub(super) fn in_case_of(text: &str, name: &Name) -> Vec<u8> {
+    let mut wire = name.wire().to_vec();
+    let mut octets = text.bytes();
+    let mut written = std::iter::from_fn(|| match octets.find(|octet| *octet != b'.')? {
+        b'\\' => match octets.next()? {
+            first @ b'0'..=b'9' => {
+                let digits = [first, octets.next()?, octets.next()?];
+                Some(digits.iter().fold(0, |number: u8, digit| {
+                    number.wrapping_mul(10).wrapping_add(digit.wrapping_sub(b'0'))
+                }))
+            }
+            plain => Some(plain),
+        },
+        plain => Some(plain),
+    });
+    let mut at = 0;
+    while wire[at] != 0 && text != "@" {
+        let end = at + 1 + usize::from(wire[at]);
+        for octet in &mut wire[at + 1..end] {
+            *octet = written.next().unwrap_or(*octet);
+        }
+        at = end;
+    }
+    wire
+}
+
 /// All `tokens` together as base64; an error names the token.
 pub(super) fn base64(tokens: &[Token<'_>]) -> Result<Vec<u8>, (usize, String)> {
     let text: String = tokens.iter().map(|token| token.text).collect();
@@ -150,7 +178,10 @@ pub(super) fn gateway(
         (0, _) if gateway.text == "." => {}
         (1, Ok(IpAddr::V4(address))) => wire.extend(address.octets()),
         (2, Ok(IpAddr::V6(address))) => wire.extend(address.octets()),
-        (3, _) => wire.extend(name(gateway.text).map_err(|message| (2, message))?.wire()),
+        (3, _) => {
+            let name = name(gateway.text).map_err(|message| (2, message))?;
+            wire.extend(in_case_of(gateway.text, &name));
+        }
         _ => return Err((2, format!("`{}` is not a gateway of type {}", gateway.text, wire[0]))),
     }
     wire.extend(base64(key).map_err(|(index, message)| (3 + index, message))?);

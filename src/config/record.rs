@@ -6,7 +6,7 @@ use super::rdata;
 use super::reader::{Value, one_or_list, string, ttl};
 use super::report::Report;
 use super::source::{Located, Place};
-use crate::dns::{Name, Rtype};
+use crate::dns::{Name, Rrset, Rtype};
 
 /// What the hint for a misspelt type chooses from: the types in common use that have a text form here.
 pub(super) const TYPES: [&str; 17] = [
@@ -28,6 +28,18 @@ pub(super) struct PlacedRecord {
     /// from there as well: duplicates, different TTLs, data that a delegation hides, name servers
     /// without addresses.
     pub(super) is_lenient: bool,
+}
+
+impl PlacedRecord {
+    /// What it covers, if it is a signature (RFC 4034 section 3.1.1).
+    pub(super) fn covers(&self) -> Option<Rtype> {
+        Rrset::covered(self.rtype, &self.rdata)
+    }
+
+    /// Whether its owner is a hash and no name of the zone (RFC 5155 section 7.1).
+    pub(super) fn is_hashed(&self) -> bool {
+        self.rtype == Rtype::NSEC3 || self.covers() == Some(Rtype::NSEC3)
+    }
 }
 
 /// Records of one name and type as written.
@@ -88,16 +100,8 @@ impl RecordSpec {
 
 /// Why no zone of this server can hold records of a type.
 pub(super) fn type_fault(rtype: Rtype) -> Option<String> {
-    if rtype.is_meta() || rtype == Rtype(0) {
-        Some(format!("no zone holds records of type {rtype}: it is only asked for"))
-    } else if SIGNATURES.contains(&rtype) {
-        Some(format!(
-            "{rtype} belongs to a signed zone, which is not supported in this version: \
-             take the zone as it was before it was signed"
-        ))
-    } else {
-        None
-    }
+    (rtype.is_meta() || rtype == Rtype(0))
+        .then(|| format!("no zone holds records of type {rtype}: it is only asked for"))
 }
 
 /// The data of a record of type `rtype` in wire form; `None`: it is none, which has been noted.
@@ -147,6 +151,11 @@ fn record_type(value: Value<'_>) -> Option<Rtype> {
     };
     if rtype == Rtype::SOA {
         return value.refuse("the SOA record is made from the keys of the zone", None);
+    }
+    if SIGNATURES.contains(&rtype) {
+        let fault = format!("{rtype} records are made by whoever signs a zone");
+        return value
+            .refuse(fault, "a signed zone is read whole from a zone file: name that in `file`".to_owned());
     }
     match type_fault(rtype) {
         Some(fault) => value.refuse(fault, None),

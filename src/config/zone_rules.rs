@@ -10,6 +10,12 @@ use super::zone::PlacedZone;
 use crate::dns::{Name, Rrset, Rtype};
 use crate::plan::{Zone, ZoneId};
 
+/// SHA-1, the one algorithm there is (RFC 5155 section 11).
+const NSEC3_SHA1: u8 = 1;
+/// How often a name is hashed again. Validators take what has more for insecure (RFC 9276 section 3.2: 150 is the least
+/// that they all bear), and each costs the server as much for every name that does not exist.
+const MAX_NSEC3_ITERATIONS: u16 = 150;
+
 /// A zone with what its rules need: its records by name, and the names that hide others.
 pub(super) struct ZoneView<'z> {
     zone: &'z PlacedZone,
@@ -17,6 +23,8 @@ pub(super) struct ZoneView<'z> {
     records: BTreeMap<&'z [u8], Vec<&'z PlacedRecord>>,
     /// The apexes of all zones, this one's included.
     apexes: &'z BTreeMap<Name, ZoneId>,
+    /// A signature over its SOA record, which makes it a signed zone.
+    signature: Option<&'z PlacedRecord>,
 }
 
 /// Why nobody is answered with what stands at a name.
@@ -36,7 +44,14 @@ impl<'z> ZoneView<'z> {
         for record in &zone.records {
             records.entry(record.owner.wire()).or_default().push(record);
         }
-        ZoneView { zone, records, apexes }
+        let at_apex = records.get(zone.name.wire()).into_iter().flatten();
+        let signature = at_apex.copied().find(|record| record.covers() == Some(Rtype::SOA));
+        ZoneView { zone, records, apexes, signature }
+    }
+
+    /// Where the zone is signed, if it is.
+    pub(super) fn signed_at(&self) -> Option<Place> {
+        self.signature.map(|signature| signature.place)
     }
 
     /// Its apex.
@@ -80,6 +95,9 @@ impl<'z> ZoneView<'z> {
     /// Notes every breach of the rules within the zone.
     pub(super) fn check(&self, report: &Report) {
         self.check_apex(report);
+        if self.signature.is_some() {
+            self.check_signed(report);
+        }
         for records in self.records.values() {
             let Some(PlacedRecord { owner: name, .. }) = records.first() else { continue };
             check_rrsets(records, report);
@@ -104,7 +122,39 @@ impl<'z> ZoneView<'z> {
         }
     }
 
-    /// RFC 1034 section 3.6.2: where a CNAME stands, nothing else does.
+    /// What follows from the zone being signed elsewhere.
+    fn check_signed(&self, report: &Report) {
+        for added in self.zone.records.iter().filter(|record| !record.is_lenient) {
+            report.error_with_hint(
+                added.place,
+                format!("the zone `{}` is signed: nobody signs what is added to it here", self.zone.name),
+                "add it to the zone file before that is signed, or name the file as it was before".to_owned(),
+            );
+        }
+        let at_apex = self.at(&self.zone.name).iter();
+        for record in at_apex.filter(|record| record.rtype == Rtype::NSEC3PARAM) {
+            let [algorithm, _, high, low, ..] = record.rdata[..] else { continue };
+            let iterations = u16::from_be_bytes([high, low]);
+            if algorithm != NSEC3_SHA1 {
+                report.error_with_hint(
+                    record.place,
+                    format!(
+                        "names hashed by algorithm {algorithm} cannot be served: only 1, SHA-1, is known"
+                    ),
+                    "sign the zone with NSEC, or with NSEC3 and SHA-1".to_owned(),
+                );
+            } else if iterations > MAX_NSEC3_ITERATIONS {
+                report.error_with_hint(
+                    record.place,
+                    format!("names are hashed {iterations} times more than once: at most {MAX_NSEC3_ITERATIONS} are served"),
+                    "sign the zone with NSEC, or with NSEC3 and 0 iterations, as RFC 9276 advises".to_owned(),
+                );
+            }
+        }
+    }
+
+    /// RFC 1034 section 3.6.2: where a CNAME stands, nothing else does, but for what proves it (RFC 4034 sections 3
+    /// and 4).
     fn check_cname(&self, name: &Name, records: &[&PlacedRecord], report: &Report) {
         for record in records {
             if record.rtype == Rtype::SOA && *name != self.zone.name {
@@ -117,7 +167,10 @@ impl<'z> ZoneView<'z> {
         if *name == self.zone.name {
             report
                 .error(cname.place, "a CNAME record cannot stand at the apex, which has SOA and NS records");
-        } else if let Some(other) = records.iter().find(|record| record.rtype != Rtype::CNAME) {
+        } else if let Some(other) = records
+            .iter()
+            .find(|record| ![Rtype::CNAME, Rtype::RRSIG, Rtype::NSEC, Rtype::NSEC3].contains(&record.rtype))
+        {
             let message = format!(
                 "`{name}` has a CNAME record and a record of type {} ({}): a CNAME stands alone",
                 other.rtype,
@@ -141,7 +194,7 @@ impl<'z> ZoneView<'z> {
         // A renamed subtree has nothing in it; what a delegation hides is only never asked for.
         let is_borne = |record: &PlacedRecord| {
             let is_contradiction = match &hidden {
-                Hidden::Renamed(_) => true,
+                Hidden::Renamed(_) => !record.is_hashed(),
                 // RFC 6672 section 2.3: a name is either delegated or renamed.
                 Hidden::Delegated(cut) => cut.owner == *name && record.rtype == Rtype::DNAME,
                 Hidden::Nested(_) => false,
@@ -158,9 +211,9 @@ impl<'z> ZoneView<'z> {
         let soa = self.find(&self.zone.name, Rtype::SOA)?;
         // RFC 1035 section 3.3.13: MINIMUM is the last field.
         let minimum = u32::from_be_bytes(*soa.rdata.last_chunk()?);
-        let mut rrsets: BTreeMap<(bool, &Name, Rtype), Rrset> = BTreeMap::new();
+        let mut rrsets: BTreeMap<(bool, &Name, Rtype, Option<Rtype>), Rrset> = BTreeMap::new();
         for record in &self.zone.records {
-            let key = (record.rtype != Rtype::SOA, &record.owner, record.rtype);
+            let key = (record.rtype != Rtype::SOA, &record.owner, record.rtype, record.covers());
             let rrset = rrsets.entry(key).or_insert_with(|| Rrset {
                 owner: record.owner.clone(),
                 rtype: record.rtype,
@@ -246,6 +299,30 @@ pub(super) fn check_name_servers(
                 "add a record of type A or AAAA for it".to_owned(),
             );
         }
+    }
+}
+
+/// Notes that `view` is of a zone in a signed one of this server that says that it is not there: to whoever validates, all
+/// its answers would be forged. `views` are all zones, by their position.
+pub(super) fn check_delegated(view: &ZoneView<'_>, views: &[ZoneView<'_>], report: &Report) {
+    let apex = view.name();
+    let Some(above) = apex.parent().and_then(|parent| zone_of(&parent, view.apexes)) else { return };
+    let above = &views[above.index()];
+    let is_delegated = || {
+        let ancestors = std::iter::successors(Some(apex.clone()), Name::parent);
+        let between = ancestors.take_while(|ancestor| ancestor != above.name());
+        between.into_iter().any(|name| above.find(&name, Rtype::NS).is_some())
+    };
+    if let Some(signature) = above.signed_at().filter(|_| !is_delegated()) {
+        report.error_with_hint(
+            view.zone.place,
+            format!(
+                "the zone `{apex}` is in `{}`, which is signed ({}) and does not delegate it",
+                above.name(),
+                report.line_of(signature)
+            ),
+            "add NS records for it to the zone file before that is signed".to_owned(),
+        );
     }
 }
 

@@ -96,10 +96,11 @@ rtypes! {
 }
 
 impl Rtype {
-    /// Whether the type is only ever asked for or carried, never held by a zone
-    /// (RFC 6895 section 3.1: OPT, and 128 to 255).
+    /// Whether the type is only ever asked for or carried, never held by a zone: OPT, and TKEY to ANY. Of the others that
+    /// RFC 6895 section 3.1 keeps for such uses, from 128 on, none is in use by authoritative servers, and zones that have
+    /// them are served elsewhere as they stand.
     pub fn is_meta(self) -> bool {
-        self == Rtype::OPT || (128..=255).contains(&self.0)
+        self == Rtype::OPT || (249..=255).contains(&self.0)
     }
 }
 
@@ -118,7 +119,8 @@ impl fmt::Debug for Rtype {
     }
 }
 
-/// All records of one type at one name: what a DNS answer is made of (RFC 2181 section 5).
+/// All records of one type at one name: what a DNS answer is made of (RFC 2181 section 5). Of signatures: those
+/// that cover one type, for each has the TTL of what it covers (RFC 4034 section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rrset {
     /// The name that the records stand at.
@@ -129,4 +131,17 @@ pub struct Rrset {
     pub ttl: u32,
     /// The data of each record, in uncompressed wire form. Never empty.
     pub rdata: Vec<Box<[u8]>>,
+}
+
+impl Rrset {
+    /// The type that a record of type `rtype` with this data covers, if it is a signature (RFC 4034 section 3.1.1).
+    pub fn covered(rtype: Rtype, rdata: &[u8]) -> Option<Rtype> {
+        let octets = rdata.first_chunk().filter(|_| rtype == Rtype::RRSIG)?;
+        Some(Rtype(u16::from_be_bytes(*octets)))
+    }
+
+    /// The type that it covers, if it is signatures.
+    pub fn covers(&self) -> Option<Rtype> {
+        self.rdata.first().and_then(|rdata| Rrset::covered(self.rtype, rdata))
+    }
 }
