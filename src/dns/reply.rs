@@ -186,6 +186,14 @@ impl<'b> Reply<'b> {
         Ok(())
     }
 
+    /// Writes a DNAME record, whose target is not compressed (RFC 6672 section 2.5), but may be pointed at by names that
+    /// follow: the CNAME that is made from it ends in it.
+    pub fn dname(&mut self, owner: &[u8], ttl: u32, target: &[u8]) -> Result<(), Full> {
+        self.record(Section::Answer, Owner::Name(owner), Rtype::DNAME, ttl, target)?;
+        self.remember(self.at - target.len());
+        Ok(())
+    }
+
     /// Writes the record of a template, whose apex is a suffix of the question's name, with a TTL of
     /// no more than `ttl_limit` seconds.
     pub fn template(&mut self, section: Section, template: &Template, ttl_limit: u32) -> Result<(), Full> {

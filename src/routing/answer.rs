@@ -39,7 +39,8 @@ pub(super) fn answer_recorded(
     if let Err(unanswerable) = query.read(message, &mut worker.name) {
         return answer_aside(table, worker, client, message, (query, unanswerable), buffer);
     }
-    let Worker { counters, chance, tally, name, visited, options, service, limiter, now } = &mut *worker;
+    let Worker { counters, chance, tally, name, visited, proofs, options, service, limiter, now } =
+        &mut *worker;
     let Query { rtype, question_octets, ref edns } = query;
     counters.asked(rtype);
     // By reference, here and below: what is copied costs more than what is done with it.
@@ -67,6 +68,7 @@ pub(super) fn answer_recorded(
         is_genuine |= credit == Some(Credit::Good);
     }
     visited.clear();
+    proofs.clear();
     let mut reply = Reply::start(message, question_octets, edns, options.octets(), limit, buffer);
     let mut whereabouts = Whereabouts::new(located_by, &client.address);
     let mut responder = Responder {
@@ -83,6 +85,8 @@ pub(super) fn answer_recorded(
         whereabouts: &mut whereabouts,
         recorder,
         negative_ttl: u32::MAX,
+        dnssec_ok: edns.is_some_and(|edns| edns.dnssec_ok),
+        proofs,
     };
     let outcome = responder.respond();
     let Responder { is_referral, kind, .. } = responder;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::edges::Edges;
 use super::names::{NONE, NameIndex};
+use super::signed::Signed;
 use super::steering::{Compiling, Steering};
 use super::table::{CompiledRrset, CompiledZone, World};
 use crate::dns::{Name, Rrset, Rtype, Template};
@@ -25,14 +26,18 @@ impl World {
         let (steerings, turns) = enter_domains(&plan, &geo, &edges, &mut names);
         link_wildcards(&mut names);
         link_cuts(&plan, &mut names);
+        let above: Vec<Option<u32>> =
+            plan.zones.iter().map(|zone| zone_above(&plan, &names, &zone.name)).collect();
         let zones = plan
             .zones
             .iter()
-            .map(|zone| CompiledZone {
+            .zip(0..)
+            .map(|(zone, id)| CompiledZone {
                 soa: Template::new(&zone.name, Rtype::SOA, zone.negative_ttl, &zone.rrsets[0].rdata[0])
                     .expect("a zone's first RRset is its SOA, which config has read"),
                 apex_octets: zone.name.wire().len(),
-                above: zone_above(&plan, &names, &zone.name),
+                above: above[id as usize],
+                signed: Signed::compile(&plan, id, &above, &names),
             })
             .collect();
         World { plan, geo, names, zones, rrsets, steerings, turns, edges }
@@ -62,16 +67,19 @@ fn enter_above_zones(plan: &Plan, names: &mut NameIndex) {
 fn enter_records(plan: &Plan, names: &mut NameIndex) -> Vec<CompiledRrset> {
     let mut by_node: Vec<(u32, &Rrset)> = Vec::new();
     for (zone, id) in plan.zones.iter().zip(0..) {
-        for rrset in &zone.rrsets {
+        for rrset in zone.rrsets.iter().filter(|rrset| !is_hashed(rrset)) {
             // What the parent zone says at and below another zone of this server is that zone's;
             // but for DS, which stands above the cut (RFC 4035 section 3.1.4.1).
-            let parent = rrset.owner.parent().filter(|_| rrset.rtype == Rtype::DS);
+            let is_above = rrset.rtype == Rtype::DS || rrset.covers() == Some(Rtype::DS);
+            let parent = rrset.owner.parent().filter(|_| is_above);
             if zone_of(plan, names, parent.as_ref().unwrap_or(&rrset.owner)) == Some(id) {
                 by_node.push((enter(names, &rrset.owner, id, &zone.name), rrset));
             }
         }
     }
-    by_node.sort_by_key(|(node, rrset)| (*node, rrset.rtype));
+    // What its signer has added comes last: the first RRset is what ANY is answered with.
+    let is_of_signer = |rtype| [Rtype::RRSIG, Rtype::NSEC].contains(&rtype);
+    by_node.sort_by_key(|(node, rrset)| (*node, is_of_signer(rrset.rtype), rrset.rtype));
     let mut compiled: Vec<CompiledRrset> = Vec::with_capacity(by_node.len());
     for (node, rrset) in by_node {
         names.node_mut(node).add_rrset(compiled.len());
@@ -79,6 +87,11 @@ fn enter_records(plan: &Plan, names: &mut NameIndex) -> Vec<CompiledRrset> {
         compiled.push(CompiledRrset { rtype: *rtype, ttl: *ttl, rdata: rdata.clone() });
     }
     compiled
+}
+
+/// Whether the owner of `rrset` is a hash, and no name that could be asked for (RFC 5155 section 7.2.8).
+fn is_hashed(rrset: &Rrset) -> bool {
+    rrset.rtype == Rtype::NSEC3 || rrset.covers() == Some(Rtype::NSEC3)
 }
 
 /// Enters every domain. Domains that say the same share one steering. Also returns how many

@@ -3,6 +3,7 @@
 use super::flow::Tally;
 use super::names::{Found, NONE, Node};
 use super::pool_health::Tier;
+use super::proofs::Proofs;
 use super::rate_limit::Kind;
 use super::recorder::Recorder;
 use super::steer::{Decision, Steered, falls_back_to_names, reaches, steer};
@@ -54,10 +55,13 @@ pub(super) struct Responder<'t, 'w, 'b, 'q, 'r, R> {
     pub(super) recorder: &'r mut R,
     /// Seconds that a negative answer may be kept, if less than the zone says.
     pub(super) negative_ttl: u32,
+    /// DO: of a signed zone, signatures and proofs are wanted (RFC 4035 section 3.1).
+    pub(super) dnssec_ok: bool,
+    pub(super) proofs: &'w mut Proofs,
 }
 
 /// What one name of a chain contributed.
-enum Step {
+pub(super) enum Step {
     /// The answer is complete.
     Done(Outcome),
     /// A CNAME was written, and `name` and `owner` are its target.
@@ -107,7 +111,12 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
                 self.tally.add_outside();
                 self.fail(Rcode::Refused, ExtendedError::NOT_AUTHORITATIVE)
             }
-            Some(_) => Outcome::NO_ERROR,
+            Some(_) => {
+                if self.dnssec_ok {
+                    self.prove()?;
+                }
+                Outcome::NO_ERROR
+            }
         })
     }
 
@@ -136,17 +145,31 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
             // The parent's side of a cut is authoritative for DS (RFC 4035 section 3.1.4.1).
             Found::Delegated(cut, true) if self.rtype == Rtype::DS => self.at_name(cut),
             Found::Delegated(cut, _) => self.refer(cut).map(Step::Done),
-            Found::Exact(node) | Found::Wildcard(node) => self.at_name(node),
+            Found::Exact(node) => self.at_name(node),
+            Found::Wildcard(node) => {
+                if self.dnssec_ok {
+                    self.prove_expansion(node);
+                }
+                self.at_name(node)
+            }
             Found::Missing(encloser, label) => match self.rrset(encloser, Rtype::DNAME) {
-                Some(dname) => self.redirect(dname, label),
-                None => self.negative(encloser, Rcode::NxDomain),
+                Some(dname) => {
+                    let step = self.redirect(encloser, dname, label)?;
+                    if self.dnssec_ok { self.conclude(step) } else { Ok(step) }
+                }
+                None => {
+                    if self.dnssec_ok {
+                        self.prove_missing(encloser, label);
+                    }
+                    self.negative(encloser, Rcode::NxDomain)
+                }
             },
         }
     }
 
     fn at_name(&mut self, node: &'t Node) -> Result<Step, Full> {
         if let Some(rrset) = self.static_answer(node) {
-            return self.give(rrset);
+            return self.give(node, rrset);
         }
         if node.edge != NONE
             && let Some(step) = self.steered(node)?
@@ -157,19 +180,27 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         if self.rtype == Rtype::ANY
             && let Some(rrset) = self.rrsets(node).first()
         {
-            return self.give(rrset);
+            return self.give(node, rrset);
         }
         match self.rrset(node, Rtype::CNAME) {
-            Some(alias) => self.follow(alias.ttl, &alias.rdata[0]),
+            Some(alias) => {
+                let owner = self.owner;
+                let step = self.follow(alias.ttl, &alias.rdata[0])?;
+                if self.dnssec_ok { self.certify(node, Rtype::CNAME, owner, step) } else { Ok(step) }
+            }
             None => self.negative(node, Rcode::NoError),
         }
     }
 
-    fn give(&mut self, rrset: &'t CompiledRrset) -> Result<Step, Full> {
+    fn give(&mut self, node: &'t Node, rrset: &'t CompiledRrset) -> Result<Step, Full> {
         for rdata in &rrset.rdata {
             self.reply.zone_record(Section::Answer, Owner::At(self.owner), rrset.rtype, rrset.ttl, rdata)?;
         }
-        Ok(Step::Done(Outcome::NO_ERROR))
+        if rrset.rtype == Rtype::RRSIG {
+            self.give_more_signatures(node, rrset)?;
+        }
+        let step = Step::Done(Outcome::NO_ERROR);
+        if self.dnssec_ok { self.certify(node, rrset.rtype, self.owner, step) } else { Ok(step) }
     }
 
     /// The static RRset that answers the question at `node`.
@@ -184,7 +215,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
     }
 
     #[inline]
-    fn rrset(&self, node: &Node, rtype: Rtype) -> Option<&'t CompiledRrset> {
+    pub(super) fn rrset(&self, node: &Node, rtype: Rtype) -> Option<&'t CompiledRrset> {
         // Most names that are steered have none: then the list need not be looked at.
         if !node.has_rrsets() {
             return None;
@@ -192,7 +223,7 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         self.rrsets(node).iter().find(|rrset| rrset.rtype == rtype)
     }
 
-    fn rrsets(&self, node: &Node) -> &'t [CompiledRrset] {
+    pub(super) fn rrsets(&self, node: &Node) -> &'t [CompiledRrset] {
         &self.table.world.rrsets[node.rrsets()]
     }
 
@@ -298,14 +329,17 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
 
     /// Answers from a DNAME at the closest encloser, whose name starts at `label` of the current
     /// one: the record, a CNAME made from it, and on at the CNAME's target (RFC 6672 section 3.2).
-    fn redirect(&mut self, dname: &'t CompiledRrset, label: usize) -> Result<Step, Full> {
+    fn redirect(&mut self, encloser: &'t Node, dname: &'t CompiledRrset, label: usize) -> Result<Step, Full> {
         let (ttl, target) = (dname.ttl, &dname.rdata[0]);
         // A DNAME to below itself leads on for ever. Whoever wants more of it asks again.
         if !self.visited.push_dname(target) {
             return Ok(Step::Done(Outcome::NO_ERROR));
         }
-        let dname_owner = Owner::Name(self.name.suffix(label));
-        self.reply.record(Section::Answer, dname_owner, Rtype::DNAME, ttl, target)?;
+        self.reply.dname(self.name.suffix(label), ttl, target)?;
+        if self.dnssec_ok {
+            let owner = Owner::Name(self.table.world.names.name_of(encloser));
+            self.sign(Section::Answer, encloser, Rtype::DNAME, owner)?;
+        }
         let from = self.name.hash();
         if !self.name.substitute(label, target) {
             return Ok(Step::Done(Outcome { rcode: Rcode::YxDomain, authoritative: true }));
@@ -319,16 +353,12 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
 
     /// NXDOMAIN or NODATA with the zone's SOA (RFC 2308 sections 2 and 3). At the end of a chain
     /// the code is that of its last name (RFC 6604 section 2.1).
-    fn negative(&mut self, node: &Node, rcode: Rcode) -> Result<Step, Full> {
+    fn negative(&mut self, node: &'t Node, rcode: Rcode) -> Result<Step, Full> {
         let World { plan, zones, .. } = &*self.table.world;
-        let mut zone = node.zone as usize;
-        // DS at an apex is the zone's above, if that is here (RFC 4035 section 3.1.4.1).
-        if self.rtype == Rtype::DS
-            && self.name.wire().len() == zones[zone].apex_octets
-            && let Some(above) = zones[zone].above
-        {
-            zone = above as usize;
-        }
+        let zone = match rcode {
+            Rcode::NoError => self.zone_of(node, self.rtype),
+            _ => node.zone as usize,
+        };
         if self.reply.count(Section::Answer) == 0 {
             self.reply.template(Section::Authority, &zones[zone].soa, self.negative_ttl)?;
         } else {
@@ -338,7 +368,21 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
             let ttl = self.negative_ttl.min(*negative_ttl);
             self.reply.zone_record(Section::Authority, apex, Rtype::SOA, ttl, soa)?;
         }
-        Ok(Step::Done(Outcome { rcode, authoritative: true }))
+        let step = Step::Done(Outcome { rcode, authoritative: true });
+        if self.dnssec_ok { self.certify_negative(node, zone, step) } else { Ok(step) }
+    }
+
+    /// The zone that answers for `rtype` at `node`: its own, but for DS at an apex the one above, if that is here
+    /// (RFC 4035 section 3.1.4.1).
+    pub(super) fn zone_of(&self, node: &Node, rtype: Rtype) -> usize {
+        let World { names, zones, .. } = &*self.table.world;
+        let zone = node.zone as usize;
+        match zones[zone].above {
+            Some(above) if rtype == Rtype::DS && names.name_of(node).len() == zones[zone].apex_octets => {
+                above as usize
+            }
+            _ => zone,
+        }
     }
 
     /// A referral to the servers of a delegated zone, with glue.
@@ -352,6 +396,9 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         self.is_referral = self.reply.count(Section::Answer) == 0;
         for server in &servers.rdata {
             self.reply.zone_record(Section::Authority, Owner::Name(owner), Rtype::NS, servers.ttl, server)?;
+        }
+        if self.dnssec_ok {
+            self.prove_delegation(cut)?;
         }
         // Without the addresses of servers inside the delegated zone it cannot be reached: they
         // are not optional (RFC 9471 section 3.1). Addresses of others are, and go last.
@@ -374,11 +421,15 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
         let Some(node) = names.exact_or_wildcard(server) else {
             return Ok(());
         };
-        for rrset in self.rrsets(names.node(node)) {
+        let node = names.node(node);
+        for rrset in self.rrsets(node) {
             if matches!(rrset.rtype, Rtype::A | Rtype::AAAA) {
                 for rdata in &rrset.rdata {
                     let owner = Owner::Name(server);
                     self.reply.record(Section::Additional, owner, rrset.rtype, rrset.ttl, rdata)?;
+                }
+                if self.dnssec_ok {
+                    self.sign_address(node, rrset.rtype, server);
                 }
             }
         }

@@ -8,10 +8,11 @@ use super::edges::Edges;
 use super::names::{NONE, NameIndex};
 use super::pool_health::{PoolHealth, Share, Standing, Tier};
 use super::select::Choices;
+use super::signed::Signed;
 use super::steer::reaches;
 use super::steering::{Family, Nested, Steering};
 use super::turns::TURNS_EACH;
-use crate::dns::{Name, Rtype, Template};
+use crate::dns::{Name, Rrset, Rtype, Template};
 use crate::geo::GeoTable;
 use crate::plan::{DomainId, Plan, Pool, PoolId};
 
@@ -114,6 +115,8 @@ pub(super) struct CompiledZone {
     pub(super) apex_octets: usize,
     /// The zone of this server that it lies in, if it does.
     pub(super) above: Option<u32>,
+    /// What its signer has added, if it is signed.
+    pub(super) signed: Option<Box<Signed>>,
 }
 
 /// A static RRset; its owner is the node that refers to it.
@@ -121,6 +124,13 @@ pub(super) struct CompiledRrset {
     pub(super) rtype: Rtype,
     pub(super) ttl: u32,
     pub(super) rdata: Vec<Box<[u8]>>,
+}
+
+impl CompiledRrset {
+    /// The type that it covers, if it is signatures.
+    pub(super) fn covers(&self) -> Option<Rtype> {
+        self.rdata.first().and_then(|rdata| Rrset::covered(self.rtype, rdata))
+    }
 }
 
 /// A set of pools, one bit each: 10,000 of them take 1,250 octets, which stay in the first cache.

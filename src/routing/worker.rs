@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::flow::{Flow, Tally};
+use super::proofs::Proofs;
 use super::rate_limit::RateLimiter;
 use super::service::Service;
 use super::turns::{Rotation, TurnCounters, Turns};
@@ -20,6 +21,7 @@ pub struct Worker {
     /// stack of each answer, because clearing and moving them costs more than a look-up.
     pub(super) name: NameBuffer,
     pub(super) visited: Visited,
+    pub(super) proofs: Proofs,
     pub(super) options: ReplyOptions,
     pub(super) service: Arc<Service>,
     pub(super) limiter: Option<Box<RateLimiter>>,
@@ -45,6 +47,7 @@ impl Worker {
             tally: Tally::nothing(),
             name: NameBuffer::root(),
             visited: Visited::NOTHING,
+            proofs: Proofs::NOTHING,
             options: ReplyOptions::new(),
             service: Arc::default(),
             limiter: None,

@@ -1,0 +1,97 @@
+//! What a signer has added to a zone, arranged for answers.
+
+use std::collections::HashMap;
+
+use super::names::{NONE, NameIndex};
+use super::nsec::NsecChain;
+use super::nsec3::{Hashing, Nsec3Chain};
+use crate::dns::{Name, Rrset, Rtype};
+use crate::plan::{Plan, Zone};
+
+/// What a zone has that was signed elsewhere: the records themselves are in the plan.
+pub(super) struct Signed {
+    /// The signatures over the SOA record, by their position among the zone's RRsets.
+    pub(super) soa: u32,
+    /// With what it is proven that something is not there.
+    pub(super) denial: Denial,
+}
+
+/// How a zone denies what it does not have.
+pub(super) enum Denial {
+    /// Name by name (RFC 4034 section 4).
+    Names(NsecChain),
+    /// Hash by hash (RFC 5155).
+    Hashes(Nsec3Chain),
+    /// Not at all: the signer has left it out.
+    Nothing,
+}
+
+/// An RRset that proves something, and the signatures over it: positions among the zone's RRsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) records: u32,
+    pub(super) signatures: Option<u32>,
+}
+
+impl Signed {
+    /// What the zone `id` of `plan` has; `None`: it is not signed. `above` are the zones that each zone lies in.
+    pub(super) fn compile(
+        plan: &Plan,
+        id: u32,
+        above: &[Option<u32>],
+        names: &NameIndex,
+    ) -> Option<Box<Signed>> {
+        let zone = &plan.zones[id as usize];
+        let signatures: HashMap<(&Name, Rtype), u32> = zone
+            .rrsets
+            .iter()
+            .zip(0..)
+            .filter_map(|(rrset, position)| Some(((&rrset.owner, rrset.covers()?), position)))
+            .collect();
+        let soa = *signatures.get(&(&zone.name, Rtype::SOA))?;
+        let links = |rtype| {
+            let signatures = &signatures;
+            zone.rrsets.iter().zip(0..).filter(move |(rrset, _)| rrset.rtype == rtype).map(
+                move |(rrset, records)| {
+                    let signatures = signatures.get(&(&rrset.owner, rtype)).copied();
+                    (rrset, Link { records, signatures })
+                },
+            )
+        };
+        let hashes = hashings(zone).find_map(|hashing| {
+            let is_of_it = |(rrset, _): &(&Rrset, Link)| {
+                rrset.rdata.iter().any(|rdata| Hashing::of(rdata).as_ref() == Some(&hashing))
+            };
+            let links = links(Rtype::NSEC3).filter(is_of_it).map(|(rrset, link)| (&rrset.owner, link));
+            Nsec3Chain::new(hashing.clone(), links, &zone.name, names, nodes(plan, id, above, names))
+        });
+        let denial = match hashes {
+            Some(chain) => Denial::Hashes(chain),
+            None if links(Rtype::NSEC).next().is_some() => {
+                Denial::Names(NsecChain::new(links(Rtype::NSEC).map(|(rrset, link)| (&rrset.owner, link))))
+            }
+            None => Denial::Nothing,
+        };
+        Some(Box::new(Signed { soa, denial }))
+    }
+}
+
+/// How the names of `zone` may be hashed, by what stands at its apex.
+fn hashings(zone: &Zone) -> impl Iterator<Item = Hashing> {
+    let parameters =
+        zone.rrsets.iter().filter(|rrset| rrset.rtype == Rtype::NSEC3PARAM && rrset.owner == zone.name);
+    // RFC 5155 section 4.1.2: those with flags are not for answers.
+    let is_for_answers = |rdata: &&Box<[u8]>| rdata.get(1) == Some(&0);
+    parameters.flat_map(|rrset| &rrset.rdata).filter(is_for_answers).filter_map(|rdata| Hashing::of(rdata))
+}
+
+/// The names that the zone `id` answers for, delegations and the apexes of zones below it included.
+fn nodes(plan: &Plan, id: u32, above: &[Option<u32>], names: &NameIndex) -> impl Iterator<Item = u32> {
+    let is_its_own = move |number: &u32| {
+        let node = names.node(*number);
+        node.zone == id && (node.cut == NONE || node.cut == *number)
+    };
+    let apexes = plan.zones.iter().zip(above).filter(move |(_, above)| **above == Some(id));
+    let apexes = apexes.filter_map(|(zone, _)| names.exact(zone.name.wire()));
+    (0..names.len()).filter(is_its_own).chain(apexes)
+}
