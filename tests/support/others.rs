@@ -1,4 +1,4 @@
-//! The servers and clients of others: dig, knotd, nsd, unbound.
+//! The servers and clients of others: dig, knotd, nsd, unbound; and the signer of BIND.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(crate) fn try_dig(server: SocketAddr, arguments: &[&str]) -> Option<String> 
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// `nsd`, to serve one zone at `listen` from the directory of its own.
+/// `nsd`, to serve one zone at `listen` from the directory of its own. Nobody is limited.
 pub(crate) fn nsd(directory: &Path, listen: SocketAddr, zone: &str, records: &str) -> Command {
     let file = directory.join(zone);
     std::fs::write(&file, records).expect("the directory is ours");
@@ -52,6 +52,8 @@ server:
     xfrdfile: "{directory}/nsd.xfrd"
     xfrdir: "{directory}"
     server-count: 1
+    rrl-ratelimit: 0
+    rrl-whitelist-ratelimit: 0
 remote-control:
     control-enable: no
 zone:
@@ -151,4 +153,49 @@ fn foreground(name: &str, directory: &Path, configuration: &str) -> Command {
     let mut command = program(name);
     command.arg("-d").arg("-c").arg(file);
     command
+}
+
+/// How a signed zone denies what it does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// RFC 4034 section 4.
+    Nsec,
+    /// RFC 5155, with a salt and more than one round.
+    Nsec3,
+    /// RFC 5155 without delegations that have no DS record, and as RFC 9276 advises.
+    OptOut,
+}
+
+/// What `dnssec-signzone` has made of a zone.
+pub(crate) struct SignedZone {
+    pub(crate) zone: String,
+    /// The DNSKEY record that signs the others, for a validator to trust.
+    pub(crate) trust_anchor: String,
+}
+
+/// Signs the `records` of `zone` with new keys, in the directory of its own.
+pub(crate) fn sign(directory: &Path, zone: &str, records: &str, denial: Denial) -> SignedZone {
+    let run = |command: &mut Command| {
+        let output = command.current_dir(directory).output().expect("it can be started");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command:?}: {said}");
+        String::from_utf8(output.stdout).expect("it prints text")
+    };
+    let generate = |flags: &[&str]| {
+        run(program("dnssec-keygen").args(["-q", "-a", "ECDSAP256SHA256"]).args(flags).arg(zone))
+    };
+    let key_signing = generate(&["-f", "KSK"]);
+    generate(&[]);
+    std::fs::write(directory.join("unsigned"), records).expect("the directory is ours");
+    let denial: &[&str] = match denial {
+        Denial::Nsec => &[],
+        Denial::Nsec3 => &["-3", "ab12", "-H", "5"],
+        Denial::OptOut => &["-3", "-", "-H", "0", "-A"],
+    };
+    // -S: with the keys in the directory.
+    let mut command = program("dnssec-signzone");
+    command.args(["-S", "-o", zone, "-f", "signed"]).args(denial).arg("unsigned");
+    run(&mut command);
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).expect("it was made");
+    SignedZone { zone: read("signed"), trust_anchor: read(&format!("{}.key", key_signing.trim())) }
 }
