@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::name::not_a_name;
 use super::presentation::{self, Entry, Token};
-use super::rdata;
+use super::rdata::{self, Rigour};
 use super::record::{PlacedRecord, type_fault};
 use super::report::{File, Report};
 use super::source::Place;
@@ -154,13 +154,14 @@ impl Context {
         if let Some(message) = type_fault(rtype) {
             return Err(fault(type_token, &message));
         }
-        let rdata = rdata::parse(rtype, data, &|text| {
-            Name::relative(text, &self.origin).map_err(|reason| not_a_name(text, reason))
-        });
-        let rdata = rdata.map_err(|rdata::Fault { token, message }| {
-            let token = token.map_or(data.last().unwrap_or(type_token), |index| &data[index]);
-            fault(token, &format!("not the data of a record of type {rtype}: {message}"))
-        })?;
+        let resolve =
+            |text: &str| Name::relative(text, &self.origin).map_err(|reason| not_a_name(text, reason));
+        let rdata = rdata::parse(rtype, data, &resolve, Rigour::Lenient).map_err(
+            |rdata::Fault { token, message }| {
+                let token = token.map_or(data.last().unwrap_or(type_token), |index| &data[index]);
+                fault(token, &format!("not the data of a record of type {rtype}: {message}"))
+            },
+        )?;
         if !owner.is_within(zone) {
             return Err(fault(first, &format!("`{owner}` is outside the zone `{zone}`")));
         }

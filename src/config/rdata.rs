@@ -24,16 +24,26 @@ pub(super) struct Fault {
     pub(super) message: String,
 }
 
+/// How much sense data has to make.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Rigour {
+    /// All of it, as in the configuration.
+    Strict,
+    /// No more than other servers ask of zone files.
+    Lenient,
+}
+
 /// Parses the data of a record of type `rtype`; `name` resolves names, those relative included.
 pub(super) fn parse(
     rtype: Rtype,
     tokens: &[Token<'_>],
     name: &dyn Fn(&str) -> Result<Name, String>,
+    rigour: Rigour,
 ) -> Result<Box<[u8]>, Fault> {
     let known = fields(rtype);
     let is_generic = tokens.first().is_some_and(|token| token.text == r"\#" && !token.quoted);
     let wire = match (known, is_generic) {
-        (Some(fields), false) => parse_fields(fields, tokens, name)?,
+        (Some(fields), false) => parse_fields(fields, tokens, name, rigour)?,
         (None, true) => parse_generic(tokens)?,
         (Some(fields), true) => check_wire(fields, &parse_generic(tokens)?)
             .map_err(|what| Fault { token: None, message: format!("it goes wrong at the {what}") })?,
@@ -69,6 +79,7 @@ fn parse_fields(
     fields: &[(&'static str, Field)],
     tokens: &[Token<'_>],
     name: &dyn Fn(&str) -> Result<Name, String>,
+    rigour: Rigour,
 ) -> Result<Vec<u8>, Fault> {
     let mut wire = Vec::new();
     let mut at = 0;
@@ -78,7 +89,7 @@ fn parse_fields(
             return Err(Fault { token: None, message: format!("the {what} is missing") });
         }
         let (octets, taken) =
-            take(field, rest, name).map_err(|(index, message)| fault(at + index, what, &message))?;
+            take(field, rest, name, rigour).map_err(|(index, message)| fault(at + index, what, &message))?;
         wire.extend(octets);
         at += taken;
     }
@@ -93,15 +104,17 @@ fn take(
     field: Field,
     tokens: &[Token<'_>],
     name: &dyn Fn(&str) -> Result<Name, String>,
+    rigour: Rigour,
 ) -> Result<(Vec<u8>, usize), (usize, String)> {
     let token = match field {
         Field::Hex => return Ok((hex(tokens)?, tokens.len())),
         Field::Base64 => return Ok((rdata_parts::base64(tokens)?, tokens.len())),
-        Field::SvcParams => return Ok((svcb::parse(tokens)?, tokens.len())),
+        Field::SvcParams => return Ok((svcb::parse(tokens, rigour)?, tokens.len())),
         Field::Types => return Ok((rdata_parts::types(tokens)?, tokens.len())),
         Field::Prefixes => return Ok((rdata_parts::prefixes(tokens)?, tokens.len())),
         Field::Place => return Ok((rdata_parts::place(tokens)?, tokens.len())),
         Field::Gateway => return Ok((rdata_parts::gateway(tokens, name)?, tokens.len())),
+        Field::Services => return Ok((rdata_parts::services(tokens)?, tokens.len())),
         Field::OptionalText if tokens.is_empty() => return Ok((Vec::new(), 0)),
         Field::Texts => {
             let mut wire = Vec::new();
@@ -142,6 +155,7 @@ fn take(
             .ok_or_else(|| not("four hexadecimal numbers with colons between", text)),
         Field::Eui(count) => rdata_parts::eui(text, count)
             .ok_or_else(|| not(&format!("{count} octets in hexadecimal with hyphens between"), text)),
+        Field::Nsap => rdata_parts::nsap(text).ok_or_else(|| not("an address as in 0x47.0005.80", text)),
         Field::Name | Field::CasedName if token.quoted => Err("a name stands without quotes".to_owned()),
         Field::Name => name(text).map(|name| name.wire().to_vec()),
         Field::CasedName => name(text).map(|name| rdata_parts::in_case_of(text, &name)),
@@ -165,7 +179,8 @@ fn take(
         | Field::Types
         | Field::Prefixes
         | Field::Place
-        | Field::Gateway => unescape(text),
+        | Field::Gateway
+        | Field::Services => unescape(text),
     };
     Ok((octets.map_err(|message| (0, message))?, 1))
 }
@@ -283,7 +298,8 @@ mod tests {
     fn ours(rtype: Rtype, data: &str) -> Result<Box<[u8]>, Fault> {
         let origin: Name = "ex.test".parse().expect("a name");
         let tokens = presentation::tokens(data).expect("the data can be taken apart");
-        parse(rtype, &tokens, &|text| Name::relative(text, &origin).map_err(|reason| reason.to_string()))
+        let name = |text: &str| Name::relative(text, &origin).map_err(|reason| reason.to_string());
+        parse(rtype, &tokens, &name, Rigour::Strict)
     }
 
     fn theirs(rtype: Rtype, data: &str) -> Vec<u8> {
@@ -397,6 +413,13 @@ mod tests {
             (Rtype::IPSECKEY, "10 3 0 Gw.", b"\x0a\x03\0\x02Gw\0"),
             (Rtype::MX, "0 Host", b"\0\0\x04host\x02ex\x04test\0"),
             (Rtype::RRSIG, r"\# 23 0001 05 03 00000000 00000001 00000002 0003 02 4578 00 ff", b"\0\x01\x05\x03\0\0\0\0\0\0\0\x01\0\0\0\x02\0\x03\x02ex\0\xff"),
+            // RFC 1035 section 3.4.2: SMTP and port 80 are bits 25 and 80.
+            (Rtype::WKS, "192.0.2.1 tcp SMTP 80", b"\xc0\0\x02\x01\x06\0\0\0\x40\0\0\0\0\0\0\x80"),
+            (Rtype::WKS, "192.0.2.1 17", b"\xc0\0\x02\x01\x11"),
+            (Rtype::NSAP, "0x47.0005.80", b"\x47\0\x05\x80"),
+            (Rtype::DLV, "1 8 1 AB", b"\0\x01\x08\x01\xab"),
+            (Rtype::AVC, "a b", b"\x01a\x01b"),
+            (Rtype::MD, "a.", b"\x01a\0"),
             (Rtype::A, r"\# 4 c0000201", b"\xc0\0\x02\x01"),
             (Rtype::MX, r"\# 8 000a 044D 61 696C 00", b"\0\x0a\x04mail\0"),
             (Rtype(65280), r"\# 0", b""),
@@ -431,8 +454,28 @@ mod tests {
             (Rtype::CERT, "X509 1 8 AQID"),
             (Rtype::OPENPGPKEY, "AQ!D"),
             (Rtype::CSYNC, "1 1 NIX"),
+            (Rtype::WKS, "192.0.2.1"),
+            (Rtype::WKS, "192.0.2.1 tcp no-such-service"),
+            (Rtype::WKS, r"\# 4 c0000201"),
+            (Rtype::NSAP, "47"),
+            (Rtype::NSAP, "0x4"),
+            (Rtype::NULL, "x"),
         ] {
             assert!(ours(rtype, data).is_err(), "{rtype} {data}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_borne_where_other_servers_do() {
+        for (data, wire) in [
+            ("1 . key65535=x", &b"\0\x01\0\xff\xff\0\x01x"[..]),
+            ("1 . no-default-alpn", b"\0\x01\0\0\x02\0\0"),
+        ] {
+            let tokens = presentation::tokens(data).expect("the data can be taken apart");
+            let name = |text: &str| text.parse().map_err(|_| "no name".to_owned());
+            let lenient = parse(Rtype::SVCB, &tokens, &name, Rigour::Lenient);
+            assert_eq!(lenient.as_deref(), Ok(wire), "{data}");
+            assert!(parse(Rtype::SVCB, &tokens, &name, Rigour::Strict).is_err(), "{data}");
         }
     }
 

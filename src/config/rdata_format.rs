@@ -65,6 +65,10 @@ pub(super) enum Field {
     Place,
     /// The rest: a gateway and its key.
     Gateway,
+    /// The rest: a protocol and the ports on which it is spoken.
+    Services,
+    /// An OSI address in hexadecimal.
+    Nsap,
 }
 
 impl Field {
@@ -79,9 +83,8 @@ pub(super) fn fields(rtype: Rtype) -> Option<&'static [(&'static str, Field)]> {
     Some(match rtype {
         Rtype::A => &[("address", Field::Ipv4)],
         Rtype::AAAA => &[("address", Field::Ipv6)],
-        Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::DNAME | Rtype::MB | Rtype::MG | Rtype::MR => {
-            &[("target", Field::Name)]
-        }
+        Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::DNAME => &[("target", Field::Name)],
+        Rtype::MB | Rtype::MD | Rtype::MF | Rtype::MG | Rtype::MR => &[("target", Field::Name)],
         Rtype::SOA => &[
             ("primary name server", Field::Name),
             ("contact", Field::Name),
@@ -92,13 +95,15 @@ pub(super) fn fields(rtype: Rtype) -> Option<&'static [(&'static str, Field)]> {
             ("minimum", Field::Seconds),
         ],
         Rtype::MX => &[("preference", Field::U16), ("exchange", Field::Name)],
-        Rtype::TXT | Rtype::SPF => &[("text", Field::Texts)],
+        Rtype::WKS => &[("address", Field::Ipv4), ("services", Field::Services)],
+        Rtype::TXT | Rtype::SPF | Rtype::AVC => &[("text", Field::Texts)],
         Rtype::HINFO => &[("CPU", Field::Text), ("operating system", Field::Text)],
         Rtype::MINFO => &[("mailbox", Field::Name), ("mailbox for errors", Field::Name)],
         Rtype::RP => &[("mailbox", Field::Name), ("name of a text", Field::Name)],
         Rtype::AFSDB => &[("subtype", Field::U16), ("host", Field::Name)],
         Rtype::X25 => &[("address", Field::Text)],
         Rtype::ISDN => &[("address", Field::Text), ("subaddress", Field::OptionalText)],
+        Rtype::NSAP => &[("address", Field::Nsap)],
         Rtype::RT | Rtype::KX => &[("preference", Field::U16), ("target", Field::Name)],
         Rtype::LP => &[("preference", Field::U16), ("target", Field::CasedName)],
         Rtype::PX => {
@@ -124,7 +129,7 @@ pub(super) fn fields(rtype: Rtype) -> Option<&'static [(&'static str, Field)]> {
         ],
         Rtype::APL => &[("prefixes", Field::Prefixes)],
         Rtype::CAA => &[("flags", Field::U8), ("tag", Field::Tag), ("value", Field::Value)],
-        Rtype::DS | Rtype::CDS => &[
+        Rtype::DS | Rtype::CDS | Rtype::DLV => &[
             ("key tag", Field::U16),
             ("algorithm", Field::Algorithm),
             ("digest type", Field::U8),
@@ -255,7 +260,9 @@ fn length_of(field: Field, wire: &[u8]) -> Option<usize> {
         | Field::Types
         | Field::Prefixes
         | Field::Place
-        | Field::Gateway => true,
+        | Field::Gateway
+        | Field::Nsap => true,
+        Field::Services => !wire.is_empty(),
     };
     is_whole.then_some(wire.len())
 }

@@ -39,6 +39,46 @@ const CERTIFICATE_TYPES: [(&str, u16); 10] = [
     ("OID", 254),
 ];
 
+/// The services of RFC 1700 and later that a WKS record may name; others go by their ports.
+const SERVICES: [(&str, u16); 36] = [
+    ("echo", 7),
+    ("discard", 9),
+    ("systat", 11),
+    ("daytime", 13),
+    ("netstat", 15),
+    ("qotd", 17),
+    ("chargen", 19),
+    ("ftp-data", 20),
+    ("ftp", 21),
+    ("ssh", 22),
+    ("telnet", 23),
+    ("smtp", 25),
+    ("time", 37),
+    ("rlp", 39),
+    ("nameserver", 42),
+    ("whois", 43),
+    ("nicname", 43),
+    ("domain", 53),
+    ("bootps", 67),
+    ("bootpc", 68),
+    ("tftp", 69),
+    ("gopher", 70),
+    ("finger", 79),
+    ("http", 80),
+    ("kerberos", 88),
+    ("hostnames", 101),
+    ("pop2", 109),
+    ("pop3", 110),
+    ("sunrpc", 111),
+    ("auth", 113),
+    ("nntp", 119),
+    ("ntp", 123),
+    ("imap2", 143),
+    ("snmp", 161),
+    ("irc", 194),
+    ("https", 443),
+];
+
 /// The number of a DNSSEC algorithm's mnemonic.
 pub(super) fn algorithm(text: &str) -> Option<u8> {
     number_of(text, &ALGORITHMS)
@@ -99,6 +139,32 @@ pub(super) fn in_case_of(text: &str, name: &Name) -> Vec<u8> {
         at = end;
     }
     wire
+}
+
+/// A protocol and the ports on which it is spoken: its number, and a bit for each port up to the last
+/// (RFC 1035 section 3.4.2).
+pub(super) fn services(tokens: &[Token<'_>]) -> Result<Vec<u8>, (usize, String)> {
+    let [protocol, services @ ..] = tokens else { return Ok(Vec::new()) };
+    let number = number_of(protocol.text, &[("TCP", 6), ("UDP", 17)]).or_else(|| protocol.text.parse().ok());
+    let number =
+        number.ok_or_else(|| (0, format!("`{}` is not a protocol: TCP, UDP or 0 to 255", protocol.text)))?;
+    let mut wire = vec![number];
+    for (index, service) in services.iter().enumerate() {
+        let port = number_of(service.text, &SERVICES).or_else(|| service.text.parse::<u16>().ok());
+        let port = port.ok_or_else(|| {
+            (index + 1, format!("`{}` is no service that this server knows: write its port", service.text))
+        })?;
+        let at = 1 + usize::from(port / 8);
+        wire.resize(wire.len().max(at + 1), 0);
+        wire[at] |= 0x80 >> (port % 8);
+    }
+    Ok(wire)
+}
+
+/// `0x47.0005.80` (RFC 1706 section 6): dots are where the writer likes them.
+pub(super) fn nsap(text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?.replace('.', "");
+    data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok().filter(|octets| !octets.is_empty())
 }
 
 /// All `tokens` together as base64; an error names the token.

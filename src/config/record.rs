@@ -2,7 +2,7 @@
 
 use super::name::not_a_name;
 use super::presentation;
-use super::rdata;
+use super::rdata::{self, Rigour};
 use super::reader::{Value, one_or_list, string, ttl};
 use super::report::Report;
 use super::source::{Located, Place};
@@ -116,7 +116,8 @@ pub(super) fn wire_of(
         rdata::text_record(&text.value).map_err(|fault| fault.message)
     } else {
         presentation::tokens(&text.value).map_err(|fault| fault.message).and_then(|tokens| {
-            rdata::parse(rtype, &tokens, &|name| resolve(name, zone)).map_err(|fault| fault.message)
+            rdata::parse(rtype, &tokens, &|name| resolve(name, zone), Rigour::Strict)
+                .map_err(|fault| fault.message)
         })
     };
     wire.map_err(|message| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::presentation::{Token, unescape};
+use super::rdata::Rigour;
 
 /// RFC 9460 section 14.3.2 and what has been registered since with a text form of its own.
 const KEYS: [(&str, u16); 8] = [
@@ -28,20 +29,20 @@ const DOHPATH: u16 = 7;
 const INVALID: u16 = 65_535;
 
 /// The wire form of all parameters, in the order of their keys; an error names the token.
-pub(super) fn parse(tokens: &[Token<'_>]) -> Result<Vec<u8>, (usize, String)> {
+pub(super) fn parse(tokens: &[Token<'_>], rigour: Rigour) -> Result<Vec<u8>, (usize, String)> {
     let mut parameters: BTreeMap<u16, (usize, Vec<u8>)> = BTreeMap::new();
     for (index, token) in tokens.iter().enumerate() {
         let parameter = if token.quoted {
             Err("a parameter starts with its key".to_owned())
         } else {
-            parameter(token.text)
+            parameter(token.text, rigour)
         };
         let (key, value) = parameter.map_err(|message| (index, message))?;
         if parameters.insert(key, (index, value)).is_some() {
             return Err((index, format!("`{}` is there twice", token.text)));
         }
     }
-    check_consistency(&parameters)?;
+    check_consistency(&parameters, rigour)?;
     let mut wire = Vec::new();
     for (key, (index, value)) in parameters {
         let length = u16::try_from(value.len()).map_err(|_| (index, "the value is too long".to_owned()))?;
@@ -69,8 +70,12 @@ pub(super) fn is_well_formed(mut wire: &[u8]) -> bool {
 }
 
 /// RFC 9460 section 2.4.3: a record that contradicts itself is malformed.
-fn check_consistency(parameters: &BTreeMap<u16, (usize, Vec<u8>)>) -> Result<(), (usize, String)> {
+fn check_consistency(
+    parameters: &BTreeMap<u16, (usize, Vec<u8>)>,
+    rigour: Rigour,
+) -> Result<(), (usize, String)> {
     if let Some((index, _)) = parameters.get(&NO_DEFAULT_ALPN)
+        && rigour == Rigour::Strict
         && !parameters.contains_key(&ALPN)
     {
         return Err((*index, "`no-default-alpn` needs `alpn`".to_owned()));
@@ -87,12 +92,15 @@ fn check_consistency(parameters: &BTreeMap<u16, (usize, Vec<u8>)>) -> Result<(),
 }
 
 /// `key` or `key=value`, the value with or without quotes.
-fn parameter(text: &str) -> Result<(u16, Vec<u8>), String> {
+fn parameter(text: &str, rigour: Rigour) -> Result<(u16, Vec<u8>), String> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (text, None),
     };
-    let key = key(name)?;
+    let key = match rigour {
+        Rigour::Lenient if name == "key65535" => INVALID,
+        _ => key(name)?,
+    };
     let value = match value {
         Some(value) => {
             let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);

@@ -37,11 +37,15 @@ macro_rules! rtypes {
 rtypes! {
     A = 1, "IPv4 address (RFC 1035).";
     NS = 2, "Name server (RFC 1035).";
+    MD = 3, "Mail destination (RFC 1035; obsolete).";
+    MF = 4, "Mail forwarder (RFC 1035; obsolete).";
     CNAME = 5, "Canonical name (RFC 1035).";
     SOA = 6, "Start of authority (RFC 1035).";
     MB = 7, "Mailbox (RFC 1035).";
     MG = 8, "Mail group member (RFC 1035).";
     MR = 9, "Renamed mailbox (RFC 1035).";
+    NULL = 10, "Anything (RFC 1035; experimental).";
+    WKS = 11, "Well-known services (RFC 1035; obsolete).";
     PTR = 12, "Pointer (RFC 1035).";
     HINFO = 13, "Host information (RFC 1035; the answer to ANY of RFC 8482).";
     MINFO = 14, "Mailbox information (RFC 1035).";
@@ -52,6 +56,7 @@ rtypes! {
     X25 = 19, "X.25 address (RFC 1183).";
     ISDN = 20, "ISDN address (RFC 1183).";
     RT = 21, "Route through (RFC 1183).";
+    NSAP = 22, "OSI address (RFC 1706).";
     KEY = 25, "Key of a host (RFC 2535).";
     PX = 26, "X.400 mapping (RFC 2163).";
     AAAA = 28, "IPv6 address (RFC 3596).";
@@ -93,6 +98,8 @@ rtypes! {
     ANY = 255, "Any type (RFC 8482).";
     URI = 256, "Target of a service (RFC 7553).";
     CAA = 257, "Certification authority authorisation (RFC 8659).";
+    AVC = 258, "Application visibility and control.";
+    DLV = 32_769, "Lookaside validation (RFC 4431; obsolete).";
 }
 
 impl Rtype {
