@@ -20,7 +20,7 @@ fn longest_of(plan: &Plan, counts: impl Fn(&Domain) -> bool) -> Vec<u32> {
     let own = plan.domains.iter().map(|domain| if counts(domain) { domain.ttl } else { 0 });
     let mut of_domains: Vec<u32> = own.collect();
     loop {
-        for (domain, ttl) in plan.domains.iter().zip(&of_domains) {
+        for (domain, ttl) in plan.domains.iter().zip(&of_domains).filter(|(_, ttl)| **ttl > 0) {
             let chosen = domain.choices().flat_map(|choice| &choice.pools).map(|weighted| weighted.pool);
             for pool in chosen.chain(domain.fallbacks()) {
                 let longest: &mut u32 = &mut of_pools[pool.index()];
