@@ -57,7 +57,7 @@ pub(super) enum Databases {
     /// They are not looked at again: what has come of them before, with what it came of.
     Same(GeoipSettings, Arc<GeoTable>),
     /// They were read.
-    Read(ReadDatabases),
+    Read(Box<ReadDatabases>),
 }
 
 /// A table under a name of the operator's; `None`: what stands there is no such table.
@@ -208,7 +208,7 @@ impl FileSpec {
             Databases::Read(read) => {
                 let geoip = geoip.map_or_else(GeoipSpec::default, |geoip| geoip.value);
                 let (geoip, placed) = geoip.convert(base_dir, report);
-                let geo = placed.table(read, &geoip, report);
+                let geo = placed.table(*read, &geoip, report);
                 (geoip, geo.map(Arc::new))
             }
         };
@@ -402,7 +402,7 @@ pools = [\"p\"]
         let file = report.add_file("test.toml".to_owned(), text.into()).expect("it is UTF-8");
         let loaded = read(&file, &report).map(|spec| {
             let databases = spec.databases(Path::new(""));
-            spec.convert(Path::new(""), || Databases::Read(databases.read()), &report)
+            spec.convert(Path::new(""), || Databases::Read(databases.read().into()), &report)
         });
         match report.end() {
             Err(diagnostics) => Some(diagnostics.to_string()),

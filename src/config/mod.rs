@@ -197,10 +197,11 @@ fn read_beside_databases(file: &File, base_dir: &Path, report: &Report) -> Optio
         })?;
         let named = spec.databases(base_dir);
         let databases = || {
-            Databases::Read(match reading {
+            let read = match reading {
                 Some((_, thread)) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
                 None => named.read(),
-            })
+            };
+            Databases::Read(read.into())
         };
         Some((spec.convert(base_dir, databases, report)?, document))
     })
