@@ -56,6 +56,12 @@ impl Place {
         position: None,
     };
 
+    /// The same with nothing known but `fields`.
+    pub(super) fn only(&self, fields: Fields) -> Self {
+        let position = self.position.filter(|_| fields.contains(Fields::COORDINATES));
+        Place { location: self.location.only(fields), position }
+    }
+
     /// The place of which no more is known than `location` says.
     pub(super) fn exactly(location: Location) -> Self {
         Place { location, position: location.coordinates.map(UnitVector::from) }

@@ -22,20 +22,24 @@ impl GeoView {
     /// What `map`, of numbers into `places`, shows by `fields`.
     pub(super) fn of(map: &Arc<RangeMap<u32>>, places: &Arc<[Place]>, fields: Fields) -> Self {
         let mut distinct = Interner::new();
-        let numbers: Vec<u32> =
-            places.iter().map(|place| distinct.number(place.location.only(fields))).collect();
-        let locations = distinct.into_values();
-        // Numbers are given in order: where no two places have become one, each has its own still.
-        let map = if locations.len() == places.len() {
+        let mut shown: Vec<Place> = Vec::new();
+        let number_of = |place: &Place| {
+            let only = place.only(fields);
+            let number = distinct.number(only.location);
+            // Numbers are given in order.
+            if number as usize == shown.len() {
+                shown.push(only);
+            }
+            number
+        };
+        let numbers: Vec<u32> = places.iter().map(number_of).collect();
+        // Where no two places have become one, each has its own number still.
+        let map = if shown.len() == places.len() {
             map.clone()
         } else {
             Arc::new(map.map(|number| numbers[number as usize]))
         };
-        let places = if places.iter().map(|place| &place.location).eq(&locations) {
-            places.clone()
-        } else {
-            locations.into_iter().map(Place::exactly).collect()
-        };
+        let places = if places[..] == shown { places.clone() } else { shown.into() };
         GeoView { map, places }
     }
 
