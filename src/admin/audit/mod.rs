@@ -43,7 +43,7 @@ pub(super) struct Record {
     seq: u64,
     /// When, as RFC 3339 has it.
     at: String,
-    /// Who: the name of a token, a user of this host or `anyone`; `signal`, `file` or `expiry` if it was nobody.
+    /// Who: the name of a token, a user of this host or `anyone`; `signal`, `file`, `takeover` or `expiry` if it was nobody.
     who: String,
     /// From where: an IP address or `socket`, or what else it was that did it.
     from: String,
