@@ -81,8 +81,9 @@ fn hashings(zone: &Zone) -> impl Iterator<Item = Hashing> {
     let parameters =
         zone.rrsets.iter().filter(|rrset| rrset.rtype == Rtype::NSEC3PARAM && rrset.owner == zone.name);
     // RFC 5155 section 4.1.2: those with flags are not for answers.
-    let is_for_answers = |rdata: &&Box<[u8]>| rdata.get(1) == Some(&0);
-    parameters.flat_map(|rrset| &rrset.rdata).filter(is_for_answers).filter_map(|rdata| Hashing::of(rdata))
+    let is_for_answers = |rdata: &&[u8]| rdata.get(1) == Some(&0);
+    let rdata = parameters.flat_map(|rrset| rrset.rdata.iter().map(|rdata| &rdata[..]));
+    rdata.filter(is_for_answers).filter_map(Hashing::of)
 }
 
 /// The names that the zone `id` answers for, delegations and the apexes of zones below it included.
