@@ -11,9 +11,13 @@ use rhumb::dns::{ClientSubnet, Name, Rcode, Rtype, query_message};
 use rhumb::routing::{Client, Counters, Flow, RoutingTable, Worker, answer};
 use rhumb::telemetry::query_log::{Destination, Filter, Format, Place, QueryLog};
 
+#[path = "support/others.rs"]
+#[allow(dead_code, reason = "only the signer is needed here")]
+mod others;
 #[path = "support/world.rs"]
 mod world;
 
+use others::{Denial, sign};
 use world::{TCP, UDP};
 
 /// The system's allocator, with a count of what this thread has asked of it.
@@ -167,6 +171,47 @@ fn no_kind_of_answer_allocates() {
     assert_eq!(counters.truncated.read(), 10, "one kind, by UDP");
     let counted: u64 = flow.read(&table, None, usize::MAX).iter().map(|domain| domain.answers).sum();
     assert!(counted > 0, "or nothing was counted");
+}
+
+#[test]
+fn answers_from_signed_zones_do_not_allocate() {
+    for denial in [Denial::Nsec, Denial::Nsec3, Denial::OptOut] {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let records = include_str!("static_zone/signed.zone");
+        sign(directory.path(), "signed.example", records, denial);
+        let text = "[[zone]]\nname = \"signed.example\"\nfile = \"signed\"\n";
+        let loaded = rhumb::config::parse("config", text, directory.path()).expect("a sound configuration");
+        let table = RoutingTable::well(Arc::new(loaded.plan), loaded.geo);
+        let mut worker = world::worker(&table);
+        let mut reply = vec![0; usize::from(u16::MAX)];
+        for (kind, name, rtype) in [
+            ("answer", "host", Rtype::A),
+            ("NODATA", "host", Rtype::MX),
+            ("NXDOMAIN", "missing.host", Rtype::A),
+            ("empty non-terminal", "very.deep.name", Rtype::A),
+            ("wildcard", "x.wild", Rtype::A),
+            ("wildcard NODATA", "x.wild", Rtype::TXT),
+            ("chain of wildcards", "x.tochain", Rtype::A),
+            ("DNAME", "x.moved", Rtype::TXT),
+            ("secure referral", "www.secure", Rtype::A),
+            ("insecure referral", "www.insecure", Rtype::A),
+            ("below what has opted out", "x.below.it", Rtype::A),
+            ("DS", "insecure", Rtype::DS),
+            ("signatures", "host", Rtype::RRSIG),
+        ] {
+            let mut query = query(&format!("{name}.signed.example"), rtype, None);
+            let plain = answer(&table, &mut worker, TCP, &query, &mut reply);
+            // The flags of the OPT record, which has no options: DO.
+            let flags = query.len() - 4;
+            query[flags] = 0x80;
+            for client in [TCP, UDP] {
+                let made = ask(&table, &mut worker, client, &query, &mut reply);
+                assert_eq!(made, 0, "{kind} of {denial:?} by {:?}", client.transport);
+            }
+            let proven = answer(&table, &mut worker, TCP, &query, &mut reply);
+            assert!(proven > plain || rtype == Rtype::RRSIG, "{kind} of {denial:?} is proven");
+        }
+    }
 }
 
 #[test]

@@ -186,3 +186,38 @@ fn hash_of_owner(owner: &Name, apex: &Name) -> Option<[u8; HASH]> {
     }
     data_encoding::BASE32_DNSSEC.decode(label).ok()?.try_into().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 5155 appendix A.
+    #[test]
+    fn names_are_hashed_as_the_standard_says() {
+        let hashing = Hashing::of(b"\x01\0\0\x0c\x04\xaa\xbb\xcc\xdd").expect("it is SHA-1");
+        for (text, hash) in [
+            ("example", "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom"),
+            ("a.example", "35mthgpgcu1qg68fab165klnsnk3dpvl"),
+            ("ns2.example", "q04jkcevqvmu85r014c7dkba38o0ji5r"),
+            ("*.w.example", "r53bq7cc2uvmubfu5ocmm6pers9tk9en"),
+            ("x.y.w.example", "2vptu5timamqttgl4luu9kg21e0aor3s"),
+        ] {
+            let name: Name = text.parse().expect("a name");
+            let owner: Name = format!("{hash}.example").parse().expect("a name");
+            let apex: Name = "example".parse().expect("a name");
+            assert_eq!(Some(hashing.hash(name.wire())), hash_of_owner(&owner, &apex), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_hash_is_passed_over() {
+        let apex: Name = "example".parse().expect("a name");
+        let hash = "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom";
+        for owner in [format!("{hash}.a.example"), "0p9mhave.example".to_owned(), "example".to_owned()] {
+            assert_eq!(hash_of_owner(&owner.parse().expect("a name"), &apex), None, "{owner}");
+        }
+        for rdata in [&b"\x02\0\0\0\0"[..], b"\x01\0\0\0\x01", b"\x01\0\0\0"] {
+            assert!(Hashing::of(rdata).is_none(), "{rdata:?}");
+        }
+    }
+}

@@ -110,6 +110,27 @@ pub(crate) fn unbound(
     server: SocketAddr,
     subnet_to: SocketAddr,
 ) -> Command {
+    let modules =
+        format!("module-config: \"subnetcache iterator\"\n    send-client-subnet: {}", subnet_to.ip());
+    resolver(directory, listen, parent, server, &modules)
+}
+
+/// The same, without client subnets, but to believe of `zone` only what follows from `trust_anchor`, a DNSKEY record.
+pub(crate) fn validating_unbound(
+    directory: &Path,
+    listen: SocketAddr,
+    zone: &str,
+    server: SocketAddr,
+    trust_anchor: &str,
+) -> Command {
+    let file = directory.join("trust-anchor");
+    std::fs::write(&file, trust_anchor).expect("the directory is ours");
+    let modules =
+        format!("module-config: \"validator iterator\"\n    trust-anchor-file: \"{}\"", file.display());
+    resolver(directory, listen, zone, server, &modules)
+}
+
+fn resolver(directory: &Path, listen: SocketAddr, zone: &str, server: SocketAddr, modules: &str) -> Command {
     let (ip4, ip6) = if listen.is_ipv4() { ("yes", "no") } else { ("no", "yes") };
     let configuration = format!(
         r#"
@@ -128,17 +149,15 @@ server:
     use-syslog: no
     verbosity: 1
     num-threads: 1
-    module-config: "subnetcache iterator"
-    send-client-subnet: {}
+    {modules}
 remote-control:
     control-enable: no
 stub-zone:
-    name: "{parent}"
+    name: "{zone}"
     stub-addr: {}@{}
 "#,
         listen.port(),
         directory.display(),
-        subnet_to.ip(),
         server.ip(),
         server.port(),
         listen_ip = listen.ip(),
@@ -169,6 +188,8 @@ pub(crate) enum Denial {
 /// What `dnssec-signzone` has made of a zone.
 pub(crate) struct SignedZone {
     pub(crate) zone: String,
+    /// The DS records for the zone above, relative to no origin.
+    pub(crate) ds: String,
     /// The DNSKEY record that signs the others, for a validator to trust.
     pub(crate) trust_anchor: String,
 }
@@ -197,5 +218,6 @@ pub(crate) fn sign(directory: &Path, zone: &str, records: &str, denial: Denial) 
     command.args(["-S", "-o", zone, "-f", "signed"]).args(denial).arg("unsigned");
     run(&mut command);
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).expect("it was made");
-    SignedZone { zone: read("signed"), trust_anchor: read(&format!("{}.key", key_signing.trim())) }
+    let ds = read(&format!("dsset-{zone}."));
+    SignedZone { zone: read("signed"), ds, trust_anchor: read(&format!("{}.key", key_signing.trim())) }
 }

@@ -18,6 +18,7 @@ mod flow;
 mod moves;
 mod names;
 mod shares;
+mod signed;
 mod steering;
 mod turns;
 
