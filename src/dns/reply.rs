@@ -260,6 +260,12 @@ impl<'b> Reply<'b> {
         }
     }
 
+    /// Whether records may stand at `owner`, the offset of a name in the message: it is not further behind than a pointer
+    /// reaches.
+    pub fn can_point_at(owner: u16) -> bool {
+        usize::from(owner) <= MAX_POINTER
+    }
+
     /// How many records a section has so far.
     pub fn count(&self, section: Section) -> u16 {
         self.counts[section as usize]

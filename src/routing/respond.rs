@@ -317,9 +317,10 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
     }
 
     /// Goes on at the current name, to which the one with this hash led. A chain that comes back
-    /// to itself, or is too long, ends here: all there is has been said.
+    /// to itself, or is too long, ends here: all there is has been said. By TCP the signatures of a
+    /// few names may be more than what a pointer reaches over.
     fn follow_from(&mut self, from: u64) -> Step {
-        let has_room = self.visited.push(from);
+        let has_room = self.visited.push(from) && Reply::can_point_at(self.owner);
         if has_room && !self.visited.has(self.name.hash()) {
             Step::Follow
         } else {

@@ -15,6 +15,7 @@ use crate::plan::{
 mod choice;
 mod flips;
 mod flow;
+mod large;
 mod moves;
 mod names;
 mod shares;
