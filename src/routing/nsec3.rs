@@ -77,14 +77,14 @@ impl Nsec3Chain {
         links: impl Iterator<Item = (&'n Name, Link)>,
         apex: &Name,
         names: &NameIndex,
-        nodes: impl Iterator<Item = u32>,
+        nodes: impl IntoIterator<Item = u32>,
     ) -> Option<Self> {
         let mut links: Vec<([u8; HASH], Link)> =
             links.filter_map(|(owner, link)| Some((hash_of_owner(owner, apex)?, link))).collect();
         links.sort_unstable_by_key(|(hash, _)| *hash);
         let mut chain = Nsec3Chain { hashing, links: links.into(), proofs: Box::default() };
         chain.find(&chain.hashing.hash(apex.wire()))?;
-        let proofs = Proving { chain: &chain, names, apex, wildcards: HashMap::new() }.all(nodes);
+        let proofs = Proving { chain: &chain, names, apex, wildcards: HashMap::new() }.all(nodes.into_iter());
         chain.proofs = proofs;
         Some(chain)
     }

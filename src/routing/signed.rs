@@ -1,6 +1,6 @@
 //! What a signer has added to a zone, arranged for answers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::names::{NONE, NameIndex};
 use super::nsec::NsecChain;
@@ -87,12 +87,21 @@ fn hashings(zone: &Zone) -> impl Iterator<Item = Hashing> {
 }
 
 /// The names that the zone `id` answers for, delegations and the apexes of zones below it included.
-fn nodes(plan: &Plan, id: u32, above: &[Option<u32>], names: &NameIndex) -> impl Iterator<Item = u32> {
-    let is_its_own = move |number: &u32| {
-        let node = names.node(*number);
-        node.zone == id && (node.cut == NONE || node.cut == *number)
+///
+/// They are found by its records, not among all names: there may be thousands of zones, and a million names.
+pub(super) fn nodes(plan: &Plan, id: u32, above: &[Option<u32>], names: &NameIndex) -> BTreeSet<u32> {
+    let zone = &plan.zones[id as usize];
+    let owners = zone.rrsets.chunk_by(|one, next| one.owner == next.owner).filter_map(<[_]>::first);
+    // With what is between them and the apex, as an empty non-terminal.
+    let within = |rrset: &'_ Rrset| {
+        let suffixes = rrset.owner.suffixes().take_while(|suffix| suffix.len() >= zone.name.wire().len());
+        suffixes.filter_map(|suffix| names.exact(suffix)).collect::<Vec<u32>>()
     };
-    let apexes = plan.zones.iter().zip(above).filter(move |(_, above)| **above == Some(id));
-    let apexes = apexes.filter_map(|(zone, _)| names.exact(zone.name.wire()));
-    (0..names.len()).filter(is_its_own).chain(apexes)
+    let is_answered_for = |number: &u32| {
+        let node = names.node(*number);
+        // Apexes are the first nodes, in the order of their zones.
+        let is_apex_below = above.get(*number as usize) == Some(&Some(id));
+        is_apex_below || (node.zone == id && (node.cut == NONE || node.cut == *number))
+    };
+    owners.flat_map(within).filter(is_answered_for).collect()
 }

@@ -2,6 +2,8 @@
 
 use hickory_proto::rr::{Name as HickoryName, RecordType};
 
+use super::super::signed::nodes;
+use super::super::table::World;
 use super::*;
 
 /// So many octets of signature over the records of type `covered` at `owner`, signed by the root.
@@ -43,4 +45,42 @@ fn a_chain_ends_before_its_names_are_out_of_reach_of_pointers() {
     // Whoever goes on where it ends comes to the address.
     let rest = ask(&chain[links]);
     assert_eq!(rest.last().map(|record| record.record_type()), Some(RecordType::A));
+}
+
+#[test]
+fn a_zone_answers_for_its_own_names_and_where_those_of_others_begin() {
+    let (upper, lower) = (name("p.test"), name("child.p.test"));
+    let [deep, hashed, cut, glue, www] = [
+        "a.deep.p.test",
+        "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.p.test",
+        "cut.p.test",
+        "ns.cut.p.test",
+        "www.child.p.test",
+    ]
+    .map(name);
+    let server = |owner: &Name| rrset(owner, Rtype::NS, glue.wire());
+    let address = |owner: &Name| rrset(owner, Rtype::A, &[192, 0, 2, 1]);
+    let rrsets = [
+        rrset(&hashed, Rtype::NSEC3, &[1, 0, 0, 0, 0, 0]),
+        address(&deep),
+        server(&lower),
+        address(&www),
+        server(&cut),
+        address(&glue),
+    ];
+    let zones = vec![zone(&upper, rrsets), zone(&lower, [address(&www)])];
+    let plan = Arc::new(Plan { zones, ..Plan::default() });
+    let World { names, zones, .. } = World::compile(plan.clone(), Arc::new(GeoTable::empty()));
+    let above: Vec<Option<u32>> = zones.iter().map(|zone| zone.above).collect();
+    let of_zone = |id| {
+        let nodes = nodes(&plan, id, &above, &names).into_iter();
+        let mut told: Vec<String> = nodes
+            .filter_map(|node| Name::from_wire(names.name_of(names.node(node))))
+            .map(|name| name.to_string())
+            .collect();
+        told.sort();
+        told
+    };
+    assert_eq!(of_zone(0), ["a.deep.p.test", "child.p.test", "cut.p.test", "deep.p.test", "p.test"]);
+    assert_eq!(of_zone(1), ["child.p.test", "www.child.p.test"]);
 }
