@@ -27,6 +27,9 @@ pub(super) struct ZoneView<'z> {
     signature: Option<&'z PlacedRecord>,
 }
 
+/// The most records at one name: the table counts the RRsets there in 16 bits, and no message holds as many.
+const MAX_AT_NAME: usize = u16::MAX as usize;
+
 /// Why nobody is answered with what stands at a name.
 pub(super) enum Hidden<'z> {
     /// It is at or below the NS records of a delegation, which stands here.
@@ -99,7 +102,10 @@ impl<'z> ZoneView<'z> {
             self.check_signed(report);
         }
         for records in self.records.values() {
-            let Some(PlacedRecord { owner: name, .. }) = records.first() else { continue };
+            let Some(PlacedRecord { owner: name, place, .. }) = records.first() else { continue };
+            if records.len() > MAX_AT_NAME {
+                report.error(*place, format!("`{name}` has more than {MAX_AT_NAME} records"));
+            }
             check_rrsets(records, report);
             self.check_cname(name, records, report);
             self.check_hidden(name, records, report);
@@ -302,8 +308,8 @@ pub(super) fn check_name_servers(
     }
 }
 
-/// Notes that `view` is of a zone in a signed one of this server that says that it is not there: to whoever validates, all
-/// its answers would be forged. `views` are all zones, by their position.
+/// Notes that `view` is of a zone in a signed one of this server that says that it is not there, or that it is signed
+/// where it is not: to whoever validates, all its answers would be forged. `views` are all zones, by their position.
 pub(super) fn check_delegated(view: &ZoneView<'_>, views: &[ZoneView<'_>], report: &Report) {
     let apex = view.name();
     let Some(above) = apex.parent().and_then(|parent| zone_of(&parent, view.apexes)) else { return };
@@ -322,6 +328,19 @@ pub(super) fn check_delegated(view: &ZoneView<'_>, views: &[ZoneView<'_>], repor
                 report.line_of(signature)
             ),
             "add NS records for it to the zone file before that is signed".to_owned(),
+        );
+    }
+    let keys = above.find(apex, Rtype::DS).filter(|_| above.signed_at().is_some());
+    if let Some(keys) = keys.filter(|_| view.signed_at().is_none()) {
+        report.error_with_hint(
+            view.zone.place,
+            format!(
+                "the zone `{apex}` is not signed, and `{}` says by a DS record that it is ({})",
+                above.name(),
+                report.line_of(keys.place)
+            ),
+            "take that record out before the zone above is signed, or name the file of this one as it is signed"
+                .to_owned(),
         );
     }
 }
