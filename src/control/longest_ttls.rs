@@ -48,15 +48,25 @@ mod tests {
     use super::*;
     use crate::config;
 
+    /// A zone, and the pools of both tests.
+    const POOLS: &str = r#"
+        zone = [{ name = "example", nameservers = ["ns.example.net"], contact = "c.example.net" }]
+        [pool]
+        named = { address = [{ name = "one", ip = "192.0.2.1" }] }
+        fallback = { address = [{ name = "one", ip = "192.0.2.2" }] }
+        nested = { domain = "below.example" }
+        below = { address = [{ name = "one", ip = "192.0.2.3" }] }
+    "#;
+
+    /// The plan with these pools, and what `more` says.
+    fn plan(more: &str) -> Plan {
+        let text = format!("{POOLS}{more}");
+        config::parse("test.toml", &text, Path::new("")).expect("it is sound").plan
+    }
+
     #[test]
     fn a_ttl_comes_down_to_all_that_is_answered_with_it() {
         let text = r#"
-            zone = [{ name = "example", nameservers = ["ns.example.net"], contact = "c.example.net" }]
-            [pool]
-            named = { address = [{ name = "one", ip = "192.0.2.1" }] }
-            fallback = { address = [{ name = "one", ip = "192.0.2.2" }] }
-            nested = { domain = "below.example" }
-            below = { address = [{ name = "one", ip = "192.0.2.3" }] }
             deeper = { domain = "deepest.example" }
             deepest = { address = [{ name = "one", ip = "192.0.2.4" }] }
             alone = { address = [{ name = "one", ip = "192.0.2.5" }] }
@@ -78,7 +88,7 @@ mod tests {
             pools = ["below"]
             ttl = 120
         "#;
-        let plan = config::parse("test.toml", text, Path::new("")).expect("it is sound").plan;
+        let plan = plan(text);
         let told: Vec<(&str, u32)> =
             plan.pools.iter().map(|pool| &pool.name[..]).zip(longest_ttls(&plan)).collect();
         let expected = [
@@ -96,12 +106,6 @@ mod tests {
     #[test]
     fn every_pool_that_an_answer_may_come_from_counts() {
         let text = r#"
-            zone = [{ name = "example", nameservers = ["ns.example.net"], contact = "c.example.net" }]
-            [pool]
-            named = { address = [{ name = "one", ip = "192.0.2.1" }] }
-            fallback = { address = [{ name = "one", ip = "192.0.2.2" }] }
-            nested = { domain = "below.example" }
-            below = { address = [{ name = "one", ip = "192.0.2.3" }] }
             steady = { address = [{ name = "one", ip = "192.0.2.4" }] }
             [[domain]]
             name = "www.example"
@@ -117,7 +121,7 @@ mod tests {
             pools = ["steady", "named"]
             ttl = 90
         "#;
-        let mut plan = config::parse("test.toml", text, Path::new("")).expect("it is sound").plan;
+        let mut plan = plan(text);
         assert_eq!(calm_limits(&plan), [0, 0, 0, 0, 0]);
         plan.domains[0].ttl_min = 1;
         assert_eq!(calm_limits(&plan), [30, 30, 30, 30, 0]);
