@@ -5,6 +5,7 @@
 //! query then costs one [`GeoTable::locate`]: no decoding, no allocation. What looks at some fields
 //! only, such as the country, asks a [`GeoView`] of these, whose ranges are as large as can be.
 
+mod blocks;
 mod clients;
 mod countries;
 mod database;

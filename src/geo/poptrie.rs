@@ -1,6 +1,6 @@
-//! The index over the starts of runs: a poptrie (Asai and Ohara, SIGCOMM 2015).
+//! The index over the runs of IPv6 addresses: a poptrie (Asai and Ohara, SIGCOMM 2015).
 
-use super::runs::{Key, Run};
+use super::runs::{Index, Key, Run, value_and_scope};
 
 /// The first bits of an address are looked up in a table of 2^16 entries, 256 KiB, which stays in
 /// the second-level cache.
@@ -38,18 +38,19 @@ struct Node {
     first_leaf: u32,
 }
 
-impl Poptrie {
-    /// How many runs it can tell apart: the bit [`NODE`] is not theirs.
-    pub(super) const MAX_RUNS: usize = NODE as usize - 1;
+impl Index for Poptrie {
+    type Key = u128;
 
-    /// The index over `runs`.
-    pub(super) fn over<K: Key, V: Copy>(runs: &[Run<K, V>]) -> Self {
+    /// The bit [`NODE`] is not theirs.
+    const MAX_RUNS: usize = NODE as usize - 1;
+
+    fn over(runs: &[Run<u128, u32>]) -> Self {
         let mut builder = Builder { runs, nodes: Vec::new(), leaves: Vec::new() };
-        let log_size = K::BITS - DIRECT_BITS;
+        let log_size = u128::BITS - DIRECT_BITS;
         let mut run = 0;
         let direct = (0..1 << DIRECT_BITS)
             .map(|slot| {
-                let first = K::FIRST.skip(slot, log_size);
+                let first = u128::FIRST.skip(slot, log_size);
                 run = builder.run_at(first, run);
                 if builder.fits_leaf(run, builder.run_at(last_of(first, log_size), run)) {
                     return run as u32;
@@ -64,28 +65,29 @@ impl Poptrie {
         Poptrie { direct, nodes: builder.nodes, leaves: builder.leaves }
     }
 
-    /// The number of the run that holds `key`, given the runs that the index was made over.
     #[inline]
-    pub(super) fn find<K: Key, V: Copy>(&self, runs: &[Run<K, V>], key: K) -> usize {
+    fn lookup(&self, runs: &[Run<u128, u32>], key: u128) -> (u32, u8) {
         let mut number = self.leaf(key) as usize;
         while let Some(next) = runs.get(number + 1)
             && next.start() <= key
         {
             number += 1;
         }
-        number
+        value_and_scope(runs, number, key)
     }
+}
 
+impl Poptrie {
     #[inline(always)]
-    fn leaf<K: Key>(&self, key: K) -> u32 {
-        let entry = self.direct[key.bits(0, DIRECT_BITS)];
+    fn leaf(&self, key: u128) -> u32 {
+        let entry = self.direct[bits(key, 0, DIRECT_BITS)];
         if entry & NODE == 0 {
             return entry;
         }
         let mut node = &self.nodes[(entry & !NODE) as usize];
         let mut depth = DIRECT_BITS;
         loop {
-            let bit = 1u64 << key.bits(depth, STRIDE);
+            let bit = 1u64 << bits(key, depth, STRIDE);
             if node.children & bit == 0 {
                 let position = (node.leaves & (bit | (bit - 1))).count_ones() - 1;
                 return self.leaves[(node.first_leaf + position) as usize];
@@ -97,20 +99,20 @@ impl Poptrie {
     }
 }
 
-struct Builder<'r, K, V> {
-    runs: &'r [Run<K, V>],
+struct Builder<'r> {
+    runs: &'r [Run<u128, u32>],
     nodes: Vec<Node>,
     leaves: Vec<u32>,
 }
 
-impl<K: Key, V: Copy> Builder<'_, K, V> {
+impl Builder<'_> {
     /// Fills in the node at `at`, whose addresses begin with `first`, in run `run`, and have `depth` bits in common.
-    fn fill(&mut self, at: u32, first: K, depth: u32, run: usize) {
+    fn fill(&mut self, at: u32, first: u128, depth: u32, run: usize) {
         // In the last stride fewer bits than six are left; a lookup pads them with zeros.
-        let padding = (depth + STRIDE).saturating_sub(K::BITS);
-        let log_size = (K::BITS - depth).saturating_sub(STRIDE);
+        let padding = (depth + STRIDE).saturating_sub(u128::BITS);
+        let log_size = (u128::BITS - depth).saturating_sub(STRIDE);
         let mut node = Node { first_leaf: self.leaves.len() as u32, ..Node::default() };
-        let mut children = [(K::FIRST, 0); 1 << STRIDE];
+        let mut children = [(u128::FIRST, 0); 1 << STRIDE];
         let mut child_count = 0;
         let mut run = run;
         let mut leaf: Option<usize> = None;
@@ -144,7 +146,7 @@ impl<K: Key, V: Copy> Builder<'_, K, V> {
     }
 
     /// The run that holds `key`, known to be `from` or a later one.
-    fn run_at(&self, key: K, from: usize) -> usize {
+    fn run_at(&self, key: u128, from: usize) -> usize {
         // Most often it is near: doubling the distance first keeps the search short.
         let mut reach = 1;
         while self.runs.get(from + reach).is_some_and(|run| run.start() <= key) {
@@ -163,72 +165,63 @@ impl<K: Key, V: Copy> Builder<'_, K, V> {
 }
 
 /// The last address of the block of 2^`log_size` that begins with `first`.
-fn last_of<K: Key>(first: K, log_size: u32) -> K {
-    first.skip(1, log_size).previous().unwrap_or(K::LAST)
+fn last_of(first: u128, log_size: u32) -> u128 {
+    first.skip(1, log_size).previous().unwrap_or(u128::LAST)
+}
+
+/// The `width` bits of `key` after the first `depth`; bits past its end are zero.
+#[inline]
+fn bits(key: u128, depth: u32, width: u32) -> usize {
+    // The upper half is a machine word, and all that most lookups need.
+    if depth + width <= u64::BITS {
+        let upper = (key >> u64::BITS) as u64;
+        ((upper >> (u64::BITS - depth - width)) & ((1 << width) - 1)) as usize
+    } else {
+        ((key << depth) >> (u128::BITS - width)) as usize
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::runs::tests::{check_index, starts};
     use super::*;
     use proptest::prelude::*;
-
-    /// Starts in which some addresses lie close together, around `bases` and at both ends.
-    fn starts<K: Key + 'static>(bases: Vec<K>) -> impl Strategy<Value = Vec<K>> {
-        let near = (0..bases.len(), 0usize..200, 0u32..14)
-            .prop_map(move |(base, count, log_size)| bases[base].skip(count, log_size));
-        prop::collection::btree_set(near, 0..400).prop_map(|mut starts| {
-            starts.insert(K::FIRST);
-            starts.into_iter().collect()
-        })
-    }
-
-    fn runs<K: Key>(starts: &[K]) -> Vec<Run<K, ()>> {
-        starts.iter().map(|&start| Run::new(start, ())).collect()
-    }
-
-    /// Every start and its neighbours are found where a linear search finds them.
-    fn check<K: Key>(starts: &[K]) {
-        let runs = runs(starts);
-        let index = Poptrie::over(&runs);
-        let around = |&start: &K| [start.previous(), Some(start), start.next()];
-        for key in starts.iter().flat_map(around).flatten().chain([K::FIRST, K::LAST]) {
-            let expected = starts.iter().filter(|&&start| start <= key).count() - 1;
-            assert_eq!(index.find(&runs, key), expected, "{key:x?}");
-        }
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn finds_in_v4(starts in starts(vec![0u32, 0x0100_0000, 0xCB00_7100, u32::MAX - 300])) {
-            check(&starts);
-        }
-
-        #[test]
-        fn finds_in_v6(starts in starts(vec![
+        fn finds_what_a_linear_search_finds(starts in starts(vec![
             0u128,
             0x2001_0db8 << 96,
             0x2400_cb00_0001 << 80,
             0x2a02_0000_0000_0001 << 64,
             u128::MAX - 300,
         ])) {
-            check(&starts);
+            check_index::<Poptrie>(&starts, 1);
         }
     }
 
     #[test]
     fn finds_single_addresses_side_by_side() {
-        let starts: Vec<u32> = (0..5000).collect();
-        check(&starts);
         let starts: Vec<u128> = [0].into_iter().chain((0..5000).map(|i| u128::MAX - 4999 + i)).collect();
-        check(&starts);
+        check_index::<Poptrie>(&starts, 1);
     }
 
     #[test]
     fn sparse_runs_need_no_nodes() {
-        let starts: Vec<u32> = (0..256).map(|octet| octet << 24).collect();
-        let index = Poptrie::over(&runs(&starts));
+        let runs: Vec<_> = (0..256u32).map(|octet| Run::new(u128::from(octet) << 120, octet)).collect();
+        let index = Poptrie::over(&runs);
         assert!(index.nodes.is_empty() && index.leaves.is_empty());
+    }
+
+    #[test]
+    fn bits_are_cut_out_and_padded() {
+        let key = 0x1234_5678u128 << 96;
+        assert_eq!(bits(key, 0, 16), 0x1234);
+        assert_eq!(bits(key, 16, 6), 0b010101);
+        assert_eq!(bits(0b1101 << 62, 62, 6), 0b110100);
+        // Four bits are left at depth 124; two zeros are put after them.
+        assert_eq!(bits(u128::MAX, 124, 6), 0b111100);
     }
 }

@@ -1,35 +1,36 @@
-//! A map from every IP address to a value, made for fast lookups.
+//! A map from every IP address to a number, made for fast lookups.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use super::blocks::Blocks;
 use super::poptrie::Poptrie;
-use super::runs::{Key, Run, Runs};
+use super::runs::{Index, Key, Run, Runs, value_and_scope};
 
-/// With fewer runs a binary search is about as fast as an index of 256 KiB, and needs no memory.
+/// With fewer runs a binary search is about as fast as an index of 128 or 256 KiB, and needs no memory.
 const MIN_INDEXED: usize = 2048;
 
-/// A value for every IPv4 and every IPv6 address.
+/// A value for every IPv4 and every IPv6 address: a number, of whatever the values are.
 ///
 /// It is built once and then read without allocation, in tens of nanoseconds. An IPv4-mapped IPv6
 /// address (RFC 4291 section 2.5.5.2) is the IPv4 address in it, in a prefix as in a lookup.
 #[derive(Clone)]
-pub struct RangeMap<V: Copy> {
-    v4: Family<u32, V>,
-    v6: Family<u128, V>,
+pub struct RangeMap {
+    v4: Family<Blocks>,
+    v6: Family<Poptrie>,
 }
 
-impl<V: Copy + PartialEq> RangeMap<V> {
+impl RangeMap {
     /// The same value everywhere.
-    pub fn uniform(value: V) -> Self {
+    pub fn uniform(value: u32) -> Self {
         Self::from_prefixes(value, [])
     }
 
     /// An address has the value of the most specific prefix that covers it, or else `elsewhere`.
     /// Where a prefix is given twice, the first one counts.
-    pub fn from_prefixes(elsewhere: V, prefixes: impl IntoIterator<Item = (IpNet, V)>) -> Self {
+    pub fn from_prefixes(elsewhere: u32, prefixes: impl IntoIterator<Item = (IpNet, u32)>) -> Self {
         Self::from_covering(prefixes, |covering| covering.first().copied().unwrap_or(elsewhere))
     }
 
@@ -37,7 +38,7 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     /// the most specific first, equal prefixes in the order given, none where there is no prefix.
     pub fn from_covering<T: Copy>(
         prefixes: impl IntoIterator<Item = (IpNet, T)>,
-        mut value_of: impl FnMut(&[T]) -> V,
+        mut value_of: impl FnMut(&[T]) -> u32,
     ) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (prefix, mark) in prefixes {
@@ -52,7 +53,7 @@ impl<V: Copy + PartialEq> RangeMap<V> {
         Self::from_runs(Runs::from_nested(v4, &mut value_of), Runs::from_nested(v6, &mut value_of))
     }
 
-    pub(super) fn from_runs(v4: Runs<u32, V>, v6: Runs<u128, V>) -> Self {
+    pub(super) fn from_runs(v4: Runs<u32, u32>, v6: Runs<u128, u32>) -> Self {
         RangeMap { v4: Family::from(v4), v6: Family::from(v6) }
     }
 
@@ -61,7 +62,7 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     ///
     /// The length counts bits of the address's family, up to 32 for an IPv4-mapped one.
     #[inline(always)]
-    pub fn lookup(&self, ip: IpAddr) -> (V, u8) {
+    pub fn lookup(&self, ip: IpAddr) -> (u32, u8) {
         match ip {
             IpAddr::V4(ip) => self.v4.lookup(ip.into()),
             IpAddr::V6(ip) => self.lookup_v6(ip),
@@ -69,7 +70,7 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     }
 
     #[inline(never)]
-    fn lookup_v6(&self, ip: Ipv6Addr) -> (V, u8) {
+    fn lookup_v6(&self, ip: Ipv6Addr) -> (u32, u8) {
         match ip.to_ipv4_mapped() {
             Some(ip) => self.v4.lookup(ip.into()),
             None => self.v6.lookup(ip.into()),
@@ -77,7 +78,7 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     }
 
     /// The map of what `value_of` makes of each value; ranges that come to be equal become one.
-    pub fn map<W: Copy + PartialEq>(&self, mut value_of: impl FnMut(V) -> W) -> RangeMap<W> {
+    pub fn map(&self, mut value_of: impl FnMut(u32) -> u32) -> RangeMap {
         RangeMap::from_runs(
             Runs::mapped(&self.v4.runs, &mut value_of),
             Runs::mapped(&self.v6.runs, &mut value_of),
@@ -85,11 +86,7 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     }
 
     /// An address has the value that `value_of` makes of those it has in `one` and in `other`.
-    pub fn zip<A: Copy, B: Copy>(
-        one: &RangeMap<A>,
-        other: &RangeMap<B>,
-        mut value_of: impl FnMut(A, B) -> V,
-    ) -> Self {
+    pub fn zip(one: &RangeMap, other: &RangeMap, mut value_of: impl FnMut(u32, u32) -> u32) -> Self {
         RangeMap::from_runs(
             Runs::zip(&one.v4.runs, &other.v4.runs, &mut value_of),
             Runs::zip(&one.v6.runs, &other.v6.runs, &mut value_of),
@@ -111,12 +108,12 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     }
 
     /// The ranges of IPv4 addresses, in order.
-    pub(super) fn v4(&self) -> &[Run<u32, V>] {
+    pub(super) fn v4(&self) -> &[Run<u32, u32>] {
         &self.v4.runs
     }
 
     /// The ranges of IPv6 addresses, in order.
-    pub(super) fn v6(&self) -> &[Run<u128, V>] {
+    pub(super) fn v6(&self) -> &[Run<u128, u32>] {
         &self.v6.runs
     }
 
@@ -126,57 +123,45 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     }
 }
 
-impl<V: Copy + PartialEq> fmt::Debug for RangeMap<V> {
+impl fmt::Debug for RangeMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (v4, v6) = self.len();
         f.debug_struct("RangeMap").field("v4_ranges", &v4).field("v6_ranges", &v6).finish()
     }
 }
 
-/// The runs of one family with the index over their starts.
+/// The runs of one family, with an index over them where they are many.
 #[derive(Clone)]
-struct Family<K: Copy, V: Copy> {
-    runs: Box<[Run<K, V>]>,
-    index: Option<Poptrie>,
+struct Family<I: Index> {
+    runs: Box<[Run<I::Key, u32>]>,
+    index: Option<I>,
 }
 
-impl<K: Key, V: Copy + PartialEq> From<Runs<K, V>> for Family<K, V> {
-    fn from(runs: Runs<K, V>) -> Self {
-        let index = (MIN_INDEXED..=Poptrie::MAX_RUNS).contains(&runs.0.len()).then(|| Poptrie::over(&runs.0));
-        Family { runs: runs.0.into(), index }
+impl<I: Index> From<Runs<I::Key, u32>> for Family<I> {
+    fn from(Runs(runs): Runs<I::Key, u32>) -> Self {
+        let index = (MIN_INDEXED..=I::MAX_RUNS).contains(&runs.len()).then(|| I::over(&runs));
+        Family { runs: runs.into(), index }
     }
 }
 
-impl<K: Key, V: Copy> Family<K, V> {
+impl<I: Index> Family<I> {
     #[inline(always)]
-    fn lookup(&self, key: K) -> (V, u8) {
-        let number = self.find(key);
-        let run = self.runs[number];
-        // The prefix must be long enough to leave out the neighbours on both sides: one bit longer
-        // than what it has in common with them.
-        let scope = |neighbour: K| (key ^ neighbour).leading_zeros() + 1;
-        let below = run.start().previous().map_or(0, scope);
-        let above = self.start(number + 1).map_or(0, scope);
-        (run.value(), below.max(above) as u8)
-    }
-
-    fn range(&self, key: K) -> (K, K) {
-        let number = self.find(key);
-        let last = self.start(number + 1).and_then(Key::previous).unwrap_or(K::LAST);
-        (self.runs[number].start(), last)
-    }
-
-    fn start(&self, number: usize) -> Option<K> {
-        Some(self.runs.get(number)?.start())
-    }
-
-    /// The number of the run that holds `key`.
-    #[inline(always)]
-    fn find(&self, key: K) -> usize {
+    fn lookup(&self, key: I::Key) -> (u32, u8) {
         match &self.index {
-            Some(index) => index.find(&self.runs, key),
-            None => self.runs.partition_point(|run| run.start() <= key) - 1,
+            Some(index) => index.lookup(&self.runs, key),
+            None => value_and_scope(&self.runs, self.find(key), key),
         }
+    }
+
+    fn range(&self, key: I::Key) -> (I::Key, I::Key) {
+        let number = self.find(key);
+        let next = self.runs.get(number + 1).map(Run::start);
+        (self.runs[number].start(), next.and_then(Key::previous).unwrap_or(I::Key::LAST))
+    }
+
+    /// The number of the run that holds `key`, by a binary search.
+    fn find(&self, key: I::Key) -> usize {
+        self.runs.partition_point(|run| run.start() <= key) - 1
     }
 }
 
@@ -210,42 +195,42 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn nets<V: Copy>(prefixes: &[(&str, V)]) -> Vec<(IpNet, V)> {
+    fn nets(prefixes: &[(&str, u32)]) -> Vec<(IpNet, u32)> {
         prefixes.iter().map(|(prefix, value)| (prefix.parse().unwrap(), *value)).collect()
     }
 
     #[test]
     fn the_most_specific_prefix_wins() {
         let map = RangeMap::from_prefixes(
-            '-',
+            0,
             nets(&[
-                ("10.0.0.0/8", 'a'),
-                ("10.1.0.0/16", 'b'),
-                ("10.1.2.3/32", 'c'),
-                ("10.1.0.0/16", 'x'),
-                ("255.255.255.255/32", 'z'),
-                ("2001:db8::/32", 'd'),
-                ("2001:db8:0:1::/64", 'e'),
-                ("ffff::/16", 'f'),
+                ("10.0.0.0/8", 1),
+                ("10.1.0.0/16", 2),
+                ("10.1.2.3/32", 3),
+                ("10.1.0.0/16", 4),
+                ("255.255.255.255/32", 5),
+                ("2001:db8::/32", 6),
+                ("2001:db8:0:1::/64", 7),
+                ("ffff::/16", 8),
             ]),
         );
         let cases = [
-            ("0.0.0.0", '-', 5),
-            ("9.255.255.255", '-', 7),
-            ("10.0.0.0", 'a', 16),
-            ("10.2.0.0", 'a', 15),
-            ("10.1.0.0", 'b', 23),
-            ("10.1.2.2", 'b', 32),
-            ("10.1.2.3", 'c', 32),
-            ("10.1.2.4", 'b', 30),
-            ("255.255.255.254", '-', 32),
-            ("255.255.255.255", 'z', 32),
-            ("::", '-', 3),
-            ("2001:db8::", 'd', 64),
-            ("2001:db8:0:1::5", 'e', 64),
-            ("2001:db8:8000::", 'd', 33),
-            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 'f', 16),
-            ("::ffff:10.1.2.3", 'c', 32),
+            ("0.0.0.0", 0, 5),
+            ("9.255.255.255", 0, 7),
+            ("10.0.0.0", 1, 16),
+            ("10.2.0.0", 1, 15),
+            ("10.1.0.0", 2, 23),
+            ("10.1.2.2", 2, 32),
+            ("10.1.2.3", 3, 32),
+            ("10.1.2.4", 2, 30),
+            ("255.255.255.254", 0, 32),
+            ("255.255.255.255", 5, 32),
+            ("::", 0, 3),
+            ("2001:db8::", 6, 64),
+            ("2001:db8:0:1::5", 7, 64),
+            ("2001:db8:8000::", 6, 33),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 8, 16),
+            ("::ffff:10.1.2.3", 3, 32),
         ];
         for (address, value, scope) in cases {
             assert_eq!(map.lookup(ip(address)), (value, scope), "{address}");
@@ -304,7 +289,7 @@ mod tests {
     }
 
     /// Checks value and scope of `key` against a walk over all prefixes and all addresses that bound them.
-    fn check(map: &RangeMap<u8>, prefixes: &[(IpNet, u8)], key: IpAddr) {
+    fn check(map: &RangeMap, prefixes: &[(IpNet, u32)], key: IpAddr) {
         let number = |ip: IpAddr| match ip {
             IpAddr::V4(ip) => u128::from(u32::from(ip)),
             IpAddr::V6(ip) => u128::from(ip),
@@ -333,14 +318,14 @@ mod tests {
         assert_eq!(map.lookup(key), (value, naive_scope(at, first, last, bits)), "{key} in {prefixes:?}");
     }
 
-    fn prefixes() -> impl Strategy<Value = Vec<(IpNet, u8)>> {
+    fn prefixes() -> impl Strategy<Value = Vec<(IpNet, u32)>> {
         let v4 = (prop::sample::select(vec![0u32, 0x0A00_0000, 0xFFFF_FF00]), 0u32..512, 0u8..=32)
             .prop_map(|(base, offset, length)| IpNet::new(Ipv4Addr::from(base | offset).into(), length));
         let v6 = (prop::sample::select(vec![0u128, 0x2001_0db8 << 96, !0xFFFF]), 0u128..512, 0u8..=128)
             .prop_map(|(base, offset, length)| IpNet::new(Ipv6Addr::from(base | offset).into(), length));
         let prefix = prop_oneof![v4, v6].prop_map(|net| net.unwrap().trunc());
         // An IPv6 prefix within ::ffff:0:0/96 would be one of IPv4: no base leads there.
-        prop::collection::vec((prefix, 1u8..5), 0..40)
+        prop::collection::vec((prefix, 1u32..5), 0..40)
     }
 
     proptest! {
@@ -369,12 +354,12 @@ mod tests {
     #[test]
     fn large_maps_agree_with_a_linear_search() {
         // Enough for the index to be made, in both families; every third prefix is of a small block.
-        let prefixes: Vec<(IpNet, u8)> = (0..4000u32)
+        let prefixes: Vec<(IpNet, u32)> = (0..4000u32)
             .flat_map(|i| {
                 let spread = i.wrapping_mul(0x9E37_79B9);
                 let v4 = Ipv4Addr::from(if i % 3 == 0 { 0x0A01_0000 | i } else { spread });
                 let v6 = Ipv6Addr::from(u128::from(spread) << 96 | u128::from(i % 7) << 60);
-                let value = (i % 5) as u8 + 1;
+                let value = i % 5 + 1;
                 [
                     (IpNet::new(v4.into(), 24 + (i % 9) as u8), value),
                     (IpNet::new(v6.into(), 64 + (i % 7) as u8), value),

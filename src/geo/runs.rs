@@ -20,8 +20,6 @@ pub(super) trait Key: Copy + Ord + BitXor<Output = Self> + std::fmt::Debug {
     fn leading_zeros(self) -> u32;
     /// How many bits are zero behind the last that is not.
     fn trailing_zeros(self) -> u32;
-    /// The `width` bits after the first `depth`; bits past the end of the address are zero.
-    fn bits(self, depth: u32, width: u32) -> usize;
     /// This address plus `count` blocks of 2^`log_size` addresses, wrapping.
     fn skip(self, count: usize, log_size: u32) -> Self;
 }
@@ -50,18 +48,6 @@ macro_rules! key {
 
             fn trailing_zeros(self) -> u32 {
                 <$integer>::trailing_zeros(self)
-            }
-
-            #[inline]
-            fn bits(self, depth: u32, width: u32) -> usize {
-                // The upper half of a long address is a machine word, and all that most lookups need.
-                const WORD: u32 = if <$integer>::BITS > 64 { 64 } else { <$integer>::BITS };
-                if depth + width <= WORD {
-                    let upper = (self >> (<$integer>::BITS - WORD)) as u64;
-                    ((upper >> (WORD - depth - width)) & ((1 << width) - 1)) as usize
-                } else {
-                    ((self << depth) >> (<$integer>::BITS - width)) as usize
-                }
             }
 
             #[inline]
@@ -179,6 +165,39 @@ impl<K: Key, V: Copy + PartialEq> Runs<K, V> {
     }
 }
 
+/// Finds addresses among the runs of a family that are many.
+pub(super) trait Index: Clone {
+    /// The family's addresses.
+    type Key: Key;
+
+    /// How many runs it can tell apart.
+    const MAX_RUNS: usize;
+
+    /// The index over `runs`, which are those of the whole family.
+    fn over(runs: &[Run<Self::Key, u32>]) -> Self;
+
+    /// The value of `key`, and the length of the shortest prefix that contains it and has this value
+    /// throughout. `runs` are those that the index was made over.
+    fn lookup(&self, runs: &[Run<Self::Key, u32>], key: Self::Key) -> (u32, u8);
+}
+
+/// The value of `key`, which is in the run of this number, and the length of the shortest prefix that contains
+/// it and has this value throughout.
+#[inline(always)]
+pub(super) fn value_and_scope<K: Key>(runs: &[Run<K, u32>], number: usize, key: K) -> (u32, u8) {
+    let run = runs[number];
+    let below = run.start().previous().map_or(0, |last| scope(key, last));
+    let above = runs.get(number + 1).map_or(0, |next| scope(key, next.start()));
+    (run.value(), below.max(above))
+}
+
+/// The length of the shortest prefix that contains `key` and not `neighbour`: one bit longer than what
+/// they have in common.
+#[inline(always)]
+pub(super) fn scope<K: Key>(key: K, neighbour: K) -> u8 {
+    (key ^ neighbour).leading_zeros() as u8 + 1
+}
+
 /// A pass over nested prefixes in the order of their first addresses.
 struct Sweep<'f, K, V, T, F> {
     runs: Runs<K, V>,
@@ -229,17 +248,31 @@ impl<K: Key, V: Copy + PartialEq, T: Copy, F: FnMut(&[T]) -> V> Sweep<'_, K, V, 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn bits_are_cut_out_and_padded() {
-        assert_eq!(0x1234_5678u32.bits(0, 16), 0x1234);
-        assert_eq!(0x1234_5678u32.bits(16, 6), 0b010101);
-        // Four bits are left at depth 28; two zeros are put after them.
-        assert_eq!(0x0000_000Fu32.bits(28, 6), 0b111100);
-        assert_eq!(u128::MAX.bits(124, 6), 0b111100);
+    /// Starts in which some addresses lie close together, around `bases` and at both ends.
+    pub(in crate::geo) fn starts<K: Key + 'static>(bases: Vec<K>) -> impl Strategy<Value = Vec<K>> {
+        let near = (0..bases.len(), 0usize..200, 0u32..14)
+            .prop_map(move |(base, count, log_size)| bases[base].skip(count, log_size));
+        prop::collection::btree_set(near, 0..400).prop_map(|mut starts| {
+            starts.insert(K::FIRST);
+            starts.into_iter().collect()
+        })
+    }
+
+    /// Every start and its neighbours are found where a linear search finds them; `each` is what the values, which are
+    /// all unlike, are multiples of.
+    pub(in crate::geo) fn check_index<I: Index>(starts: &[I::Key], each: u32) {
+        let runs: Vec<_> = (0..).zip(starts).map(|(number, &start)| Run::new(start, number * each)).collect();
+        let index = I::over(&runs);
+        let around = |&start: &I::Key| [start.previous(), Some(start), start.next()];
+        let ends = [I::Key::FIRST, I::Key::LAST];
+        for key in starts.iter().flat_map(around).flatten().chain(ends) {
+            let number = starts.iter().filter(|&&start| start <= key).count() - 1;
+            assert_eq!(index.lookup(&runs, key), value_and_scope(&runs, number, key), "{key:x?}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ const EMBEDDED: &[u8] = include_bytes!("../../geoip/embedded.mmdb");
 #[derive(Clone)]
 pub struct GeoTable {
     /// Numbers into `places` and `sources`.
-    map: Arc<RangeMap<u32>>,
+    map: Arc<RangeMap>,
     places: Arc<[Place]>,
     sources: Box<[SourceNumbers]>,
     databases: Vec<String>,
@@ -86,7 +86,7 @@ impl GeoTable {
     }
 
     /// The table of `map`, whose values are numbers into `known`.
-    pub(super) fn new(map: RangeMap<u32>, known: &[Known], databases: Vec<String>) -> Self {
+    pub(super) fn new(map: RangeMap, known: &[Known], databases: Vec<String>) -> Self {
         GeoTable {
             map: Arc::new(map),
             places: known.iter().map(|known| Place::from(known.location)).collect(),
@@ -98,7 +98,7 @@ impl GeoTable {
     }
 
     /// The map, whose values are numbers of places.
-    pub(super) fn map(&self) -> &RangeMap<u32> {
+    pub(super) fn map(&self) -> &RangeMap {
         &self.map
     }
 
@@ -113,7 +113,7 @@ impl GeoTable {
     }
 
     /// The map, and what its numbers stand for: the places are those of the table, completed.
-    pub(super) fn parts(&self) -> (&RangeMap<u32>, Vec<Known>) {
+    pub(super) fn parts(&self) -> (&RangeMap, Vec<Known>) {
         let known = self.places.iter().zip(&self.sources);
         (&self.map, known.map(|(place, &sources)| Known { location: place.location, sources }).collect())
     }

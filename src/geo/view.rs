@@ -14,13 +14,13 @@ use super::{Fields, Located, Place, RangeMap};
 /// split a resolver's cache by city.
 pub struct GeoView {
     /// Numbers into `places`.
-    map: Arc<RangeMap<u32>>,
+    map: Arc<RangeMap>,
     places: Arc<[Place]>,
 }
 
 impl GeoView {
     /// What `map`, of numbers into `places`, shows by `fields`.
-    pub(super) fn of(map: &Arc<RangeMap<u32>>, places: &Arc<[Place]>, fields: Fields) -> Self {
+    pub(super) fn of(map: &Arc<RangeMap>, places: &Arc<[Place]>, fields: Fields) -> Self {
         let mut distinct = Interner::new();
         let mut shown: Vec<Place> = Vec::new();
         let number_of = |place: &Place| {

@@ -11,7 +11,7 @@ use crate::plan::{LatencySource, Measurement, PoolId};
 pub(super) struct Latencies {
     /// To the row of the networks around an address, for each pool by the most specific that was
     /// measured; row 0 is empty.
-    prefixes: Option<RangeMap<u32>>,
+    prefixes: Option<RangeMap>,
     /// Sorted by AS number.
     asns: Vec<(u32, u32)>,
     /// Where each row stands among the entries.

@@ -12,7 +12,7 @@ use crate::plan::Source;
 #[derive(Default)]
 pub(super) struct SourceIndex {
     /// To the list of what is for the range, the most specific prefix first; list 0 is empty.
-    prefixes: Option<RangeMap<u32>>,
+    prefixes: Option<RangeMap>,
     prefix_lists: Vec<Box<[(IpNet, u16)]>>,
     /// Sorted by key, then by number.
     asns: Vec<(u32, u16)>,
@@ -73,6 +73,7 @@ impl SourceIndex {
 
     /// What is for `client` by prefix, the most specific first, and how many leading bits of its
     /// address say so.
+    #[inline]
     pub(super) fn by_prefix(&self, client: IpAddr) -> (&[(IpNet, u16)], u8) {
         match &self.prefixes {
             Some(prefixes) => {
