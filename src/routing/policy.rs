@@ -224,7 +224,7 @@ fn decreed(
     if decrees.fields().is_empty() {
         return None;
     }
-    let by_place = decrees.by_place(&whereabouts.seen_by(view, recorder).location);
-    let found = by_place.most_specific(|number| admitted.has(usize::from(number)));
+    let location = &whereabouts.seen_by(view, recorder).location;
+    let found = decrees.most_specific(location, |number| admitted.has(usize::from(number)));
     found.map(|(number, source)| (usize::from(number), source))
 }

@@ -93,6 +93,20 @@ impl SourceIndex {
             | needed(Fields::CONTINENT, !self.continents.is_empty())
     }
 
+    /// The first for clients at `location`, from the most specific kind of source to the least, that `admits` lets pass.
+    #[inline(always)]
+    pub(super) fn most_specific(
+        &self,
+        location: &Location,
+        admits: impl Fn(u16) -> bool,
+    ) -> Option<(u16, Source)> {
+        let Location { asn, subdivision, country, continent, coordinates: _ } = *location;
+        first(run(&self.asns, asn), Source::Asn, &admits)
+            .or_else(|| first(run(&self.subdivisions, subdivision), Source::Subdivision, &admits))
+            .or_else(|| first(run(&self.countries, country), Source::Country, &admits))
+            .or_else(|| first(run(&self.continents, continent), Source::Continent, &admits))
+    }
+
     /// What is for clients at `location`.
     pub(super) fn by_place(&self, location: &Location) -> ByPlace<'_> {
         let Location { asn, subdivision, country, continent, coordinates: _ } = *location;
@@ -110,14 +124,6 @@ impl ByPlace<'_> {
     pub(super) const NOTHING: ByPlace<'static> =
         ByPlace { asns: &[], subdivisions: &[], countries: &[], continents: &[] };
 
-    /// The first, from the most specific kind of source to the least, that `admits` lets pass.
-    pub(super) fn most_specific(&self, admits: impl Fn(u16) -> bool) -> Option<(u16, Source)> {
-        first(self.asns, Source::Asn, &admits)
-            .or_else(|| first(self.subdivisions, Source::Subdivision, &admits))
-            .or_else(|| first(self.countries, Source::Country, &admits))
-            .or_else(|| first(self.continents, Source::Continent, &admits))
-    }
-
     /// The lowest number from `from` on.
     pub(super) fn lowest(&self, from: u16) -> Option<(u16, Source)> {
         let admits = |number| number >= from;
@@ -133,7 +139,8 @@ impl ByPlace<'_> {
 
 /// The entries of `sorted` under `key`.
 fn run<K: Ord + Copy>(sorted: &[(K, u16)], key: Option<K>) -> &[(K, u16)] {
-    let Some(key) = key else { return &[] };
+    // Most lists are empty.
+    let Some(key) = key.filter(|_| !sorted.is_empty()) else { return &[] };
     let from = sorted.partition_point(|(other, _)| *other < key);
     let length = sorted[from..].partition_point(|(other, _)| *other == key);
     &sorted[from..from + length]

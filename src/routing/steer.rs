@@ -70,9 +70,7 @@ pub(super) fn steer(
     };
     let decision = match &steering.choice {
         // The usual case without what the others need: one choice among pools that are in service.
-        Some(choice)
-            if steering.rules.is_none() && choice.particulars.is_none() && !table.has_returning() =>
-        {
+        Some(choice) if steering.rules.is_none() && !choice.has_members && !table.has_returning() => {
             match walk.choose_here(choice, Pass::Tier(Tier::InService)) {
                 Some((_, pool)) => Decision::Healthy(pool),
                 None => walk.route(steering),
@@ -259,8 +257,8 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
     /// Enters the candidates that have what is wanted.
     #[inline(always)]
     fn admit(&mut self, choice: &'t PoolChoice, pass: Pass, admitted: &mut Admitted) {
-        if choice.particulars.is_some() || pass == Pass::ByShare {
-            return self.admit_particular(choice, pass, admitted);
+        if choice.has_members || pass == Pass::ByShare {
+            return self.admit_members(choice, pass, admitted);
         }
         let set = self.table.set(pass.tier(), self.family);
         admitted.enter(&choice.candidates, |_, candidate| {
@@ -272,9 +270,9 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
         });
     }
 
-    /// The same where pools are special in something, or return.
+    /// The same where there is more to each than its pool, or pools return.
     #[inline(never)]
-    fn admit_particular(&mut self, choice: &'t PoolChoice, pass: Pass, admitted: &mut Admitted) {
+    fn admit_members(&mut self, choice: &'t PoolChoice, pass: Pass, admitted: &mut Admitted) {
         let set = self.table.set(pass.tier(), self.family);
         admitted.enter(&choice.candidates, |at, candidate| {
             if choice.weight(at) == 0 {

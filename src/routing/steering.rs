@@ -69,6 +69,9 @@ pub(super) struct PoolChoice {
     pub(super) candidates: SmallVec<[Candidate; 4]>,
     /// What is special about them, if anything is.
     pub(super) particulars: Option<Box<Particulars>>,
+    /// Whether more is to be said of each of them than its pool: else what is admitted is seen in the sets of
+    /// pools, and the particulars, a cache line away, need not be looked at.
+    pub(super) has_members: bool,
     /// For `nearest`: where clients are.
     pub(super) points: Option<Arc<GeoView>>,
     /// For `round-robin`: its counter of turns.
@@ -79,14 +82,20 @@ pub(super) struct PoolChoice {
 
 /// What is special about some candidates of a choice.
 pub(super) struct Particulars {
+    /// If they have weights, or domains stand in for them.
+    members: Option<Members>,
+    /// For `nearest`: what decides beside and before the distance, if anything does.
+    pub(super) exceptions: Option<Exceptions>,
+}
+
+/// What candidates are but pools.
+struct Members {
     /// By candidate: its weight. All are 1 under policies without weights.
     weights: Box<[u32]>,
     /// By candidate: the domain that stands in for its addresses.
     nested: Box<[Option<Nested>]>,
     /// By candidate: what it is known by to `hash`.
     hashes: Box<[u64]>,
-    /// For `nearest`: what decides beside and before the distance, if anything does.
-    pub(super) exceptions: Option<Exceptions>,
 }
 
 /// A domain that stands in for the addresses of a pool.
@@ -217,10 +226,12 @@ impl PoolChoice {
         let is_nearest = *policy == DomainPolicy::Nearest;
         // Without a place in it, distances decide nothing.
         let has_places = pools_of().any(|pool| pool.coordinates.is_some());
+        let particulars = Particulars::compile(choice, compiling).map(Box::new);
         let compiled = PoolChoice {
             policy: *policy,
             candidates: candidates.collect(),
-            particulars: Particulars::compile(choice, compiling).map(Box::new),
+            has_members: particulars.as_ref().is_some_and(|particulars| particulars.members.is_some()),
+            particulars,
             points: (is_nearest && has_places).then(|| compiling.geo.view(Fields::COORDINATES)),
             turn: compiling.turns,
             edge: compiling.edge,
@@ -232,22 +243,41 @@ impl PoolChoice {
 
     /// The weight of a candidate; 1 under policies without weights.
     pub(super) fn weight(&self, at: usize) -> u32 {
-        self.particulars.as_ref().map_or(1, |particulars| particulars.weights[at])
+        self.members().map_or(1, |members| members.weights[at])
     }
 
     /// What a candidate is known by to `hash`.
     pub(super) fn hash(&self, at: usize) -> u64 {
-        self.particulars.as_ref().map_or(0, |particulars| particulars.hashes[at])
+        self.members().map_or(0, |members| members.hashes[at])
     }
 
     /// The domain that stands in for a candidate's addresses.
     pub(super) fn nested(&self, at: usize) -> Option<Nested> {
-        self.particulars.as_ref()?.nested[at]
+        self.members()?.nested[at]
+    }
+
+    fn members(&self) -> Option<&Members> {
+        if !self.has_members {
+            return None;
+        }
+        self.particulars.as_ref()?.members.as_ref()
     }
 }
 
 impl Particulars {
     /// What is special about the pools of `choice`; `None`: nothing.
+    fn compile(choice: &Choice, compiling: &Compiling<'_>) -> Option<Self> {
+        let members = Members::compile(choice, compiling);
+        let exceptions = match choice.policy {
+            DomainPolicy::Nearest => Exceptions::compile(&choice.pools, compiling),
+            _ => None,
+        };
+        (members.is_some() || exceptions.is_some()).then_some(Particulars { members, exceptions })
+    }
+}
+
+impl Members {
+    /// What there is to say of the pools of `choice`; `None`: nothing.
     fn compile(choice: &Choice, compiling: &Compiling<'_>) -> Option<Self> {
         let Choice { policy, pools } = choice;
         let pools_of = || pools.iter().map(|weighted| &compiling.plan.pools[weighted.pool.index()]);
@@ -259,17 +289,11 @@ impl Particulars {
             Addresses::Ip(_) | Addresses::Cname(_) => None,
         };
         let nested: Box<[Option<Nested>]> = pools_of().map(nested).collect();
-        let exceptions = match policy {
-            DomainPolicy::Nearest => Exceptions::compile(pools, compiling),
-            _ => None,
-        };
         let has_weights = matches!(policy, DomainPolicy::Weighted | DomainPolicy::Hash);
-        let is_special = has_weights || exceptions.is_some() || nested.iter().any(Option::is_some);
-        is_special.then(|| Particulars {
+        (has_weights || nested.iter().any(Option::is_some)).then(|| Members {
             weights: pools.iter().map(|weighted| weighted.weight).collect(),
             hashes: pools_of().map(|pool| member_hash(pool.name.as_bytes())).collect(),
             nested,
-            exceptions,
         })
     }
 }
