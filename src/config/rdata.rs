@@ -271,11 +271,7 @@ fn hex(tokens: &[Token<'_>]) -> Result<Vec<u8>, (usize, String)> {
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {
     let most = u64::MAX >> (64 - 8 * size_of::<T>());
-    // FromStr takes a plus sign, which no record has.
-    text.parse()
-        .ok()
-        .filter(|_| !text.starts_with('+'))
-        .ok_or_else(|| not(&format!("a number from 0 to {most}"), text))
+    rdata_parts::unsigned(text).ok_or_else(|| not(&format!("a number from 0 to {most}"), text))
 }
 
 fn not(what: &str, text: &str) -> String {

@@ -1,6 +1,7 @@
 //! Parts of records' data whose text form is more than a number, a name or a string.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use super::presentation::Token;
 use crate::dns::{Name, Rtype};
@@ -89,6 +90,11 @@ pub(super) fn certificate_type(text: &str) -> Option<u16> {
     number_of(text, &CERTIFICATE_TYPES)
 }
 
+/// The number that `text` is, of digits alone: `FromStr` takes a plus sign, which no record has.
+pub(super) fn unsigned<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|_| !text.starts_with('+'))
+}
+
 fn number_of<T: Copy>(text: &str, known: &[(&str, T)]) -> Option<T> {
     known.iter().find(|(mnemonic, _)| mnemonic.eq_ignore_ascii_case(text)).map(|(_, number)| *number)
 }
@@ -145,12 +151,12 @@ pub(super) fn in_case_of(text: &str, name: &Name) -> Vec<u8> {
 /// (RFC 1035 section 3.4.2).
 pub(super) fn services(tokens: &[Token<'_>]) -> Result<Vec<u8>, (usize, String)> {
     let [protocol, services @ ..] = tokens else { return Ok(Vec::new()) };
-    let number = number_of(protocol.text, &[("TCP", 6), ("UDP", 17)]).or_else(|| protocol.text.parse().ok());
+    let number = number_of(protocol.text, &[("TCP", 6), ("UDP", 17)]).or_else(|| unsigned(protocol.text));
     let number =
         number.ok_or_else(|| (0, format!("`{}` is not a protocol: TCP, UDP or 0 to 255", protocol.text)))?;
     let mut wire = vec![number];
     for (index, service) in services.iter().enumerate() {
-        let port = number_of(service.text, &SERVICES).or_else(|| service.text.parse::<u16>().ok());
+        let port = number_of(service.text, &SERVICES).or_else(|| unsigned::<u16>(service.text));
         let port = port.ok_or_else(|| {
             (index + 1, format!("`{}` is no service that this server knows: write its port", service.text))
         })?;
@@ -217,7 +223,7 @@ fn prefix(text: &str) -> Option<Vec<u8>> {
         "2" => (2, address.parse::<Ipv6Addr>().ok()?.octets().to_vec(), 128),
         _ => return None,
     };
-    let length = length.parse::<u8>().ok().filter(|&length| length <= longest)?;
+    let length = unsigned(length).filter(|&length: &u8| length <= longest)?;
     // RFC 3123 section 4: zeros at the end are left out.
     let used = octets.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
     let mut wire = family.to_be_bytes().to_vec();
@@ -236,7 +242,7 @@ pub(super) fn gateway(
         return Err((tokens.len() - 1, "a gateway type, an algorithm and a gateway are needed".to_owned()));
     };
     let number = |index: usize, text: &str| {
-        text.parse::<u8>().map_err(|_| (index, format!("`{text}` is not a number from 0 to 255")))
+        unsigned::<u8>(text).ok_or_else(|| (index, format!("`{text}` is not a number from 0 to 255")))
     };
     let mut wire = vec![number(0, kind.text)?, number(1, algorithm.text)?];
     let address = gateway.text.parse::<IpAddr>();

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::presentation::{Token, unescape};
 use super::rdata::Rigour;
+use super::rdata_parts::unsigned;
 
 /// RFC 9460 section 14.3.2 and what has been registered since with a text form of its own.
 const KEYS: [(&str, u16); 8] = [
@@ -118,7 +119,8 @@ fn parameter(text: &str, rigour: Rigour) -> Result<(u16, Vec<u8>), String> {
         ALPN => alpn(&value)?,
         PORT => {
             let text = ascii(&value)?;
-            text.parse::<u16>().map_err(|_| format!("`{text}` is not a port"))?.to_be_bytes().to_vec()
+            let port = unsigned::<u16>(text).ok_or_else(|| format!("`{text}` is not a port"))?;
+            port.to_be_bytes().to_vec()
         }
         IPV4_HINT => addresses::<Ipv4Addr, 4>(ascii(&value)?, |address| address.octets())?,
         IPV6_HINT => addresses::<Ipv6Addr, 16>(ascii(&value)?, |address| address.octets())?,
