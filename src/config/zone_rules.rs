@@ -139,7 +139,8 @@ impl<'z> ZoneView<'z> {
         }
         let at_apex = self.at(&self.zone.name).iter();
         for record in at_apex.filter(|record| record.rtype == Rtype::NSEC3PARAM) {
-            let [algorithm, _, high, low, ..] = record.rdata[..] else { continue };
+            // Those with flags are not for answers (RFC 5155 section 4.1.2).
+            let [algorithm, 0, high, low, ..] = record.rdata[..] else { continue };
             let iterations = u16::from_be_bytes([high, low]);
             if algorithm != NSEC3_SHA1 {
                 report.error_with_hint(
