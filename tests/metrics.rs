@@ -21,8 +21,18 @@ use support::site::Site;
 /// The name that a pool resolves.
 const ALB: &str = "alb.elb.example.net";
 
-/// Two sites, a second zone, and a pool whose addresses `resolver` knows.
+/// A signed zone, as far as is needed for it to count as one. Its signatures end in 2030 and, the first, in 2029.
+const SIGNED: &str = "$TTL 60
+@ SOA ns hostmaster 1 14400 3600 1209600 60
+@ NS ns
+@ RRSIG SOA 13 3 60 20300101000000 20200101000000 1 signed.example.com. c2lnbmF0dXJl
+@ RRSIG NS 13 3 60 20290101000000 20200101000000 1 signed.example.com. c2lnbmF0dXJl
+ns A 192.0.2.1
+";
+
+/// Two sites, a second zone, a signed one, and a pool whose addresses `resolver` knows.
 fn everything(scene: &Scene, sites: [&Site; 2], resolver: SocketAddr) -> String {
+    std::fs::write(scene.path().join("signed.zone"), SIGNED).expect("the directory is ours");
     format!(
         r#"{}
 [resolver]
@@ -35,6 +45,10 @@ address = [{{ name = "alb", resolve = "{ALB}" }}]
 name = "other.example.com"
 nameservers = ["ns1.ai.example.com"]
 contact = "hostmaster.example.com"
+
+[[zone]]
+name = "signed.example.com"
+file = "signed.zone"
 
 [notification.hook]
 type = "webhook"
@@ -134,7 +148,8 @@ fn everything_that_happens_is_told_as_documented_and_counted_as_often() {
         (r#"rhumb_admin_requests_total{route="none",method="other",status="404"}"#, 1.0),
         ("rhumb_config_last_reload_successful", 1.0),
         ("rhumb_ready", 1.0),
-        ("rhumb_zones", 2.0),
+        ("rhumb_zones", 3.0),
+        (r#"rhumb_zone_signatures_end_timestamp_seconds{zone="signed.example.com"}"#, 1_861_920_000.0),
         ("rhumb_domains", 1.0),
         ("rhumb_pools", 3.0),
         ("rhumb_addresses", 3.0),

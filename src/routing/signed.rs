@@ -14,6 +14,8 @@ pub(super) struct Signed {
     pub(super) soa: u32,
     /// With what it is proven that something is not there.
     pub(super) denial: Denial,
+    /// When the first of its signatures ends, in seconds since 1970: from 2106 on modulo 2^32.
+    pub(super) ends: u32,
 }
 
 /// How a zone denies what it does not have.
@@ -72,8 +74,16 @@ impl Signed {
             }
             None => Denial::Nothing,
         };
-        Some(Box::new(Signed { soa, denial }))
+        let ends = zone.rrsets.iter().flat_map(signatures_end).min().unwrap_or(u32::MAX);
+        Some(Box::new(Signed { soa, denial, ends }))
     }
+}
+
+/// When the signatures end, if `rrset` is of these (RFC 4034 section 3.1.5).
+fn signatures_end(rrset: &Rrset) -> impl Iterator<Item = u32> {
+    let signatures = if rrset.rtype == Rtype::RRSIG { &rrset.rdata[..] } else { &[] };
+    // Behind the type covered, the algorithm, the labels and the TTL.
+    signatures.iter().filter_map(|rdata| Some(u32::from_be_bytes(*rdata.get(8..)?.first_chunk()?)))
 }
 
 /// How the names of `zone` may be hashed, by what stands at its apex.

@@ -302,6 +302,12 @@ impl RoutingTable {
         &self.world.plan
     }
 
+    /// Each signed zone, and when the first of its signatures ends, in seconds since 1970.
+    pub fn signatures_end(&self) -> impl Iterator<Item = (&Name, u32)> {
+        let zones = self.world.plan.zones.iter().zip(&self.world.zones);
+        zones.filter_map(|(zone, compiled)| Some((&zone.name, compiled.signed.as_ref()?.ends)))
+    }
+
     /// The domain of this name, if there is one.
     pub fn domain(&self, name: &Name) -> Option<DomainId> {
         let World { names, edges, .. } = &*self.world;

@@ -3,6 +3,7 @@
 use super::exposition::Exposition;
 use crate::config::Desired;
 use crate::control::{PoolReadings, Readings};
+use crate::dns::Name;
 use crate::health::Verdict;
 use crate::plan::{Addresses, PoolId};
 use crate::routing::RoutingTable;
@@ -13,6 +14,9 @@ const MAX_ADDRESSES: usize = 10_000;
 
 /// With more domains there is nothing of each of them, but only how many have nothing healthy.
 const MAX_DOMAINS: usize = 1000;
+
+/// Of so many signed zones there is something of each: those whose signatures end first.
+const MAX_SIGNED_ZONES: usize = 1000;
 
 /// Whether there is something of each address.
 pub(super) fn has_addresses(readings: &Readings) -> bool {
@@ -34,6 +38,7 @@ pub(super) fn tell(readings: &Readings, told: &mut Exposition) {
         .count(&[], readings.verdicts.len() as u64);
     told.gauge("rhumb_probe_targets", "Addresses, conditions and canaries that are probed.")
         .count(&[], readings.watched.len() as u64);
+    tell_signatures(table, told);
     tell_domains(table, told);
     tell_pools(readings, told);
     if has_addresses(readings) {
@@ -44,6 +49,18 @@ pub(super) fn tell(readings: &Readings, told: &mut Exposition) {
         if let Some(age) = age {
             ages.sample(&[("name", &name.to_string())], *age);
         }
+    }
+}
+
+fn tell_signatures(table: &RoutingTable, told: &mut Exposition) {
+    let mut zones: Vec<(&Name, u32)> = table.signatures_end().collect();
+    zones.sort_by_key(|&(_, ends)| ends);
+    let mut family = told.gauge(
+        "rhumb_zone_signatures_end_timestamp_seconds",
+        "When the first signature of a signed zone ends, since unix epoch.",
+    );
+    for (zone, ends) in zones.into_iter().take(MAX_SIGNED_ZONES) {
+        family.count(&[("zone", &zone.to_string())], u64::from(ends));
     }
 }
 
