@@ -73,7 +73,7 @@ pub(super) fn steer(
         Some(choice) if steering.rules.is_none() && !choice.has_members && !table.has_returning() => {
             match walk.choose_here(choice, Pass::Tier(Tier::InService)) {
                 Some((_, pool)) => Decision::Healthy(pool),
-                None => walk.route(steering),
+                None => walk.route_in_need(steering),
             }
         }
         _ => walk.route(steering),
@@ -167,6 +167,12 @@ impl<'t, R: Recorder> Walk<'t, '_, '_, '_, R> {
         if let Ok(decision) = self.find(steering, Pass::Tier(Tier::InService)) {
             return decision;
         }
+        self.route_in_need(steering)
+    }
+
+    /// What `steering` decides where no pool in service is for the client.
+    #[inline(never)]
+    fn route_in_need(&mut self, steering: &'t Steering) -> Decision {
         self.is_second_best = true;
         match self.find(steering, Pass::Tier(Tier::Healthy)) {
             Ok(decision) => decision,

@@ -282,6 +282,11 @@ proptest! {
                 prop_assert_eq!((&told, told_scope), (&given, scope));
                 let failed = message.metadata.response_code == ResponseCode::ServFail;
                 prop_assert_eq!(rcode == "SERVFAIL", failed);
+                // Where none of a domain's pools is in service it is asked once, too.
+                for decision in &decisions {
+                    let again = decision.choices.windows(2).find(|pair| pair[0].among == pair[1].among && pair[0].rule == pair[1].rule);
+                    prop_assert!(table.has_returning() || again.is_none(), "{:?}", again);
+                }
                 let last = decisions.last().expect("a steered name was asked for");
                 for record in &message.answers {
                     let ip = record.data.ip_addr().expect("an address").to_string();
