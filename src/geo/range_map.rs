@@ -9,7 +9,7 @@ use super::blocks::Blocks;
 use super::poptrie::Poptrie;
 use super::runs::{Index, Key, Run, Runs, value_and_scope};
 
-/// With fewer runs a binary search is about as fast as an index of 128 or 256 KiB, and needs no memory.
+/// With fewer runs a binary search is about as fast as an index of 128 KiB and more, and needs no memory.
 const MIN_INDEXED: usize = 2048;
 
 /// A value for every IPv4 and every IPv6 address: a number, of whatever the values are.
@@ -23,11 +23,6 @@ pub struct RangeMap {
 }
 
 impl RangeMap {
-    /// The same value everywhere.
-    pub fn uniform(value: u32) -> Self {
-        Self::from_prefixes(value, [])
-    }
-
     /// An address has the value of the most specific prefix that covers it, or else `elsewhere`.
     /// Where a prefix is given twice, the first one counts.
     pub fn from_prefixes(elsewhere: u32, prefixes: impl IntoIterator<Item = (IpNet, u32)>) -> Self {
@@ -241,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_uniform_map_has_scope_zero() {
-        let map = RangeMap::uniform(7);
+        let map = RangeMap::from_prefixes(7, []);
         for address in ["0.0.0.0", "255.255.255.255", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"] {
             assert_eq!(map.lookup(ip(address)), (7, 0));
         }
