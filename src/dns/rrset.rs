@@ -27,7 +27,13 @@ macro_rules! rtypes {
                 let upper = text.to_ascii_uppercase();
                 match &upper[..] {
                     $(stringify!($constant) => Some(Rtype::$constant),)*
-                    other => other.strip_prefix("TYPE")?.parse().ok().map(Rtype),
+                    // FromStr takes a plus sign as well.
+                    other => other
+                        .strip_prefix("TYPE")
+                        .filter(|number| !number.starts_with('+'))?
+                        .parse()
+                        .ok()
+                        .map(Rtype),
                 }
             }
         }
