@@ -21,7 +21,7 @@ use support::site::Site;
 /// The name that a pool resolves.
 const ALB: &str = "alb.elb.example.net";
 
-/// A signed zone, as far as is needed for it to count as one. Its signatures end in 2030 and, the first, in 2029.
+/// A signed zone, as far as is needed for it to count as one. Its signatures end in 2030 and, of its name servers, in 2029.
 const SIGNED: &str = "$TTL 60
 @ SOA ns hostmaster 1 14400 3600 1209600 60
 @ NS ns
@@ -149,7 +149,7 @@ fn everything_that_happens_is_told_as_documented_and_counted_as_often() {
         ("rhumb_config_last_reload_successful", 1.0),
         ("rhumb_ready", 1.0),
         ("rhumb_zones", 3.0),
-        (r#"rhumb_zone_signatures_end_timestamp_seconds{zone="signed.example.com"}"#, 1_861_920_000.0),
+        (r#"rhumb_zone_signed_until_timestamp_seconds{zone="signed.example.com"}"#, 1_861_920_000.0),
         ("rhumb_domains", 1.0),
         ("rhumb_pools", 3.0),
         ("rhumb_addresses", 3.0),

@@ -1,6 +1,6 @@
 //! What a signer has added to a zone, arranged for answers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::names::{NONE, NameIndex};
 use super::nsec::NsecChain;
@@ -14,8 +14,9 @@ pub(super) struct Signed {
     pub(super) soa: u32,
     /// With what it is proven that something is not there.
     pub(super) denial: Denial,
-    /// When the first of its signatures ends, in seconds since 1970: from 2106 on modulo 2^32.
-    pub(super) ends: u32,
+    /// Until when all that is signed has a signature of each algorithm it is signed by, in seconds since 1970: from 2106
+    /// on modulo 2^32.
+    pub(super) signed_until: u32,
 }
 
 /// How a zone denies what it does not have.
@@ -74,16 +75,23 @@ impl Signed {
             }
             None => Denial::Nothing,
         };
-        let ends = zone.rrsets.iter().flat_map(signatures_end).min().unwrap_or(u32::MAX);
-        Some(Box::new(Signed { soa, denial, ends }))
+        let signatures = zone.rrsets.iter().filter(|rrset| rrset.rtype == Rtype::RRSIG);
+        let signed_until = signatures.filter_map(|rrset| valid_until(&rrset.rdata)).min().unwrap_or(u32::MAX);
+        Some(Box::new(Signed { soa, denial, signed_until }))
     }
 }
 
-/// When the signatures end, if `rrset` is of these (RFC 4034 section 3.1.5).
-fn signatures_end(rrset: &Rrset) -> impl Iterator<Item = u32> {
-    let signatures = if rrset.rtype == Rtype::RRSIG { &rrset.rdata[..] } else { &[] };
-    // Behind the type covered, the algorithm, the labels and the TTL.
-    signatures.iter().filter_map(|rdata| Some(u32::from_be_bytes(*rdata.get(8..)?.first_chunk()?)))
+/// Until when there is a signature of each algorithm among `signatures`, the RRSIG data over one RRset (RFC 4034 section
+/// 3.1). Of one algorithm the last counts: while keys are replaced, those of the old one are left to end.
+fn valid_until(signatures: &[impl AsRef<[u8]>]) -> Option<u32> {
+    let mut ends: BTreeMap<u8, u32> = BTreeMap::new();
+    for signature in signatures {
+        let [_, _, algorithm, _labels, _, _, _, _, end @ ..] = signature.as_ref() else { continue };
+        let Some(end) = end.first_chunk() else { continue };
+        let last = ends.entry(*algorithm).or_default();
+        *last = u32::from_be_bytes(*end).max(*last);
+    }
+    ends.into_values().min()
 }
 
 /// How the names of `zone` may be hashed, by what stands at its apex.
@@ -114,4 +122,27 @@ pub(super) fn nodes(plan: &Plan, id: u32, above: &[Option<u32>], names: &NameInd
         is_apex_below || (node.zone == id && (node.cut == NONE || node.cut == *number))
     };
     owners.flat_map(within).filter(is_answered_for).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_signature_of_an_algorithm_and_the_first_algorithm_count() {
+        let signature = |algorithm: u8, end: u32| {
+            let mut rdata = vec![0, 1, algorithm, 2, 0, 0, 0, 60];
+            rdata.extend(end.to_be_bytes());
+            rdata
+        };
+        for (signatures, until) in [
+            (vec![], None),
+            (vec![signature(13, 5)], Some(5)),
+            (vec![signature(13, 5), signature(13, 9)], Some(9)),
+            (vec![signature(13, 9), signature(8, 7), signature(13, 5)], Some(7)),
+            (vec![vec![0; 11], signature(13, 5)], Some(5)),
+        ] {
+            assert_eq!(valid_until(&signatures), until, "{signatures:?}");
+        }
+    }
 }

@@ -302,10 +302,10 @@ impl RoutingTable {
         &self.world.plan
     }
 
-    /// Each signed zone, and when the first of its signatures ends, in seconds since 1970.
-    pub fn signatures_end(&self) -> impl Iterator<Item = (&Name, u32)> {
+    /// Each signed zone, and until when all in it has valid signatures, in seconds since 1970.
+    pub fn signed_until(&self) -> impl Iterator<Item = (&Name, u32)> {
         let zones = self.world.plan.zones.iter().zip(&self.world.zones);
-        zones.filter_map(|(zone, compiled)| Some((&zone.name, compiled.signed.as_ref()?.ends)))
+        zones.filter_map(|(zone, compiled)| Some((&zone.name, compiled.signed.as_ref()?.signed_until)))
     }
 
     /// The domain of this name, if there is one.

@@ -53,14 +53,14 @@ pub(super) fn tell(readings: &Readings, told: &mut Exposition) {
 }
 
 fn tell_signatures(table: &RoutingTable, told: &mut Exposition) {
-    let mut zones: Vec<(&Name, u32)> = table.signatures_end().collect();
-    zones.sort_by_key(|&(_, ends)| ends);
+    let mut zones: Vec<(&Name, u32)> = table.signed_until().collect();
+    zones.sort_by_key(|&(_, until)| until);
     let mut family = told.gauge(
-        "rhumb_zone_signatures_end_timestamp_seconds",
-        "When the first signature of a signed zone ends, since unix epoch.",
+        "rhumb_zone_signed_until_timestamp_seconds",
+        "Until when all in a signed zone has valid signatures, since unix epoch.",
     );
-    for (zone, ends) in zones.into_iter().take(MAX_SIGNED_ZONES) {
-        family.count(&[("zone", &zone.to_string())], u64::from(ends));
+    for (zone, until) in zones.into_iter().take(MAX_SIGNED_ZONES) {
+        family.count(&[("zone", &zone.to_string())], u64::from(until));
     }
 }
 
