@@ -1,5 +1,7 @@
 //! The index over the runs of IPv6 addresses: a poptrie (Asai and Ohara, SIGCOMM 2015).
 
+use std::hint::black_box;
+
 use super::runs::{Index, Key, Run, value_and_scope};
 
 /// The first bits of an address are looked up in a table of 2^16 entries, 256 KiB, which stays in
@@ -63,6 +65,11 @@ impl Index for Poptrie {
         builder.nodes.shrink_to_fit();
         builder.leaves.shrink_to_fit();
         Poptrie { direct, nodes: builder.nodes, leaves: builder.leaves }
+    }
+
+    #[inline(always)]
+    fn fetch(&self, key: u128) {
+        black_box(self.direct[bits(key, 0, DIRECT_BITS)]);
     }
 
     #[inline]

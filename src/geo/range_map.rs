@@ -64,6 +64,15 @@ impl RangeMap {
         }
     }
 
+    /// Has the first fetched from memory that a look-up of `ip` is going to read. An IPv4-mapped address is left to it.
+    #[inline(always)]
+    pub fn fetch(&self, ip: IpAddr) {
+        match ip {
+            IpAddr::V4(ip) => self.v4.fetch(ip.into()),
+            IpAddr::V6(ip) => self.v6.fetch(ip.into()),
+        }
+    }
+
     #[inline(never)]
     fn lookup_v6(&self, ip: Ipv6Addr) -> (u32, u8) {
         match ip.to_ipv4_mapped() {
@@ -145,6 +154,13 @@ impl<I: Index> Family<I> {
         match &self.index {
             Some(index) => index.lookup(&self.runs, key),
             None => value_and_scope(&self.runs, self.find(key), key),
+        }
+    }
+
+    #[inline(always)]
+    fn fetch(&self, key: I::Key) {
+        if let Some(index) = &self.index {
+            index.fetch(key);
         }
     }
 

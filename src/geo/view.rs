@@ -43,6 +43,12 @@ impl GeoView {
         GeoView { map, places }
     }
 
+    /// Has the first fetched from memory that a look-up of `ip` is going to read.
+    #[inline(always)]
+    pub fn fetch(&self, ip: IpAddr) {
+        self.map.fetch(ip);
+    }
+
     /// Where `ip` is, and for whom else that holds. An IPv4-mapped IPv6 address is where its IPv4
     /// address is, with its scope.
     ///

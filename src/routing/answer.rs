@@ -58,6 +58,9 @@ pub(super) fn answer_recorded(
     // there is to go by (RFC 7871 section 7.1.2).
     let located_by =
         subnet.filter(|subnet| subnet.source_prefix > 0).map_or(&client.address, |subnet| &subnet.address);
+    if let Some(view) = &table.world.usual_view {
+        view.fetch(*located_by);
+    }
     options.clear();
     // Whoever has come by TCP, or back with our cookie, is at the address that the query is from.
     let mut is_genuine = client.transport == Transport::Tcp;
@@ -82,6 +85,7 @@ pub(super) fn answer_recorded(
         is_referral: false,
         reply: &mut reply,
         kind: Kind::Other,
+        limiter: limiter.as_deref().filter(|_| !is_genuine),
         whereabouts: &mut whereabouts,
         recorder,
         negative_ttl: u32::MAX,

@@ -40,7 +40,8 @@ impl World {
                 signed: Signed::compile(&plan, id, &above, &names),
             })
             .collect();
-        World { plan, geo, names, zones, rrsets, steerings, turns, edges }
+        let usual_view = steerings.iter().find_map(Steering::first_view).cloned();
+        World { plan, geo, names, zones, rrsets, steerings, turns, edges, usual_view }
     }
 }
 

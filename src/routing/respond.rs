@@ -4,7 +4,7 @@ use super::flow::Tally;
 use super::names::{Found, NONE, Node};
 use super::pool_health::Tier;
 use super::proofs::Proofs;
-use super::rate_limit::Kind;
+use super::rate_limit::{Kind, RateLimiter};
 use super::recorder::Recorder;
 use super::steer::{Decision, Steered, falls_back_to_names, reaches, steer};
 use super::steering::Family;
@@ -50,6 +50,8 @@ pub(super) struct Responder<'t, 'w, 'b, 'q, 'r, R> {
     pub(super) reply: &'w mut Reply<'b>,
     /// What the rate limit counts the reply as.
     pub(super) kind: Kind,
+    /// The rate limit, if there is one for the client.
+    pub(super) limiter: Option<&'w RateLimiter>,
     pub(super) whereabouts: &'w mut Whereabouts<'q>,
     pub(super) tally: &'w Tally,
     pub(super) recorder: &'r mut R,
@@ -96,6 +98,10 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
                     zone = Some(node.zone);
                     self.tally.add_zone(node.zone);
                     self.kind = self.kind_of(&found);
+                    // Beside the name's node, which has not come yet either.
+                    if let Some(limiter) = self.limiter {
+                        limiter.fetch(self.whereabouts.source(), self.kind);
+                    }
                 }
                 Some(zone) if zone != node.zone => break,
                 Some(_) => {}

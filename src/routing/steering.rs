@@ -189,6 +189,14 @@ impl Steering {
         }
     }
 
+    /// What it sees of the map first, for a client that no rule is for.
+    pub(super) fn first_view(&self) -> Option<&Arc<GeoView>> {
+        let choice = self.choice.as_ref()?;
+        let exceptions = choice.particulars.as_ref().and_then(|particulars| particulars.exceptions.as_ref());
+        let decrees = exceptions.and_then(|exceptions| exceptions.decrees.as_ref());
+        decrees.map(|(_, view)| view).or(choice.points.as_ref())
+    }
+
     /// Every choice that it may come to.
     pub(super) fn choices(&self) -> impl Iterator<Item = &PoolChoice> {
         let rules = self.rules.iter().flat_map(|rules| rules.list());

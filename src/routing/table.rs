@@ -13,7 +13,7 @@ use super::steer::reaches;
 use super::steering::{Family, Nested, Steering};
 use super::turns::TURNS_EACH;
 use crate::dns::{Name, Rrset, Rtype, Template};
-use crate::geo::GeoTable;
+use crate::geo::{GeoTable, GeoView};
 use crate::plan::{DomainId, Plan, Pool, PoolId};
 
 /// Everything that a query reads, compiled; swapped as a whole and never changed in place.
@@ -85,6 +85,9 @@ pub(super) struct World {
     pub(super) turns: usize,
     /// Which pools each domain may take.
     pub(super) edges: Arc<Edges>,
+    /// What the first domain that looks at the map sees of it, and so most others: it is fetched from memory for every
+    /// query, while the name is looked up that says whether it is needed.
+    pub(super) usual_view: Option<Arc<GeoView>>,
 }
 
 impl World {

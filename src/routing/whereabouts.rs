@@ -28,6 +28,11 @@ impl<'q> Whereabouts<'q> {
         self.by_source = !heeds;
     }
 
+    /// Where the query comes from.
+    pub(super) fn source(&self) -> IpAddr {
+        *self.source
+    }
+
     /// The address that is looked up.
     #[inline(always)]
     pub(super) fn client(&self) -> IpAddr {
