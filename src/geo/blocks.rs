@@ -1,7 +1,8 @@
 //! The index over the runs of IPv4 addresses: what there is in each block of 2^16 of them.
 
 use std::collections::HashMap;
-use std::hint::black_box;
+
+use prefetch_index::prefetch_index;
 
 use super::runs::{Index, Key, Run, scope};
 
@@ -76,7 +77,7 @@ impl Index for Blocks {
 
     #[inline(always)]
     fn fetch(&self, key: u32) {
-        black_box(self.numbers[(key >> 16) as usize]);
+        prefetch_index(&self.numbers, (key >> 16) as usize);
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! The index over the runs of IPv6 addresses: a poptrie (Asai and Ohara, SIGCOMM 2015).
 
-use std::hint::black_box;
+use prefetch_index::prefetch_index;
 
 use super::runs::{Index, Key, Run, value_and_scope};
 
@@ -69,7 +69,7 @@ impl Index for Poptrie {
 
     #[inline(always)]
     fn fetch(&self, key: u128) {
-        black_box(self.direct[bits(key, 0, DIRECT_BITS)]);
+        prefetch_index(&self.direct, bits(key, 0, DIRECT_BITS));
     }
 
     #[inline]

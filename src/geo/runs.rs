@@ -176,8 +176,7 @@ pub(super) trait Index: Clone {
     /// The index over `runs`, which are those of the whole family.
     fn over(runs: &[Run<Self::Key, u32>]) -> Self;
 
-    /// Has the first fetched from memory that [`lookup`](Self::lookup) is going to read of `key`: a read that nothing waits
-    /// for.
+    /// Has the first fetched from memory that [`lookup`](Self::lookup) is going to read of `key`, without waiting for it.
     fn fetch(&self, key: Self::Key);
 
     /// The value of `key`, and the length of the shortest prefix that contains it and has this value

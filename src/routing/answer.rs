@@ -42,6 +42,7 @@ pub(super) fn answer_recorded(
     let Worker { counters, chance, tally, name, visited, proofs, options, service, limiter, now } =
         &mut *worker;
     let Query { rtype, question_octets, ref edns } = query;
+    table.world.names.fetch(name);
     counters.asked(rtype);
     // By reference, here and below: what is copied costs more than what is done with it.
     let edns = edns.as_ref();
@@ -84,8 +85,8 @@ pub(super) fn answer_recorded(
         owner: Reply::QUESTION,
         is_referral: false,
         reply: &mut reply,
-        kind: Kind::Other,
         limiter: limiter.as_deref().filter(|_| !is_genuine),
+        entry: None,
         whereabouts: &mut whereabouts,
         recorder,
         negative_ttl: u32::MAX,
@@ -93,11 +94,12 @@ pub(super) fn answer_recorded(
         proofs,
     };
     let outcome = responder.respond();
-    let Responder { is_referral, kind, .. } = responder;
+    let Responder { is_referral, entry, .. } = responder;
     if let Some(limiter) = limiter
         && !is_genuine
     {
-        let ruling = limiter.rule(client.address, kind, *now);
+        let entry = entry.unwrap_or_else(|| limiter.entry(client.address, Kind::Other));
+        let ruling = limiter.rule(entry, client.address, *now);
         if ruling != Ruling::Send {
             let rcode = outcome.map_or(Rcode::NoError, |outcome| outcome.rcode);
             return answer_limited(table, worker, client, message, query, RuledOut { rcode, ruling }, buffer);

@@ -60,7 +60,7 @@ pub(super) fn answer_aside(
         && client.transport == Transport::Udp
         && credit != Some(Credit::Good)
     {
-        match limiter.rule(client.address, Kind::Other, *now) {
+        match limiter.rule(limiter.entry(client.address, Kind::Other), client.address, *now) {
             Ruling::Send => {}
             // Where a cookie is all that is asked for, a reply without is of no use, and one with more is
             // larger than the query.

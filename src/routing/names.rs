@@ -1,5 +1,7 @@
 //! One hash table over every name of every zone.
 
+use prefetch_index::prefetch_index;
+
 use crate::dns::{Name, NameBuffer, hash_name};
 
 /// A name that exists: it has records, is steered, or has something below it (an empty
@@ -201,6 +203,12 @@ impl NameIndex {
             NodeName::Here(octets) => &octets[..length],
             NodeName::There(start) => &self.octets[*start as usize..][..length],
         }
+    }
+
+    /// Has the slot fetched from memory where [`find`](Self::find) is going to look for `name`, without waiting for it.
+    #[inline(always)]
+    pub(super) fn fetch(&self, name: &NameBuffer) {
+        prefetch_index(&self.slots, name.hash() as usize & (self.slots.len() - 1));
     }
 
     /// What `name` is.

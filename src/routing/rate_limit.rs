@@ -1,10 +1,10 @@
 //! Response rate limiting: no network of clients is sent more of one kind of reply than any
 //! resolver asks for, so that nobody's address can be flooded by asking in its name.
 
-use std::hint::black_box;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use prefetch_index::prefetch_index;
 
 /// How many replies a network of clients may be sent by one worker, and what becomes of the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub(super) enum Kind {
     Other,
 }
 
+/// Where a reply is entered: what comes of its client's network and its kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry(u64);
+
 /// What to do with a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ruling {
@@ -45,6 +49,8 @@ pub(super) enum Ruling {
 pub(super) struct RateLimiter {
     buckets: Box<[Bucket]>,
     limit: RateLimit,
+    /// Replies of one kind per second to one network.
+    rate: i32,
     /// So that nobody can tell which networks share a bucket.
     seed: u64,
     /// How many replies were not sent as they were.
@@ -85,21 +91,21 @@ struct Account {
 
 impl RateLimiter {
     pub(super) fn new(limit: RateLimit, seed: u64) -> Self {
-        RateLimiter { buckets: vec![Bucket::default(); BUCKETS].into(), limit, seed, limited: 0 }
+        let rate = limit.replies_per_second.clamp(1, MAX_RATE).cast_signed();
+        RateLimiter { buckets: vec![Bucket::default(); BUCKETS].into(), limit, rate, seed, limited: 0 }
     }
 
-    /// Has the bucket fetched from memory that a reply of `kind` to `client` is going to be entered in: a read that
-    /// nothing waits for.
+    /// Where a reply of `kind` to `client` is entered. Has that fetched from memory, without waiting for it.
     #[inline(always)]
-    pub(super) fn fetch(&self, client: IpAddr, kind: Kind) {
-        let Bucket([first, ..]) = &self.buckets[self.hash(client, kind) as usize % BUCKETS];
-        black_box(first.tag);
+    pub(super) fn entry(&self, client: IpAddr, kind: Kind) -> Entry {
+        let hash = self.hash(client, kind);
+        prefetch_index(&self.buckets, hash as usize % BUCKETS);
+        Entry(hash)
     }
 
-    /// Enters a reply of `kind` to `client` at `now` seconds, which may wrap and jump.
-    pub(super) fn rule(&mut self, client: IpAddr, kind: Kind, now: u32) -> Ruling {
-        let rate = self.limit.replies_per_second.clamp(1, MAX_RATE).cast_signed();
-        let hash = self.hash(client, kind);
+    /// Enters a reply to `client` at `now` seconds, which may wrap and jump.
+    pub(super) fn rule(&mut self, Entry(hash): Entry, client: IpAddr, now: u32) -> Ruling {
+        let rate = self.rate;
         let Bucket(accounts) = &mut self.buckets[hash as usize % BUCKETS];
         // Never 0, which is that of an account that nobody has.
         let tag = (hash >> 32) as u32 | 1;
@@ -180,7 +186,7 @@ mod tests {
     fn ask(limiter: &mut RateLimiter, client: IpAddr, kind: Kind, now: u32, count: usize) -> [usize; 3] {
         let mut rulings = [0; 3];
         for _ in 0..count {
-            rulings[limiter.rule(client, kind, now) as usize] += 1;
+            rulings[limiter.rule(limiter.entry(client, kind), client, now) as usize] += 1;
         }
         rulings
     }
@@ -228,7 +234,7 @@ mod tests {
             ([10, 1, 2, 3].into(), Kind::Other, Ruling::Send),
             ([10, 1, 2, 3].into(), Kind::Other, Ruling::Send),
         ] {
-            assert_eq!(limiter.rule(client, kind, 0), ruling, "{client} {kind:?}");
+            assert_eq!(limiter.rule(limiter.entry(client, kind), client, 0), ruling, "{client} {kind:?}");
         }
     }
 
@@ -245,8 +251,8 @@ mod tests {
         ask(&mut limiter, FLOODED, Kind::Node(1), 0, 1000);
         // Four times as many networks as there are accounts.
         for network in 0..4 * (BUCKETS * WAYS) as u32 {
-            limiter.rule(std::net::Ipv4Addr::from_bits(network << 8).into(), Kind::Node(1), 0);
+            ask(&mut limiter, std::net::Ipv4Addr::from_bits(network << 8).into(), Kind::Node(1), 0, 1);
         }
-        assert_eq!(limiter.rule(FLOODED, Kind::Node(1), 0), Ruling::Withhold);
+        assert_eq!(ask(&mut limiter, FLOODED, Kind::Node(1), 0, 1), [0, 0, 1]);
     }
 }

@@ -4,7 +4,7 @@ use super::flow::Tally;
 use super::names::{Found, NONE, Node};
 use super::pool_health::Tier;
 use super::proofs::Proofs;
-use super::rate_limit::{Kind, RateLimiter};
+use super::rate_limit::{Entry, Kind, RateLimiter};
 use super::recorder::Recorder;
 use super::steer::{Decision, Steered, falls_back_to_names, reaches, steer};
 use super::steering::Family;
@@ -48,10 +48,10 @@ pub(super) struct Responder<'t, 'w, 'b, 'q, 'r, R> {
     /// Nothing but a referral: for the question's own name this server is no authority.
     pub(super) is_referral: bool,
     pub(super) reply: &'w mut Reply<'b>,
-    /// What the rate limit counts the reply as.
-    pub(super) kind: Kind,
     /// The rate limit, if there is one for the client.
     pub(super) limiter: Option<&'w RateLimiter>,
+    /// Where the rate limit enters the reply, if it is from a zone.
+    pub(super) entry: Option<Entry>,
     pub(super) whereabouts: &'w mut Whereabouts<'q>,
     pub(super) tally: &'w Tally,
     pub(super) recorder: &'r mut R,
@@ -97,11 +97,8 @@ impl<'t, R: Recorder> Responder<'t, '_, '_, '_, '_, R> {
                 None => {
                     zone = Some(node.zone);
                     self.tally.add_zone(node.zone);
-                    self.kind = self.kind_of(&found);
-                    // Beside the name's node, which has not come yet either.
-                    if let Some(limiter) = self.limiter {
-                        limiter.fetch(self.whereabouts.source(), self.kind);
-                    }
+                    let source = self.whereabouts.source();
+                    self.entry = self.limiter.map(|limiter| limiter.entry(source, self.kind_of(&found)));
                 }
                 Some(zone) if zone != node.zone => break,
                 Some(_) => {}
