@@ -142,9 +142,15 @@ impl Daemon {
             true => Given::receive(&settings, beginning.takeover).await?,
             false => Default::default(),
         };
-        let ServerSettings { listen, workers, user, .. } = &settings.server;
+        let ServerSettings { listen, workers, socket_affinity, user, .. } = &settings.server;
         let listeners =
-            privileges::with_low_ports(|| Listeners::bind_beside(listen, *workers, &mut given.dns))?;
+            privileges::with_low_ports(|| Listeners::bind_beside(listen, *workers, &mut given.dns))?
+                .with_socket_affinity(*socket_affinity);
+        if *socket_affinity && !listeners.has_thread_for_each_core() {
+            tracing::warn!(
+                "`socket_affinity` has no effect without a UDP thread, and a socket, for each core"
+            );
+        }
         let dns = listeners.local_addresses();
         let door = Door::open(&settings.admin, user.as_deref(), &mut given).await?;
         given.finish()?;

@@ -12,7 +12,8 @@ impl Settings {
         // Taken apart, so that no key is left out when one is added.
         // A reload changes `query_log`, and `level` and `filter` of `log`.
         let Settings { server, admin, resolver, health, log, query_log: _, traces } = self;
-        let ServerSettings { listen, workers, state_dir, user, watch, tcp, service } = server;
+        let ServerSettings { listen, workers, socket_affinity, state_dir, user, watch, tcp, service } =
+            server;
         let TcpSettings { max_connections, idle_timeout, lifetime } = tcp;
         let ServiceSettings { cookies, cookie_secret_file, nsid, version, id, rate_limit } = service;
         let AdminSettings { listen: admin_listen, token_file, tls, socket } = admin;
@@ -24,6 +25,7 @@ impl Settings {
         [
             ("server.listen", *listen != of_server.listen),
             ("server.workers", *workers != of_server.workers),
+            ("server.socket_affinity", *socket_affinity != of_server.socket_affinity),
             ("server.state_dir", *state_dir != of_server.state_dir),
             ("server.user", *user != of_server.user),
             ("server.watch", *watch != of_server.watch),
@@ -74,6 +76,7 @@ mod tests {
         for (key, value) in [
             ("server.listen", "[\"192.0.2.1:53\"]"),
             ("server.workers", "7"),
+            ("server.socket_affinity", "true"),
             ("server.state_dir", "\"elsewhere\""),
             ("server.user", "\"rhumb\""),
             ("server.watch", "false"),

@@ -46,6 +46,8 @@ pub struct ServerSettings {
     pub listen: Vec<SocketAddr>,
     /// UDP threads; 0: one per core.
     pub workers: usize,
+    /// Whether each UDP thread is to have what its core receives.
+    pub socket_affinity: bool,
     /// Where edits and the secret of cookies are kept.
     pub state_dir: PathBuf,
     /// Whom the process becomes after it has bound its sockets; `None`: it stays who it is.
@@ -172,6 +174,7 @@ pub(super) struct SettingsSpec {
 struct ServerSpec {
     listen: Option<Located<Vec<Located<SocketAddr>>>>,
     workers: Option<Located<usize>>,
+    socket_affinity: Option<Located<bool>>,
     state_dir: Option<Located<String>>,
     user: Option<Located<String>>,
     watch: Option<Located<bool>>,
@@ -229,6 +232,7 @@ impl ServerSpec {
             listen: table.optional("listen", list(socket_address)),
             // More threads than any machine has cores would only be a slip of the finger.
             workers: table.optional("workers", integer(0..=1024)),
+            socket_affinity: table.optional("socket_affinity", boolean),
             state_dir: table.optional("state_dir", path),
             user: table.optional("user", string),
             watch: table.optional("watch", boolean),
@@ -245,6 +249,7 @@ impl ServerSpec {
         let ServerSpec {
             listen,
             workers,
+            socket_affinity,
             state_dir,
             user,
             watch,
@@ -272,6 +277,7 @@ impl ServerSpec {
         ServerSettings {
             listen,
             workers: workers.map_or(0, |workers| workers.value),
+            socket_affinity: socket_affinity.is_some_and(|affinity| affinity.value),
             state_dir: base_dir.join(state_dir.map_or("/var/lib/rhumb".to_owned(), |path| path.value)),
             user: user.map(|user| user.value),
             watch: watch.is_none_or(|watch| watch.value),

@@ -346,6 +346,14 @@ pub(super) fn ignore_path_mtu(socket: BorrowedFd<'_>, bound: IpAddr) -> io::Resu
     }
 }
 
+/// Of the sockets that share an address, has the kernel give this one what it receives on `core`; without one, its part of
+/// the clients (`SO_INCOMING_CPU`, socket(7); among sockets of `SO_REUSEPORT` since Linux 6.2).
+pub(super) fn prefer_core(socket: BorrowedFd<'_>, core: Option<usize>) -> io::Result<()> {
+    const NO_CORE: c_int = -1;
+    let core = core.map_or(NO_CORE, |core| core as c_int);
+    set_option(socket, libc::SOL_SOCKET, libc::SO_INCOMING_CPU, core)
+}
+
 fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     // SAFETY: the descriptor is open while it is borrowed, and the option's value is a c_int that
     // outlives the call.

@@ -49,6 +49,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 pub struct Listeners {
     endpoints: Vec<Endpoint>,
     workers: usize,
+    socket_affinity: bool,
 }
 
 impl Listeners {
@@ -83,7 +84,20 @@ impl Listeners {
             .iter()
             .map(|address| Endpoint::beside(*address, workers, given))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Listeners { endpoints, workers })
+        Ok(Listeners { endpoints, workers, socket_affinity: false })
+    }
+
+    /// The same, of which each UDP thread is given what its core receives, if there is a thread [for each
+    /// core](Listeners::has_thread_for_each_core). Otherwise the kernel divides the clients among them.
+    pub fn with_socket_affinity(self, socket_affinity: bool) -> Self {
+        Listeners { socket_affinity, ..self }
+    }
+
+    /// Whether every address is going to have a UDP thread for each core that this process may use, with a socket of its
+    /// own. Then each thread stays on its core.
+    pub fn has_thread_for_each_core(&self) -> bool {
+        let cores = udp::allowed_cores().len();
+        self.endpoints.iter().all(|endpoint| endpoint.udp.len() == cores) && self.workers <= cores
     }
 
     /// Each of the sockets once more, for another process.
@@ -123,6 +137,7 @@ impl Listeners {
         mut answerer: impl FnMut(WorkerId) -> A,
     ) -> io::Result<Serving> {
         let (cores, workers) = (udp::allowed_cores(), self.workers());
+        let prefers_cores = self.socket_affinity && self.has_thread_for_each_core();
         let (holder, released) = mpsc::channel(1);
         let mut serving = Serving {
             stop: Arc::default(),
@@ -145,6 +160,11 @@ impl Listeners {
                 let id = WorkerId::Udp(serving.threads.len());
                 // Fewer threads than cores are better left to the scheduler.
                 let core = if cores.len() == workers { cores.get(worker).copied() } else { None };
+                let preferred = core.filter(|_| prefers_cores);
+                // Whoever has made it may have preferred one.
+                if preferred.is_some() || endpoint.is_given {
+                    mmsg::prefer_core(socket.as_fd(), preferred)?;
+                }
                 let overflow = (worker < given).then(|| match endpoint.is_given {
                     true => Overflow::from_now(socket.as_fd()),
                     false => Overflow::default(),

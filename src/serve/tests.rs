@@ -12,6 +12,8 @@ use tokio::time::timeout;
 use super::*;
 use crate::routing::{Client, Transport};
 
+mod affinity;
+
 /// Longer than anything here takes; who waits for it has failed.
 const TOO_LONG: Duration = Duration::from_secs(20);
 
@@ -163,28 +165,6 @@ async fn many_datagrams_at_once_all_get_their_reply() {
         assert_eq!(total(&counters, |c| c.received.read()), 200);
         assert_eq!(total(&counters, |c| c.sent.read()), 200);
     }
-}
-
-/// Replies with the cores that it may run on.
-struct Cores;
-
-impl Answerer for Cores {
-    fn refresh(&mut self) {}
-
-    fn answer(&mut self, _: Client, _: &[u8], reply: &mut [u8]) -> usize {
-        udp::allowed_cores().iter().zip(reply).map(|(core, place)| *place = *core as u8).count()
-    }
-}
-
-#[tokio::test]
-async fn a_thread_for_each_core_stays_on_it() {
-    let cores = udp::allowed_cores();
-    let (listeners, server) = bind("127.0.0.1:0", cores.len());
-    let _serving = listeners.start(TcpLimits::default(), |_| Cores).unwrap();
-    // The kernel chooses by the client's port: each is left out by a chance of 1 in 10^30.
-    let clients = (0..100 * cores.len()).map(|_| udp_client(server.ip(), server));
-    let asked = clients.map(|client| client.send(&query(1, "core")).map(|_| receive(&client)).unwrap());
-    assert_eq!(asked.collect::<BTreeSet<_>>(), cores.iter().map(|core| vec![*core as u8]).collect());
 }
 
 #[tokio::test]
