@@ -25,7 +25,7 @@ CASES = [
 ]
 # Rounds, each of which measures every server once, and seconds of each measurement. The median of
 # the rounds is told: what else runs on the machine disturbs some of them, not most.
-ROUNDS, SECONDS = 7, 0.6
+ROUNDS, SECONDS = 11, 0.6
 LATENCY_ROUNDS, LATENCY_SECONDS = 5, 1.0
 # On a busy machine a server may not get its core for as long as a measurement takes.
 ATTEMPTS = 4
