@@ -1,5 +1,6 @@
 //! The same master file served by rhumb and by another server: every answer must be the same, but
-//! for what [`differences`] lists and explains. Zones are asked for as they are, and signed in three ways.
+//! for what [`differences`] lists and explains. Zones are asked for as they are, and signed in three ways
+//! by three signers.
 
 #[path = "static_zone/differences.rs"]
 mod differences;
@@ -20,7 +21,7 @@ use rhumb::routing::{Client, Counters, RoutingTable, Transport, Worker, answer};
 
 use differences::{Difference, compare, compare_short};
 use message::{Message, Opt, Query, shown_name};
-use support::others::{Denial, knotd, nsd, sign};
+use support::others::{Denial, knotd, nsd, sign, sign_by_knot, sign_by_ldns};
 use support::process::Process;
 use support::{PATIENCE, eventually, own_address};
 
@@ -48,12 +49,21 @@ fn zones() -> Vec<Zone> {
         ("nasty.example", include_str!("static_zone/nasty.zone")),
     ];
     let unsigned = unsigned.map(|(name, records)| Zone { name, records: records.to_owned(), denial: None });
-    let signed = [Denial::Nsec, Denial::Nsec3, Denial::OptOut].map(|denial| {
+    let name = "signed.example";
+    let signed = |denial, signer: &dyn Fn(&Path, &str, &str) -> String| {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let name = "signed.example";
-        let records = sign(directory.path(), name, include_str!("static_zone/signed.zone"), denial);
-        Zone { name, records: records.zone, denial: Some(denial) }
-    });
+        let records = signer(directory.path(), name, include_str!("static_zone/signed.zone"));
+        Zone { name, records, denial: Some(denial) }
+    };
+    let by_bind =
+        |denial| signed(denial, &|directory, name, records| sign(directory, name, records, denial).zone);
+    let signed = [
+        by_bind(Denial::Nsec),
+        by_bind(Denial::Nsec3),
+        by_bind(Denial::OptOut),
+        signed(Denial::OptOut, &sign_by_ldns),
+        signed(Denial::Nsec3, &sign_by_knot),
+    ];
     unsigned.into_iter().chain(signed).collect()
 }
 

@@ -194,14 +194,17 @@ pub(crate) struct SignedZone {
     pub(crate) trust_anchor: String,
 }
 
+/// What `command` prints that is run in `directory`.
+fn output(directory: &Path, command: &mut Command) -> String {
+    let output = command.current_dir(directory).output().expect("it can be started");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+    String::from_utf8(output.stdout).expect("it prints text")
+}
+
 /// Signs the `records` of `zone` with new keys, in the directory of its own.
 pub(crate) fn sign(directory: &Path, zone: &str, records: &str, denial: Denial) -> SignedZone {
-    let run = |command: &mut Command| {
-        let output = command.current_dir(directory).output().expect("it can be started");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command:?}: {said}");
-        String::from_utf8(output.stdout).expect("it prints text")
-    };
+    let run = |command: &mut Command| output(directory, command);
     let generate = |flags: &[&str]| {
         run(program("dnssec-keygen").args(["-q", "-a", "ECDSAP256SHA256"]).args(flags).arg(zone))
     };
@@ -220,4 +223,36 @@ pub(crate) fn sign(directory: &Path, zone: &str, records: &str, denial: Denial) 
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).expect("it was made");
     let ds = read(&format!("dsset-{zone}."));
     SignedZone { zone: read("signed"), ds, trust_anchor: read(&format!("{}.key", key_signing.trim())) }
+}
+
+/// The records of `zone`, signed by `ldns-signzone` with NSEC3 and opt-out, in the directory of its own.
+pub(crate) fn sign_by_ldns(directory: &Path, zone: &str, records: &str) -> String {
+    let run = |command: &mut Command| output(directory, command);
+    let generate =
+        |flags: &[&str]| run(program("ldns-keygen").args(["-a", "ECDSAP256SHA256"]).args(flags).arg(zone));
+    let keys = [generate(&["-k"]), generate(&[])];
+    std::fs::write(directory.join("unsigned"), records).expect("the directory is ours");
+    let mut command = program("ldns-signzone");
+    command
+        .args(["-n", "-p", "-t", "0", "-o", zone, "-f", "signed", "unsigned"])
+        .args(keys.map(|key| key.trim().to_owned()));
+    run(&mut command);
+    std::fs::read_to_string(directory.join("signed")).expect("it was made")
+}
+
+/// The same by Knot with NSEC3, as RFC 9276 advises.
+pub(crate) fn sign_by_knot(directory: &Path, zone: &str, records: &str) -> String {
+    let storage = directory.display();
+    let configuration = format!(
+        "database:\n    storage: \"{storage}\"\n\
+         policy:\n  - id: signed\n    algorithm: ECDSAP256SHA256\n    nsec3: on\n    nsec3-salt-length: 0\n\
+         zone:\n  - domain: {zone}\n    storage: \"{storage}\"\n    file: unsigned\n    \
+         dnssec-signing: on\n    dnssec-policy: signed\n"
+    );
+    std::fs::write(directory.join("knot.conf"), configuration).expect("the directory is ours");
+    std::fs::write(directory.join("unsigned"), records).expect("the directory is ours");
+    std::fs::create_dir(directory.join("signed")).expect("the directory is ours");
+    let mut command = program("kzonesign");
+    output(directory, command.args(["-c", "knot.conf", "-o", "signed", zone]));
+    std::fs::read_to_string(directory.join("signed/unsigned")).expect("it was made")
 }
