@@ -148,7 +148,7 @@ impl Daemon {
                 .with_socket_affinity(*socket_affinity);
         if *socket_affinity && !listeners.has_thread_for_each_core() {
             tracing::warn!(
-                "`socket_affinity` has no effect without a UDP thread, and a socket, for each core"
+                "`socket_affinity` has no effect: each address takes a UDP thread, and a socket of its own, for each core (`workers = 0`)"
             );
         }
         let dns = listeners.local_addresses();

@@ -17,7 +17,7 @@ pub(super) fn service(settings: &ServerSettings, workers: usize) -> Service {
 }
 
 /// What one of `workers` may send: the kernel divides the clients of an address among them, by
-/// address and port.
+/// address and port, or as the cores receive. All together never send more than the settings say.
 fn share(settings: RateLimitSettings, workers: usize) -> Option<RateLimit> {
     let RateLimitSettings { responses_per_second, slip, exempt } = settings;
     let workers = u32::try_from(workers).unwrap_or(u32::MAX);

@@ -10,8 +10,8 @@ use std::ptr::{self, NonNull};
 use libc::{c_int, c_uint, socklen_t};
 
 /// Datagrams per system call. Past a dozen the cost of the call itself is spread thin, while the first reply of a batch
-/// waits for the last to be written. Less than half of what `net.core.skb_defer_max` is by default (64): of so many buffers that
-/// belong to another core the kernel interrupts that core, to take them back, which costs each datagram a tenth.
+/// waits for the last to be written. Less than half of what `net.core.skb_defer_max` is by default (64): once so many buffers
+/// are to be given back to the core that they belong to, Linux interrupts it, which costs up to a tenth (bench/README.md).
 pub(super) const BATCH: usize = 24;
 
 /// Octets of the longest query that is read. Queries with every EDNS option in use stay under

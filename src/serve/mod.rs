@@ -5,9 +5,10 @@
 //! [`TableAnswerer`] is the one in service.
 //!
 //! UDP has a plain thread for each socket: it sleeps in `recvmmsg` and shares nothing with others
-//! but the kernel, which divides the clients among the sockets of an address. TCP is the rare
-//! path (truncated replies, resolvers that prefer it), and its clients hold on to connections for
-//! a long time; there a task each is cheap and a short lock is affordable.
+//! but the kernel, which divides the clients among the sockets of an address, or gives each of them
+//! what its core receives. TCP is the rare path (truncated replies, resolvers that prefer it), and its
+//! clients hold on to connections for a long time; there a task each is cheap and a short lock is
+//! affordable.
 
 use std::convert::Infallible;
 use std::io;
@@ -88,7 +89,7 @@ impl Listeners {
     }
 
     /// The same, of which each UDP thread is given what its core receives, if there is a thread [for each
-    /// core](Listeners::has_thread_for_each_core). Otherwise the kernel divides the clients among them.
+    /// core](Listeners::has_thread_for_each_core). Without, the kernel divides the clients among them.
     pub fn with_socket_affinity(self, socket_affinity: bool) -> Self {
         Listeners { socket_affinity, ..self }
     }
@@ -115,7 +116,7 @@ impl Listeners {
         self.endpoints.iter().map(|endpoint| endpoint.address).collect()
     }
 
-    /// How many UDP threads an address has at most, among which the kernel divides the clients.
+    /// How many UDP threads an address has at most, among which the kernel divides the queries.
     pub fn workers(&self) -> usize {
         self.endpoints.iter().map(|endpoint| endpoint.udp.len()).fold(self.workers, usize::max)
     }
