@@ -17,7 +17,8 @@ pub(super) fn service(settings: &ServerSettings, workers: usize) -> Service {
 }
 
 /// What one of `workers` may send: the kernel divides the clients of an address among them, by
-/// address and port, or as the cores receive. All together never send more than the settings say.
+/// address and port, or as the cores receive. All together send no more than the settings say, but for
+/// what is rounded up.
 fn share(settings: RateLimitSettings, workers: usize) -> Option<RateLimit> {
     let RateLimitSettings { responses_per_second, slip, exempt } = settings;
     let workers = u32::try_from(workers).unwrap_or(u32::MAX);
