@@ -45,8 +45,8 @@ async function login(page, who = "alice") {
 
 const node = (page, id) => page.locator(`.node[data-id="${id}"]`);
 
-/** Waits until the form has this weight. */
-const weighs = (page, value) => page.waitForFunction((wanted) => document.querySelector("#weight").value === wanted, value);
+/** Waits until the form has this weight; a panel that was just asked for is not there at once. */
+const weighs = (page, value) => page.waitForFunction((wanted) => document.querySelector("#weight")?.value === wanted, value);
 
 /** What somebody does who asks the API, as Alice; returns what is answered. */
 async function ask(method, where, body) {
