@@ -101,10 +101,10 @@ impl SourceIndex {
         admits: impl Fn(u16) -> bool,
     ) -> Option<(u16, Source)> {
         let Location { asn, subdivision, country, continent, coordinates: _ } = *location;
-        first(run(&self.asns, asn), Source::Asn, &admits)
-            .or_else(|| first(run(&self.subdivisions, subdivision), Source::Subdivision, &admits))
-            .or_else(|| first(run(&self.countries, country), Source::Country, &admits))
-            .or_else(|| first(run(&self.continents, continent), Source::Continent, &admits))
+        first_under(&self.asns, asn, Source::Asn, &admits)
+            .or_else(|| first_under(&self.subdivisions, subdivision, Source::Subdivision, &admits))
+            .or_else(|| first_under(&self.countries, country, Source::Country, &admits))
+            .or_else(|| first_under(&self.continents, continent, Source::Continent, &admits))
     }
 
     /// What is for clients at `location`.
@@ -139,11 +139,30 @@ impl ByPlace<'_> {
 
 /// The entries of `sorted` under `key`.
 fn run<K: Ord + Copy>(sorted: &[(K, u16)], key: Option<K>) -> &[(K, u16)] {
+    let entries = from(sorted, key);
+    let length = entries.partition_point(|(other, _)| Some(*other) == key);
+    &entries[..length]
+}
+
+/// The first entry of `sorted` under `key` that is admitted. Mostly it is the first of all: then where they end need not
+/// be looked for.
+#[inline(always)]
+fn first_under<K: Ord + Copy>(
+    sorted: &[(K, u16)],
+    key: Option<K>,
+    source: impl Fn(K) -> Source,
+    admits: impl Fn(u16) -> bool,
+) -> Option<(u16, Source)> {
+    let mut entries = from(sorted, key).iter().take_while(|(other, _)| Some(*other) == key);
+    entries.find(|(_, number)| admits(*number)).map(|&(key, number)| (number, source(key)))
+}
+
+/// What is not below `key` in `sorted`.
+#[inline(always)]
+fn from<K: Ord + Copy>(sorted: &[(K, u16)], key: Option<K>) -> &[(K, u16)] {
     // Most lists are empty.
     let Some(key) = key.filter(|_| !sorted.is_empty()) else { return &[] };
-    let from = sorted.partition_point(|(other, _)| *other < key);
-    let length = sorted[from..].partition_point(|(other, _)| *other == key);
-    &sorted[from..from + length]
+    &sorted[sorted.partition_point(|(other, _)| *other < key)..]
 }
 
 fn first<K: Copy>(
