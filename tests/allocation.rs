@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rhumb::dns::{ClientSubnet, Name, Rcode, Rtype, query_message};
-use rhumb::routing::{Client, Counters, Flow, RoutingTable, Worker, answer};
+use rhumb::routing::{Client, Counters, Flow, RoutingTable, Worker, answer, look_ahead};
 use rhumb::telemetry::query_log::{Destination, Filter, Format, Place, QueryLog};
 
 #[path = "support/others.rs"]
@@ -288,6 +288,18 @@ fn random_octets_do_not_make_it_allocate() {
         }
         assert_eq!(ask(&table, &mut worker, UDP, &message, &mut reply), 0, "{message:02x?}");
     }
+}
+
+#[test]
+fn to_look_ahead_does_not_allocate() {
+    // So many that they are worth looking at.
+    let table = world::table(20_000);
+    let kinds = kinds();
+    let mut queries: Vec<&[u8]> = kinds.iter().map(|(_, _, query)| &query[..]).collect();
+    queries.extend([&[0xff; 600][..], &[63; 600], &[0; 11]]);
+    assert_eq!(calls(|| look_ahead(&table, queries.iter().copied())), 0);
+    // More than are ever received together.
+    assert_eq!(calls(|| look_ahead(&table, queries.iter().copied().cycle().take(1_000))), 0);
 }
 
 #[test]

@@ -17,7 +17,7 @@ mod template;
 pub use edns::{BadOptions, ClientSubnet, Edns, MAX_UDP_REPLY, PLAIN_UDP_REPLY};
 pub use header::{CLASS_CHAOS, CLASS_IN, HEADER, Rcode};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameError};
-pub use name_hash::hash_name;
+pub use name_hash::{hash_name, hash_question};
 pub use options::{ExtendedError, FULL_COOKIE, MAX_NSID, ReplyOptions};
 pub use query::{NameBuffer, Query, Unanswerable, query_message};
 pub use reply::{Full, Mark, Owner, Reply, Section};

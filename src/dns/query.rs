@@ -3,7 +3,7 @@
 use super::header::{
     CLASS_IN, FLAG_CHECKING_DISABLED, FLAG_RECURSION_DESIRED, FLAG_RESPONSE, HEADER, MASK_OPCODE, Rcode,
 };
-use super::name_hash::{NameHash, hash_name, lowercase};
+use super::name_hash::{NameHash, hash_name, lowercase_words};
 use super::{ClientSubnet, Edns, MAX_LABEL, MAX_NAME, Name, Rtype};
 
 /// A query as far as it could be read: one question, well formed to its end, if [`Query::read`] says that it can be
@@ -261,29 +261,15 @@ impl NameBuffer {
 
     /// Takes the first `length` octets of `message` in lowercase, and hashes them on the way:
     /// reading back what was just written in other pieces would stall the processor.
-    ///
-    /// Length octets are at most 63 and no letters: the whole wire form can be folded at once.
     fn take(&mut self, message: &[u8], length: usize) {
         let mut hash = NameHash::new(length);
-        let (whole, tail) = message[..length].as_chunks::<8>();
         let mut places = self.octets.as_chunks_mut::<8>().0.iter_mut();
-        for (octets, place) in whole.iter().zip(&mut places) {
-            let word = lowercase(u64::from_le_bytes(*octets));
+        lowercase_words(message, length, |word| {
             hash.add(word);
-            *place = word.to_le_bytes();
-        }
-        if !tail.is_empty()
-            && let Some(place) = places.next()
-        {
-            // What is behind the name is read along and left out, unless the message ends with it.
-            let word = match message[length - tail.len()..].first_chunk() {
-                Some(octets) => u64::from_le_bytes(*octets) & ((1 << (8 * tail.len())) - 1),
-                None => tail.iter().rev().fold(0, |word, octet| word << 8 | u64::from(*octet)),
-            };
-            let word = lowercase(word);
-            hash.add(word);
-            *place = word.to_le_bytes();
-        }
+            if let Some(place) = places.next() {
+                *place = word.to_le_bytes();
+            }
+        });
         self.hash = hash.finish();
     }
 

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 mod admitted;
+mod ahead;
 mod answer;
 mod as_if;
 mod aside;
@@ -45,6 +46,7 @@ mod turns;
 mod whereabouts;
 mod worker;
 
+pub use ahead::look_ahead;
 pub use answer::answer;
 pub use compare::{MAX_EXPLAINED, Move, MovedClient, compare};
 pub use cookie::{CookieSecret, CookieSecrets};

@@ -23,6 +23,11 @@ pub trait Answerer: Send + 'static {
     /// Called when connections are to end, though they are answered: clients that ask are told so.
     fn leave(&mut self) {}
 
+    /// Called with queries that are going to be answered next: the moment to have fetched from memory what that takes.
+    fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = &'q [u8]>) {
+        let _ = queries;
+    }
+
     /// Writes the reply to `query` into `reply` and returns its length; 0 means: send nothing.
     ///
     /// `reply` holds 1,232 octets for UDP and 65,535 for TCP.
@@ -152,6 +157,10 @@ impl Answerer for TableAnswerer {
 
     fn leave(&mut self) {
         self.worker.leave();
+    }
+
+    fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = &'q [u8]>) {
+        routing::look_ahead(&self.table, queries);
     }
 
     fn answer(&mut self, client: Client, query: &[u8], reply: &mut [u8]) -> usize {

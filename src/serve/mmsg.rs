@@ -170,6 +170,16 @@ impl Batch {
         Ok(self.received)
     }
 
+    /// The datagrams that were received, cut where they are too long.
+    pub(super) fn queries(&self) -> impl Iterator<Item = &[u8]> {
+        self.incoming[..self.received].iter().enumerate().map(|(index, header)| {
+            let slot = self.slot(index);
+            // SAFETY: `slot` points to a live slot, to which nothing is written while the batch is borrowed.
+            let query = unsafe { &(*slot).query };
+            &query[..(header.msg_len as usize).min(MAX_QUERY)]
+        })
+    }
+
     /// Hands each received datagram to `answer` and queues the reply that it wrote, if the
     /// returned length is not 0.
     pub(super) fn answer_each(&mut self, mut answer: impl FnMut(Message<'_>) -> usize) {
@@ -413,7 +423,10 @@ mod tests {
         // Loopback delivers within the call that sends.
         let mut batch = Batch::new();
         assert_eq!(batch.receive(server.as_fd(), Wait::Never).unwrap(), count);
+        let ahead: Vec<Vec<u8>> = batch.queries().map(<[u8]>::to_vec).collect();
+        let mut ahead = ahead.iter();
         batch.answer_each(|message| {
+            assert_eq!(ahead.next().map(Vec::as_slice), Some(message.query));
             assert_eq!(message.source, client.local_addr().unwrap().ip());
             assert_eq!(message.source_port, client.local_addr().unwrap().port());
             assert_eq!(message.asked(), Some(loopback.parse().unwrap()));
@@ -487,6 +500,8 @@ mod tests {
         client.send(&[2; MAX_QUERY + 1]).unwrap();
         client.send(&[]).unwrap();
         assert_eq!(batch.receive(server.as_fd(), Wait::ForOne).unwrap(), 3);
+        let ahead: Vec<usize> = batch.queries().map(<[u8]>::len).collect();
+        assert_eq!(ahead, [MAX_QUERY, MAX_QUERY, 0], "what is received, and nothing of before");
         let mut seen = Vec::new();
         batch.answer_each(|mut message| {
             // However much of it there is.

@@ -88,6 +88,10 @@ fn run(
                 answerer.refresh();
                 counters.received.add(received as u64);
                 counters.batches.record(received as u64);
+                // The first would have to wait all the same.
+                if received > 1 {
+                    answerer.look_ahead(batch.queries());
+                }
                 if batches.is_multiple_of(TIMED_EACH) {
                     answer_timed(&mut batch, bound, answerer, counters);
                     look();

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use rhumb::dns::{
     MAX_UDP_REPLY, Name, NameBuffer, PLAIN_UDP_REPLY, Query, Rtype, Template, Unanswerable, hash_name,
+    hash_question,
 };
 use rhumb::geo::{Database, GeoTable};
 use rhumb::routing::{Client, RoutingTable, Service, Transport, Worker};
@@ -27,6 +28,7 @@ pub(crate) fn decode(octets: &[u8]) {
     match read {
         Ok(()) | Err(Unanswerable::OtherClass(_)) => {
             assert_sound(&name);
+            assert_eq!(hash_question(octets), Some(name.hash()));
             let asked = &octets[12..12 + query.question_octets];
             assert!(asked[..name.wire().len()].eq_ignore_ascii_case(name.wire()));
             assert_eq!(asked.len(), name.wire().len() + 4);
